@@ -1,0 +1,128 @@
+//! What dies with the network connection: the inbound quota and the topic aliases of both directions.
+
+use alloc::{boxed::Box, vec::Vec};
+
+use crate::{Violation, codec::Malformed};
+
+/// Acknowledgements that are owed to the peer: how many QoS 1 and 2 messages it may still send.
+#[derive(Clone, Debug)]
+pub struct Quota {
+    receive_maximum: u16,
+    owed: u16,
+}
+
+impl Quota {
+    /// A quota of `receive_maximum` messages, the value told to the peer.
+    #[must_use]
+    pub fn new(receive_maximum: u16) -> Self {
+        Quota { receive_maximum, owed: 0 }
+    }
+
+    /// A PUBLISH of QoS 1 or 2 came. False when it is one more than was allowed [MQTT-3.3.4-7].
+    pub fn take(&mut self) -> bool {
+        if self.owed >= self.receive_maximum {
+            return false;
+        }
+        self.owed += 1;
+        true
+    }
+
+    /// The acknowledgement that ends a message has left: PUBACK, PUBCOMP, or PUBREC with an error.
+    pub fn give_back(&mut self) {
+        self.owed = self.owed.saturating_sub(1);
+    }
+
+    /// Messages taken and not yet acknowledged.
+    #[must_use]
+    pub fn owed(&self) -> u16 {
+        self.owed
+    }
+}
+
+/// Topic aliases that the peer sets: alias → topic name. They end with the connection [MQTT-3.3.2-7].
+#[derive(Clone, Debug, Default)]
+pub struct AliasesIn {
+    max: u16,
+    topics: Vec<Option<Box<str>>>,
+}
+
+impl AliasesIn {
+    /// Accepts aliases 1 to `max`, the value told to the peer; nothing is allocated before the first.
+    #[must_use]
+    pub fn new(max: u16) -> Self {
+        AliasesIn { max, topics: Vec::new() }
+    }
+
+    /// The topic that a PUBLISH means: its own, or the one behind the alias.
+    ///
+    /// # Errors
+    /// The alias is above the maximum, or empty topic and unknown alias.
+    pub fn resolve<'a>(&'a mut self, topic: &'a str, alias: Option<u16>) -> Result<&'a str, Violation> {
+        let Some(alias) = alias else { return Ok(topic) };
+        if alias == 0 {
+            return Err(Violation::Malformed(Malformed::TopicAliasZero));
+        }
+        if alias > self.max {
+            return Err(Violation::TopicAliasTooHigh); // [MQTT-3.2.2-17]
+        }
+        let at = usize::from(alias - 1);
+        if topic.is_empty() {
+            return self
+                .topics
+                .get(at)
+                .and_then(|known| known.as_deref())
+                .ok_or(Violation::TopicAliasUnknown);
+        }
+        if self.topics.len() <= at {
+            self.topics.resize(at + 1, None);
+        }
+        if let Some(slot) = self.topics.get_mut(at)
+            && slot.as_deref() != Some(topic)
+        {
+            *slot = Some(topic.into());
+        }
+        Ok(topic)
+    }
+}
+
+/// Topic aliases that we set towards a peer that allows them: the first topics of a connection get one each.
+#[derive(Clone, Debug)]
+pub struct AliasesOut {
+    max: u16,
+    topics: Vec<Box<str>>,
+}
+
+/// How to write the topic of an outgoing PUBLISH.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Alias {
+    /// The peer knows this alias: send it with an empty topic.
+    Known(u16),
+    /// Send topic and alias: the peer learns it.
+    New(u16),
+    /// No alias left: send the topic alone.
+    None,
+}
+
+impl AliasesOut {
+    /// Sets at most `max` aliases, what the peer allows [MQTT-3.1.2-26] and our own limit.
+    #[must_use]
+    pub fn new(max: u16) -> Self {
+        AliasesOut { max, topics: Vec::new() }
+    }
+
+    /// The alias for this topic. An alias `New` counts as known afterwards, so the packet must be sent.
+    ///
+    /// Aliases are never re-assigned: at most 64 by default, so a look is short.
+    pub fn assign(&mut self, topic: &str) -> Alias {
+        if let Some(at) = self.topics.iter().position(|known| &**known == topic) {
+            return u16::try_from(at + 1).map_or(Alias::None, Alias::Known);
+        }
+        match u16::try_from(self.topics.len() + 1) {
+            Ok(alias) if alias <= self.max => {
+                self.topics.push(topic.into());
+                Alias::New(alias)
+            }
+            _ => Alias::None,
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! What a session has sent at QoS 1 and 2 and what the peer has not yet acknowledged. It outlives the connection;
+//! the message itself is the caller's (`M`), here it is only kept until the peer has it.
+
+use alloc::collections::VecDeque;
+
+use crate::codec::{PacketId, QoS};
+
+/// Packet identifiers that exist: 1 to 65,535.
+const PACKET_IDS: u32 = 65_535;
+
+/// How far the delivery of one message has come.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// PUBLISH sent; at QoS 1 its PUBACK is awaited, at QoS 2 its PUBREC.
+    Published(QoS),
+    /// PUBREC received, PUBREL sent; its PUBCOMP is awaited.
+    Released,
+}
+
+/// One delivery that the peer has not completed.
+#[derive(Clone, Debug)]
+pub struct Sent<M> {
+    serial: u32,
+    stage: Stage,
+    message: Option<M>,
+}
+
+impl<M> Sent<M> {
+    /// The packet identifier; it follows from the delivery's number in the session.
+    #[must_use]
+    pub fn packet_id(&self) -> PacketId {
+        packet_id(self.serial)
+    }
+
+    /// How far the delivery has come.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// The message, absent once the peer has received it (`Stage::Released`).
+    #[must_use]
+    pub fn message(&self) -> Option<&M> {
+        self.message.as_ref()
+    }
+}
+
+/// The peer acknowledged a packet identifier that is not in that stage.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct UnknownPacketId;
+
+/// Deliveries in flight to the peer, in the order in which they were sent [MQTT-4.6.0-1].
+///
+/// Calling order: [`send`](Self::send) while [`has_room`](Self::has_room); acknowledgements by
+/// [`acknowledged`](Self::acknowledged), [`received`](Self::received), [`completed`](Self::completed); on a new
+/// network connection [`link_lost`](Self::link_lost), then [`resend`](Self::resend) until it gives nothing more.
+#[derive(Clone, Debug)]
+pub struct Outgoing<M> {
+    sent: VecDeque<Sent<M>>,
+    /// Number of the next delivery.
+    next: u32,
+    /// Entries from here on have not been sent on this network connection.
+    unsent: usize,
+}
+
+impl<M> Default for Outgoing<M> {
+    fn default() -> Self {
+        Outgoing { sent: VecDeque::new(), next: 0, unsent: 0 }
+    }
+}
+
+impl<M> Outgoing<M> {
+    /// Deliveries that the peer has not completed.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sent.len()
+    }
+
+    /// Whether nothing is in flight.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sent.is_empty()
+    }
+
+    /// Whether a new message may be sent under the peer's Receive Maximum [MQTT-3.3.4-9]. What has to be sent again
+    /// comes first.
+    #[must_use]
+    pub fn has_room(&self, receive_maximum: u16) -> bool {
+        self.unsent == self.sent.len() && self.sent.len() < usize::from(receive_maximum)
+    }
+
+    /// Whether something waits to be sent again on this connection.
+    #[must_use]
+    pub fn must_resend(&self) -> bool {
+        self.unsent < self.sent.len()
+    }
+
+    /// Takes a message into flight and gives it an unused packet identifier [MQTT-2.2.1-4]. The caller has asked
+    /// [`has_room`](Self::has_room); `taken` names identifiers that are in use for something else (a client's
+    /// SUBSCRIBE).
+    pub fn send(&mut self, qos: QoS, message: M, taken: impl Fn(PacketId) -> bool) -> PacketId {
+        // Serials ascend along the queue, so a collision needs the oldest to be a whole lap behind.
+        let lapped = |this: &Self, serial: u32| {
+            this.sent.front().is_some_and(|oldest| serial.wrapping_sub(oldest.serial) >= PACKET_IDS)
+                && this.sent.iter().any(|sent| packet_id(sent.serial) == packet_id(serial))
+        };
+        for _ in 0..PACKET_IDS {
+            if !lapped(self, self.next) && !taken(packet_id(self.next)) {
+                break;
+            }
+            self.next = following(self.next);
+        }
+        let serial = self.next;
+        self.next = following(serial);
+        self.sent.push_back(Sent { serial, stage: Stage::Published(qos), message: Some(message) });
+        self.unsent = self.sent.len();
+        packet_id(serial)
+    }
+
+    /// Whether this packet identifier is in flight.
+    #[must_use]
+    pub fn contains(&self, id: PacketId) -> bool {
+        self.position(id).is_some()
+    }
+
+    /// A PUBACK came (any reason code): the delivery is over [MQTT-4.4.0-2].
+    ///
+    /// # Errors
+    /// No QoS 1 delivery waits for this identifier.
+    pub fn acknowledged(&mut self, id: PacketId) -> Result<M, UnknownPacketId> {
+        self.finish(id, Stage::Published(QoS::AtLeastOnce))?.message.ok_or(UnknownPacketId)
+    }
+
+    /// A PUBREC without error came: the peer has the message, PUBREL follows. Gives the message back the first time,
+    /// `None` when PUBREL was sent already and must be sent once more.
+    ///
+    /// # Errors
+    /// No QoS 2 delivery waits for this identifier.
+    pub fn received(&mut self, id: PacketId) -> Result<Option<M>, UnknownPacketId> {
+        let sent = self.position(id).and_then(|at| self.sent.get_mut(at)).ok_or(UnknownPacketId)?;
+        match sent.stage {
+            Stage::Published(QoS::ExactlyOnce) => {
+                sent.stage = Stage::Released;
+                Ok(sent.message.take())
+            }
+            Stage::Released => Ok(None),
+            Stage::Published(_) => Err(UnknownPacketId),
+        }
+    }
+
+    /// A PUBREC with an error came: the delivery is over [MQTT-4.4.0-2].
+    ///
+    /// # Errors
+    /// No QoS 2 delivery waits for this identifier.
+    pub fn refused(&mut self, id: PacketId) -> Result<M, UnknownPacketId> {
+        self.finish(id, Stage::Published(QoS::ExactlyOnce))?.message.ok_or(UnknownPacketId)
+    }
+
+    /// A PUBCOMP came: the delivery is over and its identifier free again.
+    ///
+    /// # Errors
+    /// No PUBREL waits for this identifier.
+    pub fn completed(&mut self, id: PacketId) -> Result<(), UnknownPacketId> {
+        self.finish(id, Stage::Released).map(|_| ())
+    }
+
+    /// The network connection is gone: everything in flight has to be sent again on the next one [MQTT-4.4.0-1].
+    pub fn link_lost(&mut self) {
+        self.unsent = 0;
+    }
+
+    /// The next delivery to send again, in the order of the first sending, or `None` when all has been or when the
+    /// peer's Receive Maximum is used up.
+    pub fn resend(&mut self, receive_maximum: u16) -> Option<&Sent<M>> {
+        if self.unsent >= self.sent.len() || self.unsent >= usize::from(receive_maximum) {
+            return None;
+        }
+        self.unsent += 1;
+        self.sent.get(self.unsent - 1)
+    }
+
+    /// Removes the deliveries that `give_up` names, in order, and hands them over: those of a shared subscription
+    /// that another member shall have.
+    pub fn extract(&mut self, mut give_up: impl FnMut(&Sent<M>) -> bool) -> alloc::vec::Vec<M> {
+        let mut given = alloc::vec::Vec::new();
+        let mut kept = VecDeque::new();
+        let mut unsent = self.unsent;
+        for (at, mut sent) in self.sent.drain(..).enumerate() {
+            if give_up(&sent) {
+                given.extend(sent.message.take());
+                if at < self.unsent {
+                    unsent -= 1;
+                }
+            } else {
+                kept.push_back(sent);
+            }
+        }
+        self.sent = kept;
+        self.unsent = unsent;
+        given
+    }
+
+    /// Everything in flight, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Sent<M>> {
+        self.sent.iter()
+    }
+
+    fn position(&self, id: PacketId) -> Option<usize> {
+        self.sent.iter().position(|sent| packet_id(sent.serial) == id)
+    }
+
+    fn finish(&mut self, id: PacketId, stage: Stage) -> Result<Sent<M>, UnknownPacketId> {
+        let at = self.position(id).ok_or(UnknownPacketId)?;
+        if self.sent.get(at).is_none_or(|sent| sent.stage != stage) {
+            return Err(UnknownPacketId);
+        }
+        if at < self.unsent {
+            self.unsent -= 1;
+        }
+        let done = self.sent.remove(at).ok_or(UnknownPacketId);
+        if self.sent.is_empty() && self.sent.capacity() > 64 {
+            // An idle session keeps no memory of its busiest moment.
+            self.sent = VecDeque::new();
+        }
+        done
+    }
+}
+
+/// The number after `serial`. It counts in a multiple of the identifiers, so that numbers never skip an identifier
+/// when they wrap.
+const fn following(serial: u32) -> u32 {
+    const LAPS: u32 = u32::MAX / PACKET_IDS;
+    if serial + 1 >= LAPS * PACKET_IDS { 0 } else { serial + 1 }
+}
+
+fn packet_id(serial: u32) -> PacketId {
+    let value = u16::try_from(serial % PACKET_IDS + 1).unwrap_or(1);
+    PacketId::new(value).unwrap_or(PacketId::MIN)
+}

@@ -1,0 +1,365 @@
+//! The server's side of one connection: what a client may say, and when.
+//!
+//! # How it is driven
+//! 1. [`Connection::new`] when the socket is accepted; nothing may be sent yet.
+//! 2. [`Connection::handle`] for each frame gives an [`Event`] to act on, or a [`Violation`] that ends the connection;
+//!    [`farewell`] says which last packet, if any, the client gets then.
+//! 3. After [`Event::Connect`] the caller decides (authentication, session), and calls [`Connection::accept`] with
+//!    what [`connect::negotiate`] made of it; until then every other packet is a violation.
+//! 4. [`Connection::deadline`] says when to call [`Connection::handle_timeout`].
+
+pub mod connect;
+mod farewell;
+
+pub use connect::{Negotiated, Refused, negotiate};
+pub use farewell::farewell;
+
+use crate::{
+    Millis, Violation,
+    codec::{
+        Ack as AckPacket, Auth, Connect, Disconnect, Frame, Packet, PacketId, PacketType, Peer, Publish, QoS,
+        ReasonCode, Subscribe, Unsubscribe, Version, is_mqtt_utf8,
+    },
+    flow::{AliasesIn, Quota},
+};
+
+/// What this server allows a connection; the same for all connections of a listener.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Milliseconds until CONNECT must have come.
+    pub connect_timeout_millis: u64,
+    /// Longest keep-alive in seconds; a longer or absent one is replaced by it in 5.0.
+    pub keep_alive_secs_max: u16,
+    /// Longest session life in seconds.
+    pub session_expiry_secs_max: u32,
+    /// Unacknowledged QoS 1 and 2 messages that a client may have under way.
+    pub receive_maximum: u16,
+    /// Messages in flight to a client, whatever it allows.
+    pub inflight_max: u16,
+    /// Largest packet taken, in bytes.
+    pub packet_bytes_max: u32,
+    /// Topic aliases in each direction.
+    pub topic_aliases_max: u16,
+    /// Longest topic name or filter in bytes.
+    pub topic_bytes_max: usize,
+    /// Most levels of a topic name or filter.
+    pub topic_levels_max: usize,
+    /// User properties in one packet.
+    pub user_properties_max: usize,
+    /// Bytes of user properties in one packet.
+    pub user_properties_bytes_max: usize,
+    /// Topic filters in one SUBSCRIBE or UNSUBSCRIBE.
+    pub filters_per_subscribe_max: usize,
+    /// Highest QoS of a PUBLISH.
+    pub qos_max: QoS,
+    /// Whether retained messages are kept.
+    pub retain_available: bool,
+    /// Whether wildcards may be subscribed to.
+    pub wildcard_available: bool,
+    /// Whether subscription identifiers are kept.
+    pub subscription_ids_available: bool,
+    /// Whether shared subscriptions may be made.
+    pub shared_available: bool,
+    /// Whether 3.1 clients are held to 23 characters of client identifier.
+    pub client_id_31_strict: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            connect_timeout_millis: 10_000,
+            keep_alive_secs_max: 1_200,
+            session_expiry_secs_max: 7 * 24 * 3_600,
+            receive_maximum: 1_000,
+            inflight_max: 1_000,
+            packet_bytes_max: 1 << 20,
+            topic_aliases_max: 64,
+            topic_bytes_max: 65_535,
+            topic_levels_max: 128,
+            user_properties_max: 64,
+            user_properties_bytes_max: 16 << 10,
+            filters_per_subscribe_max: 1_000,
+            qos_max: QoS::ExactlyOnce,
+            retain_available: true,
+            wildcard_available: true,
+            subscription_ids_available: true,
+            shared_available: true,
+            client_id_31_strict: false,
+        }
+    }
+}
+
+/// The duty to acknowledge one PUBLISH. Whoever takes responsibility for the message returns it to the client.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "an acknowledgement that is dropped is never sent"]
+pub struct Ack {
+    /// The packet identifier of the PUBLISH.
+    pub packet_id: PacketId,
+    /// At QoS 1 PUBACK is owed, at QoS 2 PUBREC.
+    pub qos: QoS,
+}
+
+/// What a client asks for.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// CONNECT: authenticate, find the session, then [`Connection::accept`].
+    Connect(Connect<'a>),
+    /// PUBLISH with its topic resolved from the alias, and the acknowledgement it is owed.
+    Publish {
+        /// The packet; its topic may be empty when an alias stood for it.
+        publish: Publish<'a>,
+        /// The topic that is meant.
+        topic: &'a str,
+        /// Absent at QoS 0.
+        ack: Option<Ack>,
+    },
+    /// PUBACK for one of our deliveries.
+    PubAck(PacketId, ReasonCode),
+    /// PUBREC for one of our deliveries.
+    PubRec(PacketId, ReasonCode),
+    /// PUBREL for a message of the client's.
+    PubRel(PacketId, ReasonCode),
+    /// PUBCOMP for one of our deliveries.
+    PubComp(PacketId, ReasonCode),
+    /// SUBSCRIBE.
+    Subscribe(Subscribe<'a>),
+    /// UNSUBSCRIBE.
+    Unsubscribe(Unsubscribe<'a>),
+    /// PINGREQ: answer with PINGRESP [MQTT-3.12.4-1].
+    Ping,
+    /// DISCONNECT: the connection ends.
+    Disconnect(Disconnect<'a>),
+}
+
+/// ```text
+///             handle(CONNECT)             accept
+///  Awaiting ─────────────────▶ Deciding ─────────▶ Open
+/// ```
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum State {
+    Awaiting,
+    Deciding,
+    Open,
+}
+
+/// One network connection of a client, from accept to close.
+#[derive(Debug)]
+pub struct Connection {
+    state: State,
+    version: Version,
+    /// Whether CONNECT could be read, so that the client knows our version.
+    version_known: bool,
+    /// Milliseconds of silence that end the connection, 0 for none.
+    silence_max: u32,
+    /// Session expiry that CONNECT asked for, as granted.
+    session_expiry_secs: u32,
+    last_packet: Millis,
+    quota: Quota,
+    aliases: AliasesIn,
+}
+
+impl Connection {
+    /// A connection that was accepted at `now`.
+    #[must_use]
+    pub fn new(limits: &Limits, now: Millis) -> Self {
+        Connection {
+            state: State::Awaiting,
+            version: Version::V311,
+            version_known: false,
+            silence_max: u32::try_from(limits.connect_timeout_millis).unwrap_or(u32::MAX),
+            session_expiry_secs: 0,
+            last_packet: now,
+            quota: Quota::new(limits.receive_maximum),
+            aliases: AliasesIn::new(limits.topic_aliases_max),
+        }
+    }
+
+    /// The protocol version; 3.1.1 until CONNECT has been read.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Whether CONNECT was accepted.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
+    /// The client is in: from now on all packets may come.
+    pub fn accept(&mut self, negotiated: &Negotiated, now: Millis) {
+        self.state = State::Open;
+        // [MQTT-3.1.2-22]: one and a half times the keep-alive.
+        self.silence_max = u32::from(negotiated.keep_alive_secs) * 1_500;
+        self.session_expiry_secs = negotiated.session_expiry_secs;
+        self.last_packet = now;
+        if negotiated.version != Version::V5 {
+            // A 3.1.1 client knows no quota: all of its 65,535 identifiers may be open.
+            self.quota = Quota::new(u16::MAX);
+        }
+    }
+
+    /// When [`Self::handle_timeout`] is due if nothing comes before.
+    #[must_use]
+    pub fn deadline(&self) -> Millis {
+        match (self.state, self.silence_max) {
+            (State::Deciding, _) | (_, 0) => Millis::NEVER,
+            (_, silence) => self.last_packet + u64::from(silence),
+        }
+    }
+
+    /// Time has passed.
+    ///
+    /// # Errors
+    /// The client was silent for too long.
+    pub fn handle_timeout(&mut self, now: Millis) -> Result<(), Violation> {
+        if now < self.deadline() {
+            return Ok(());
+        }
+        match self.state {
+            State::Awaiting => Err(Violation::ConnectTimeout),
+            _ => Err(Violation::KeepAliveTimeout),
+        }
+    }
+
+    /// An acknowledgement that ends a message of the client's has left: PUBACK, PUBCOMP, or PUBREC with an error.
+    pub fn acknowledged(&mut self) {
+        self.quota.give_back();
+    }
+
+    /// Takes one frame.
+    ///
+    /// # Errors
+    /// The client broke the protocol or a limit; the connection ends.
+    pub fn handle<'a>(
+        &'a mut self,
+        frame: Frame<'a>,
+        limits: &Limits,
+        now: Millis,
+    ) -> Result<Event<'a>, Violation> {
+        self.last_packet = now;
+        match self.state {
+            State::Awaiting => return self.handle_first(frame, limits),
+            State::Deciding => return Err(Violation::Unexpected(frame.kind)),
+            State::Open => {}
+        }
+        if frame.kind == PacketType::Publish {
+            let publish = Publish::decode(frame, self.version, Peer::Client)?;
+            return self.handle_publish(publish, limits);
+        }
+        match Packet::decode(frame, self.version, Peer::Client)? {
+            Packet::PubAck(ack) => Ok(Event::PubAck(ack.packet_id, ack.reason)),
+            Packet::PubRec(ack) => Ok(Event::PubRec(ack.packet_id, ack.reason)),
+            Packet::PubRel(ack) => Ok(Event::PubRel(ack.packet_id, ack.reason)),
+            Packet::PubComp(ack) => Ok(Event::PubComp(ack.packet_id, ack.reason)),
+            Packet::Subscribe(subscribe) => {
+                check_user_properties(
+                    limits,
+                    subscribe.user_properties.count(),
+                    subscribe.user_properties.byte_len(),
+                )?;
+                check_filters(limits, subscribe.filters.iter().map(|(filter, _)| filter))?;
+                Ok(Event::Subscribe(subscribe))
+            }
+            Packet::Unsubscribe(unsubscribe) => {
+                let properties = &unsubscribe.user_properties;
+                check_user_properties(limits, properties.count(), properties.byte_len())?;
+                check_filters(limits, unsubscribe.filters.iter())?;
+                Ok(Event::Unsubscribe(unsubscribe))
+            }
+            Packet::PingReq => Ok(Event::Ping),
+            Packet::Disconnect(disconnect) => self.handle_disconnect(disconnect),
+            // No authentication method is offered, so none was agreed on at CONNECT [MQTT-4.12.0-7].
+            Packet::Auth(Auth { .. }) => Err(Violation::AuthUnexpected),
+            Packet::Connect(_) => Err(Violation::SecondConnect), // [MQTT-3.1.0-2]
+            Packet::Publish(_)
+            | Packet::ConnAck(_)
+            | Packet::SubAck(_)
+            | Packet::UnsubAck(_)
+            | Packet::PingResp => Err(Violation::Unexpected(frame.kind)),
+        }
+    }
+
+    fn handle_first<'a>(&'a mut self, frame: Frame<'a>, limits: &Limits) -> Result<Event<'a>, Violation> {
+        if frame.kind != PacketType::Connect {
+            return Err(Violation::ConnectExpected); // [MQTT-3.1.0-1]
+        }
+        if let Some(version) = Connect::peek_version(frame) {
+            self.version = version;
+            self.version_known = true;
+        }
+        let connect = Connect::decode(frame)?;
+        let properties = &connect.properties.user_properties;
+        check_user_properties(limits, properties.count(), properties.byte_len())?;
+        if let Some(will) = &connect.will {
+            check_topic(limits, will.topic)?;
+            let properties = &will.properties.user_properties;
+            check_user_properties(limits, properties.count(), properties.byte_len())?;
+            if will.properties.payload_is_utf8 == Some(true) && !is_mqtt_utf8(will.payload) {
+                return Err(Violation::PayloadNotUtf8);
+            }
+        }
+        self.state = State::Deciding;
+        Ok(Event::Connect(connect))
+    }
+
+    fn handle_publish<'a>(
+        &'a mut self,
+        publish: Publish<'a>,
+        limits: &Limits,
+    ) -> Result<Event<'a>, Violation> {
+        if publish.qos > limits.qos_max {
+            return Err(Violation::QosNotSupported); // [MQTT-3.2.2-11]
+        }
+        if publish.retain && !limits.retain_available {
+            return Err(Violation::RetainNotSupported); // [MQTT-3.2.2-14]
+        }
+        let properties = &publish.properties;
+        if !properties.is_empty() {
+            let user = &properties.user_properties;
+            check_user_properties(limits, user.count(), user.byte_len())?;
+        }
+        let ack = publish.packet_id.map(|packet_id| Ack { packet_id, qos: publish.qos });
+        if ack.is_some() && !self.quota.take() {
+            return Err(Violation::ReceiveMaximumExceeded);
+        }
+        let topic = self.aliases.resolve(publish.topic, properties.topic_alias)?;
+        check_topic(limits, topic)?;
+        Ok(Event::Publish { publish, topic, ack })
+    }
+
+    fn handle_disconnect<'a>(&mut self, disconnect: Disconnect<'a>) -> Result<Event<'a>, Violation> {
+        if self.session_expiry_secs == 0 && disconnect.session_expiry_secs.is_some_and(|secs| secs > 0) {
+            return Err(Violation::SessionExpiryRaised);
+        }
+        Ok(Event::Disconnect(disconnect))
+    }
+}
+
+fn check_user_properties(limits: &Limits, count: usize, bytes: usize) -> Result<(), Violation> {
+    if count > limits.user_properties_max || bytes > limits.user_properties_bytes_max {
+        return Err(Violation::UserPropertiesTooMany);
+    }
+    Ok(())
+}
+
+fn check_topic(limits: &Limits, topic: &str) -> Result<(), Violation> {
+    // Most topics are shorter than they may have levels, which spares the count.
+    let deep = || topic.bytes().filter(|byte| *byte == b'/').count() >= limits.topic_levels_max;
+    if topic.len() > limits.topic_bytes_max || (topic.len() >= limits.topic_levels_max && deep()) {
+        return Err(Violation::TopicTooLong);
+    }
+    Ok(())
+}
+
+fn check_filters<'a>(limits: &Limits, filters: impl Iterator<Item = &'a str>) -> Result<(), Violation> {
+    let mut count = 0;
+    for filter in filters {
+        count += 1;
+        if count > limits.filters_per_subscribe_max {
+            return Err(Violation::FiltersTooMany);
+        }
+        check_topic(limits, filter)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! The peer's fault: one variant per way to be wrong, with its statement and the reason code that 5.0 asks for.
+
+use core::fmt;
+
+use crate::codec::{Malformed, PacketType, ReasonCode, Version};
+
+/// A peer broke the protocol; the network connection ends [MQTT-4.13.1-1].
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Violation {
+    /// The bytes are wrong.
+    Malformed(Malformed),
+    /// The first packet was not CONNECT.
+    ConnectExpected,
+    /// No CONNECT within the time-out.
+    ConnectTimeout,
+    /// A second CONNECT.
+    SecondConnect,
+    /// A packet that this peer may not send, or not now.
+    Unexpected(PacketType),
+    /// Nothing came for one and a half times the keep-alive.
+    KeepAliveTimeout,
+    /// More unacknowledged messages than the receive maximum allows.
+    ReceiveMaximumExceeded,
+    /// A topic alias above the maximum.
+    TopicAliasTooHigh,
+    /// An empty topic name with an alias that was never set.
+    TopicAliasUnknown,
+    /// A topic name or filter longer, or with more levels, than this server takes.
+    TopicTooLong,
+    /// More user properties than this server takes.
+    UserPropertiesTooMany,
+    /// More topic filters in one packet than this server takes.
+    FiltersTooMany,
+    /// DISCONNECT sets a session expiry although CONNECT set none.
+    SessionExpiryRaised,
+    /// AUTH without an authentication method in CONNECT, or with another one.
+    AuthUnexpected,
+    /// The payload says that it is UTF-8 and is not.
+    PayloadNotUtf8,
+    /// QoS above the maximum that the server told.
+    QosNotSupported,
+    /// RETAIN although the server told that it keeps none.
+    RetainNotSupported,
+    /// The peer lets more than the hard limit of bytes wait for it.
+    OutboxOverflow,
+    /// The peer has taken nothing for the stall time-out.
+    Stalled,
+}
+
+impl From<Malformed> for Violation {
+    fn from(malformed: Malformed) -> Self {
+        Violation::Malformed(malformed)
+    }
+}
+
+impl Violation {
+    /// The reason code for CONNACK or DISCONNECT in 5.0.
+    #[must_use]
+    pub fn reason(self) -> ReasonCode {
+        match self {
+            Violation::Malformed(malformed) => malformed.reason(),
+            Violation::ConnectExpected
+            | Violation::SecondConnect
+            | Violation::Unexpected(_)
+            | Violation::TopicAliasUnknown
+            | Violation::SessionExpiryRaised
+            | Violation::AuthUnexpected => ReasonCode::ProtocolError,
+            Violation::ConnectTimeout => ReasonCode::MaximumConnectTime,
+            Violation::KeepAliveTimeout => ReasonCode::KeepAliveTimeout,
+            Violation::ReceiveMaximumExceeded => ReasonCode::ReceiveMaximumExceeded,
+            Violation::TopicAliasTooHigh => ReasonCode::TopicAliasInvalid,
+            Violation::TopicTooLong => ReasonCode::TopicNameInvalid,
+            Violation::UserPropertiesTooMany | Violation::FiltersTooMany | Violation::OutboxOverflow => {
+                ReasonCode::QuotaExceeded
+            }
+            Violation::PayloadNotUtf8 => ReasonCode::PayloadFormatInvalid,
+            Violation::QosNotSupported => ReasonCode::QoSNotSupported,
+            Violation::RetainNotSupported => ReasonCode::RetainNotSupported,
+            Violation::Stalled => ReasonCode::Unspecified,
+        }
+    }
+
+    /// The statement of the specification that was broken, or the section where it has no number.
+    #[must_use]
+    pub fn statement(self, version: Version) -> &'static str {
+        let v5 = version == Version::V5;
+        match self {
+            Violation::Malformed(malformed) => malformed.statement(version),
+            Violation::ConnectExpected => "MQTT-3.1.0-1",
+            Violation::SecondConnect => "MQTT-3.1.0-2",
+            Violation::ConnectTimeout => "section 3.1.4",
+            Violation::Unexpected(_) => "section 2.1.2",
+            Violation::KeepAliveTimeout if v5 => "MQTT-3.1.2-22",
+            Violation::KeepAliveTimeout => "MQTT-3.1.2-24",
+            Violation::ReceiveMaximumExceeded => "MQTT-3.3.4-7",
+            Violation::TopicAliasTooHigh => "MQTT-3.3.2-9",
+            Violation::TopicAliasUnknown => "section 3.3.2.3.4",
+            Violation::SessionExpiryRaised => "section 3.14.2.2.2",
+            Violation::AuthUnexpected => "MQTT-4.12.0-7",
+            Violation::PayloadNotUtf8 => "section 3.3.2.3.2",
+            Violation::QosNotSupported => "MQTT-3.2.2-11",
+            Violation::RetainNotSupported => "MQTT-3.2.2-14",
+            Violation::TopicTooLong
+            | Violation::UserPropertiesTooMany
+            | Violation::FiltersTooMany
+            | Violation::OutboxOverflow
+            | Violation::Stalled => "a limit of this server",
+        }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Violation::Malformed(malformed) => return malformed.fmt(f),
+            Violation::ConnectExpected => "the first packet must be CONNECT",
+            Violation::ConnectTimeout => "no CONNECT came in time",
+            Violation::SecondConnect => "CONNECT may be sent only once on a connection",
+            Violation::Unexpected(kind) => return write!(f, "{kind:?} may not be sent by this peer now"),
+            Violation::KeepAliveTimeout => "nothing was received for one and a half times the keep-alive",
+            Violation::ReceiveMaximumExceeded => "more unacknowledged messages than the receive maximum",
+            Violation::TopicAliasTooHigh => "the topic alias is above the topic alias maximum",
+            Violation::TopicAliasUnknown => "the topic alias was never set on this connection",
+            Violation::TopicTooLong => "the topic is longer or deeper than this server takes",
+            Violation::UserPropertiesTooMany => "more user properties than this server takes",
+            Violation::FiltersTooMany => "more topic filters in one packet than this server takes",
+            Violation::SessionExpiryRaised => {
+                "a session expiry of 0 at CONNECT cannot be raised at DISCONNECT"
+            }
+            Violation::AuthUnexpected => "AUTH does not fit the authentication method of CONNECT",
+            Violation::PayloadNotUtf8 => "the payload is not the UTF-8 that its format indicator promises",
+            Violation::QosNotSupported => "the QoS is above the maximum of this server",
+            Violation::RetainNotSupported => "retained messages are not available on this server",
+            Violation::OutboxOverflow => "more bytes wait for this client than the hard limit allows",
+            Violation::Stalled => "the client has taken nothing for the stall time-out",
+        };
+        f.write_str(text)
+    }
+}
+
+impl core::error::Error for Violation {}
