@@ -1,2 +1,67 @@
-//! Chores.
-fn main() {}
+//! The chores of this repository, the same on a laptop and in CI: `cargo xtask <chore>`. Not part of any package.
+
+mod ci;
+mod interop;
+mod json;
+mod layers;
+mod no_std;
+mod rust_source;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask <chore>
+
+  ci [--require]          all of the checks below and the tests
+  layers                  which crate may depend on which
+  tidy                    the rules of CONTRIBUTING.md that a program can check
+  no-std                  codec and proto build without the standard library
+  test                    the tests of the whole workspace; says what is not among them
+  interop [--require] …   the broker and the tools against programs that others wrote; the rest goes to
+                          tests/interop/run.py (`--help` lists it)
+  paho-suite DIR …        Eclipse Paho's interoperability suite, from the folder that holds it
+
+--require (or CI=true): a program that is missing is a failure, not a skip.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (chore, rest) = arguments.split_first().map_or(("", &[][..]), |(chore, rest)| (chore.as_str(), rest));
+    let outcome = match (chore, rest) {
+        ("ci", rest) => ci::run(is_required(rest)),
+        ("layers", []) => report(layers::run()),
+        ("tidy", []) => report(tidy::run()),
+        ("no-std", []) => report(no_std::run()),
+        ("test", []) => ci::test_and_say_what_is_not_tested(),
+        ("interop", rest) => interop::run(rest),
+        ("paho-suite", [suite, rest @ ..]) => interop::paho_suite(suite, rest),
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints what a check found; finding anything is a failure.
+fn report(findings: Result<Vec<String>, String>) -> Result<(), String> {
+    let findings = findings?;
+    for finding in &findings {
+        println!("{finding}");
+    }
+    if findings.is_empty() { Ok(()) } else { Err(format!("{} found", findings.len())) }
+}
+
+/// Whether a missing program is a failure.
+fn is_required(arguments: &[String]) -> bool {
+    arguments.iter().any(|argument| argument == "--require")
+        || std::env::var("CI").is_ok_and(|value| value == "true")
+}
