@@ -1,0 +1,1 @@
+//! Integration tests of the codec, one module per subject.
