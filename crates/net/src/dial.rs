@@ -1,0 +1,104 @@
+//! Outgoing TCP connections: look the host up, try every address that it has, give up in time.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::{Instant, timeout, timeout_at},
+};
+
+use crate::Address;
+
+/// No connection came about.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DialError {
+    /// The host's name could not be looked up.
+    #[error(
+        "cannot look up the host of {address}: {source}; check the name, or give the server's IP address"
+    )]
+    Lookup {
+        /// Whom we wanted to reach.
+        address: Address,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The name exists and has no address.
+    #[error("{address} has no IP address; check the name")]
+    NoAddress {
+        /// Whom we wanted to reach.
+        address: Address,
+    },
+    /// Every address was tried. This is what the last one said.
+    #[error("cannot connect to {address} (tried {}): {source}{}", list(tried), advice(source))]
+    Connect {
+        /// Whom we wanted to reach.
+        address: Address,
+        /// The addresses that the name has, in the order in which they were tried.
+        tried: Vec<SocketAddr>,
+        /// What the system said of the last one.
+        source: io::Error,
+    },
+}
+
+impl DialError {
+    /// What the system said, where it said something.
+    #[must_use]
+    pub fn io(&self) -> Option<&io::Error> {
+        match self {
+            DialError::Lookup { source, .. } | DialError::Connect { source, .. } => Some(source),
+            DialError::NoAddress { .. } => None,
+        }
+    }
+}
+
+fn list(tried: &[SocketAddr]) -> String {
+    tried.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn advice(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::ConnectionRefused => "; is a server listening there?",
+        io::ErrorKind::TimedOut => "; is the host up, and does a firewall let the port through?",
+        _ => "",
+    }
+}
+
+/// Connects to a server within `within`, lookup included.
+///
+/// All addresses of the host are tried in the system's order; each gets an equal share of the time that is left, so
+/// that a dead one does not use it up. Small writes leave at once (`TCP_NODELAY`).
+///
+/// # Errors
+/// The name has no address, or none of its addresses answered.
+pub async fn dial(address: &Address, within: Duration) -> Result<TcpStream, DialError> {
+    let deadline = Instant::now() + within;
+    let found = match timeout_at(deadline, lookup_host((address.host(), address.port()))).await {
+        Ok(Ok(found)) => found.collect::<Vec<_>>(),
+        Ok(Err(source)) => return Err(DialError::Lookup { address: address.clone(), source }),
+        Err(_) => return Err(DialError::Lookup { address: address.clone(), source: timed_out() }),
+    };
+    let mut tried = Vec::new();
+    let mut last = None;
+    let count = u32::try_from(found.len()).unwrap_or(u32::MAX);
+    for (at, candidate) in (0u32..).zip(found) {
+        tried.push(candidate);
+        let share = deadline.saturating_duration_since(Instant::now()) / (count - at).max(1);
+        match timeout(share, TcpStream::connect(candidate)).await {
+            Ok(Ok(stream)) => match stream.set_nodelay(true) {
+                Ok(()) => return Ok(stream),
+                Err(source) => last = Some(source),
+            },
+            Ok(Err(source)) => last = Some(source),
+            Err(_) => last = Some(timed_out()),
+        }
+    }
+    match last {
+        Some(source) => Err(DialError::Connect { address: address.clone(), tried, source }),
+        None => Err(DialError::NoAddress { address: address.clone() }),
+    }
+}
+
+fn timed_out() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "no answer in time")
+}

@@ -1,0 +1,8 @@
+//! The byte streams from outside: addresses, dialling, listening.
+
+#[cfg(test)]
+mod it {
+    mod address;
+    mod dial;
+    mod listen;
+}
