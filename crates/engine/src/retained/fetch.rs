@@ -1,0 +1,85 @@
+//! The retained messages that a SUBSCRIBE asks for, sent in slices under the session's lock as the client takes them.
+
+use std::{ops::ControlFlow, sync::Arc};
+
+use super::{
+    tree::{Cursor, Walk},
+};
+use crate::{
+    Turn,
+    message::Message,
+    queue::{Delivery, SubscriptionIds},
+    routing::Interest,
+    session::Locked,
+    subscription::delivered_qos,
+};
+
+/// Nodes of the tree that one slice looks at, at most.
+const SLICE_STEPS: usize = 256;
+
+/// How far a slice came.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Slice {
+    /// All has been sent.
+    Done,
+    /// There is more, and room for it.
+    More,
+    /// There may be more, but no room now.
+    Full,
+}
+
+/// One fetch under way.
+pub(crate) struct Fetch {
+    filter: Box<str>,
+    interest: Interest,
+    ids: SubscriptionIds,
+    cursor: Cursor,
+    /// Values of the server's own topics, computed when SUBSCRIBE came; sent first.
+    current: Vec<Arc<Message>>,
+}
+
+impl Fetch {
+    pub(crate) fn new(filter: &str, interest: Interest, ids: SubscriptionIds, current: Vec<Arc<Message>>) -> Self {
+        Fetch { filter: filter.into(), interest, ids, cursor: Cursor::default(), current }
+    }
+
+    /// Whether this fetch belongs to the subscription of `filter`.
+    pub(crate) fn is_for(&self, filter: &str) -> bool {
+        *self.filter == *filter
+    }
+
+    /// Sends the next messages; the caller has seen that there is room for one.
+    pub(crate) fn slice(&mut self, to: &mut Locked<'_>, turn: &mut Turn) -> Slice {
+        if let Some(message) = self.current.pop() {
+            self.send(to, turn, &message);
+            return Slice::More;
+        }
+        let Fetch { filter, interest, ids, cursor, .. } = self;
+        let mut full = false;
+        let engine = to.engine;
+        let tree = engine.retained.tree.read();
+        let walk = tree.walk(filter, cursor, SLICE_STEPS, |message| {
+            if message.body().number <= interest.since {
+                send(to, turn, message, interest, ids);
+                full = !to.is_free(whimbrel_proto::codec::QoS::AtLeastOnce);
+            }
+            if full || turn.urgent { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        match walk {
+            Walk::Done => Slice::Done,
+            Walk::More if full => Slice::Full,
+            Walk::More => Slice::More,
+        }
+    }
+
+    fn send(&self, to: &mut Locked<'_>, turn: &mut Turn, message: &Arc<Message>) {
+        send(to, turn, message, &self.interest, &self.ids);
+    }
+}
+
+fn send(to: &mut Locked<'_>, turn: &mut Turn, message: &Arc<Message>, interest: &Interest, ids: &SubscriptionIds) {
+    let qos = delivered_qos(message.body().qos, interest.qos);
+    // RETAIN is set: the message comes because of a new subscription [MQTT-3.3.1-8] of 3.1.1.
+    let delivery = Delivery { message: message.clone(), ids: ids.clone(), group: None, qos, retain: true };
+    to.send_kept(turn, delivery);
+}

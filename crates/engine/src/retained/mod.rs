@@ -1,0 +1,107 @@
+//! The last message of every topic that was published with the RETAIN flag.
+//!
+//! Between what SUBSCRIBE fetches and the live stream nothing is lost, comes twice or goes back in time, because every
+//! retained message has a number: SUBSCRIBE notes the last number at the moment when its filter becomes visible, the
+//! fetch brings what has a number up to it, the live stream what has a later one.
+
+mod fetch;
+mod stripe;
+pub mod tree;
+mod walk;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
+};
+
+use parking_lot::RwLock;
+
+pub(crate) use fetch::{Fetch, Slice};
+pub(crate) use stripe::{Stripe, Stripes};
+use tree::Tree;
+
+use crate::{Limits, message::{Body, Message}};
+
+/// The retained store would exceed a limit.
+pub(crate) struct Full;
+
+pub(crate) struct Retained {
+    tree: RwLock<Tree<Arc<Message>>>,
+    last: AtomicU64,
+    bytes: AtomicUsize,
+    count: AtomicUsize,
+}
+
+impl Retained {
+    pub(crate) fn new(seed: u64) -> Self {
+        Retained {
+            tree: RwLock::new(Tree::new(seed)),
+            last: AtomicU64::new(0),
+            bytes: AtomicUsize::new(0),
+            count: AtomicUsize::new(0),
+        }
+    }
+
+    /// The number of the message that was retained (or cleared) last.
+    pub(crate) fn last_number(&self) -> u64 {
+        self.last.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count.load(Ordering::SeqCst) == 0
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Replaces the message of a topic [MQTT-3.3.1-5], or removes it when the payload is empty [MQTT-3.3.1-6]. Gives
+    /// the message its number.
+    pub(crate) fn set(&self, body: &mut Body<'_>, limits: &Limits) -> Result<Option<Arc<Message>>, Full> {
+        let mut tree = self.tree.write();
+        let before = tree.get(body.topic).map(|message| message.size());
+        if body.payload.is_empty() {
+            body.number = self.last.fetch_add(1, Ordering::SeqCst) + 1;
+            if let Some(size) = before {
+                let removed = tree.remove(body.topic);
+                self.account(&tree, size, 0);
+                drop(tree);
+                drop(removed);
+            }
+            return Ok(None);
+        }
+        let size = body.topic.len() + body.forwarded.len() + body.payload.len();
+        let bytes = self.bytes.load(Ordering::Relaxed) - before.unwrap_or(0) + size;
+        if (before.is_none() && tree.len() >= limits.retained_messages_max) || bytes > limits.retained_bytes_max {
+            return Err(Full);
+        }
+        body.number = self.last.fetch_add(1, Ordering::SeqCst) + 1;
+        let message = Arc::new(Message::new(body));
+        let replaced = tree.insert(body.topic, message.clone());
+        self.account(&tree, before.unwrap_or(0), size);
+        drop(tree);
+        drop(replaced);
+        Ok(Some(message))
+    }
+
+    /// Removes the message of a topic if it is still the one with this number: it has expired.
+    pub(crate) fn expire(&self, topic: &str, number: u64) -> bool {
+        let mut tree = self.tree.write();
+        if tree.get(topic).is_none_or(|message| message.body().number != number) {
+            return false;
+        }
+        let size = tree.remove(topic).map_or(0, |message| message.size());
+        self.account(&tree, size, 0);
+        true
+    }
+
+    fn account(&self, tree: &Tree<Arc<Message>>, before: usize, after: usize) {
+        let bytes = self.bytes.load(Ordering::Relaxed) - before + after;
+        self.bytes.store(bytes, Ordering::Relaxed);
+        self.count.store(tree.len(), Ordering::SeqCst);
+    }
+}
