@@ -234,6 +234,7 @@ const fn following(serial: u32) -> u32 {
 }
 
 fn packet_id(serial: u32) -> PacketId {
-    let value = u16::try_from(serial % PACKET_IDS + 1).unwrap_or(1);
-    PacketId::new(value).unwrap_or(PacketId::MIN)
+    #[expect(clippy::unwrap_used, reason = "1 is not zero, and the compiler checks it")]
+    const FIRST: PacketId = PacketId::new(1).unwrap();
+    u16::try_from(serial % PACKET_IDS + 1).ok().and_then(PacketId::new).unwrap_or(FIRST)
 }

@@ -17,8 +17,8 @@ pub use farewell::farewell;
 use crate::{
     Millis, Violation,
     codec::{
-        Ack as AckPacket, Auth, Connect, Disconnect, Frame, Packet, PacketId, PacketType, Peer, Publish, QoS,
-        ReasonCode, Subscribe, Unsubscribe, Version, is_mqtt_utf8,
+        Auth, Connect, Disconnect, Frame, Packet, PacketId, PacketType, Peer, Publish, QoS, ReasonCode,
+        Subscribe, Unsubscribe, Version, is_mqtt_utf8,
     },
     flow::{AliasesIn, Quota},
 };
@@ -284,11 +284,11 @@ impl Connection {
         if frame.kind != PacketType::Connect {
             return Err(Violation::ConnectExpected); // [MQTT-3.1.0-1]
         }
-        if let Some(version) = Connect::peek_version(frame) {
+        if let Ok(version) = Connect::version_of(frame) {
             self.version = version;
             self.version_known = true;
         }
-        let connect = Connect::decode(frame)?;
+        let connect = Connect::decode(frame, self.version, Peer::Client)?;
         let properties = &connect.properties.user_properties;
         check_user_properties(limits, properties.count(), properties.byte_len())?;
         if let Some(will) = &connect.will {
