@@ -1,1 +1,4 @@
 //! broker
+
+pub mod auth;
+pub mod config;

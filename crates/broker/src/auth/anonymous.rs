@@ -1,0 +1,39 @@
+//! The authenticator that asks nobody for anything. Not a fallback behind another one.
+
+use super::{Answer, Authenticator, Credentials, Identity, Verdict};
+
+/// Lets every client in. A user name or password that a client sends is neither checked nor kept: an
+/// identity carries only a name that was proved.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Anonymous;
+
+impl Authenticator for Anonymous {
+    fn authenticate(&self, _credentials: Credentials) -> Answer {
+        Answer::Now(Verdict::Allow(Identity { user_name: None }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use super::Anonymous;
+    use crate::auth::{Answer, Authenticator, Credentials, Identity, Secret, Verdict};
+
+    #[test]
+    fn anonymous_lets_everybody_in_and_believes_no_name() {
+        for user_name in [None, Some("alice".into())] {
+            let credentials = Credentials {
+                client_id: "sensor-1".into(),
+                user_name,
+                password: Some(Secret::from(&b"anything"[..])),
+                address: SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)),
+                listener: "tcp".into(),
+            };
+            let Answer::Now(verdict) = Anonymous.authenticate(credentials) else {
+                panic!("an anonymous client is not made to wait");
+            };
+            assert_eq!(verdict, Verdict::Allow(Identity { user_name: None }));
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Who may connect: the question a connection asks once, at CONNECT, and the two that answer it.
+//! Not what a client may then publish or subscribe to.
+//!
+//! An [`Authenticator`] is called on a worker and must return at once. What takes time is answered
+//! [`Answer::Later`]: the task of that one connection awaits it and reads no further meanwhile;
+//! everybody else goes on.
+
+mod anonymous;
+mod password_file;
+mod secret;
+mod stored_hash;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use whimbrel_codec::ReasonCode;
+
+pub use anonymous::Anonymous;
+pub use password_file::{
+    CREDENTIALS_BYTES_MAX, Counts, FILE_BYTES_MAX, FaultAt, LineFault, MalformedFile, PasswordFile,
+    PasswordFileError, PasswordFileOptions, UserName, UserNameFault, Warning, edit,
+};
+pub use secret::Secret;
+pub use stored_hash::{Argon2id, HashFault, SALT_BYTES, Scratch, StoredHash};
+
+/// Decides who may connect.
+pub trait Authenticator: Send + Sync {
+    /// Judges what a client said of itself in its CONNECT. Never blocks and never takes longer than a
+    /// few microseconds: anything slower is an [`Answer::Later`].
+    fn authenticate(&self, credentials: Credentials) -> Answer;
+}
+
+/// What a client said of itself in its CONNECT, and where it came from.
+#[derive(Debug)]
+pub struct Credentials {
+    /// The client identifier; the assigned one when the client left it empty.
+    pub client_id: Box<str>,
+    /// The user name, when the CONNECT has one. It may be empty.
+    pub user_name: Option<Box<str>>,
+    /// The password, when the CONNECT has one. It may be empty, and need not be text.
+    pub password: Option<Secret>,
+    /// The client's address as the listener saw it.
+    pub address: SocketAddr,
+    /// The name of the listener that accepted the connection.
+    pub listener: Arc<str>,
+}
+
+/// Who a connection turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The user name that was proved; `None` where nobody asked for a proof.
+    pub user_name: Option<Arc<str>>,
+}
+
+/// Whether a client may connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may, and this is who it is.
+    Allow(Identity),
+    /// It may not.
+    Deny(Denial),
+}
+
+/// Why a client may not connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denial {
+    /// User name and password do not belong together. It is not said which of the two is wrong.
+    BadUserNameOrPassword,
+    /// No user name was given where one is needed.
+    NotAuthorized,
+    /// Too many verifications wait already: the client may try again.
+    ServerBusy,
+}
+
+impl Denial {
+    /// What the CONNACK says; for 3.1 and 3.1.1 the codec finds the nearest return code.
+    pub fn reason(self) -> ReasonCode {
+        match self {
+            Self::BadUserNameOrPassword => ReasonCode::BadUserNameOrPassword,
+            Self::NotAuthorized => ReasonCode::NotAuthorized,
+            Self::ServerBusy => ReasonCode::ServerBusy,
+        }
+    }
+}
+
+/// An [`Authenticator`]'s answer.
+#[derive(Debug)]
+pub enum Answer {
+    /// The verdict is known.
+    Now(Verdict),
+    /// The verdict comes by this channel. When the channel closes without one, the authenticator has
+    /// been shut down; [`Answer::verdict`] reads that as [`Denial::ServerBusy`].
+    Later(oneshot::Receiver<Verdict>),
+}
+
+impl Answer {
+    /// Waits for the verdict. Dropping the future gives the question up: a verification that has not
+    /// begun by then is not made.
+    pub async fn verdict(self) -> Verdict {
+        match self {
+            Self::Now(verdict) => verdict,
+            Self::Later(verdict) => verdict.await.unwrap_or(Verdict::Deny(Denial::ServerBusy)),
+        }
+    }
+}
