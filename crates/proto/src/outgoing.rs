@@ -95,6 +95,12 @@ impl<M> Outgoing<M> {
         self.unsent < self.sent.len()
     }
 
+    /// Deliveries that have been sent on this connection and are not completed.
+    #[must_use]
+    pub fn resent(&self) -> usize {
+        self.unsent
+    }
+
     /// Takes a message into flight and gives it an unused packet identifier [MQTT-2.2.1-4]. The caller has asked
     /// [`has_room`](Self::has_room); `taken` names identifiers that are in use for something else (a client's
     /// SUBSCRIBE).
@@ -230,11 +236,10 @@ impl<M> Outgoing<M> {
 /// when they wrap.
 const fn following(serial: u32) -> u32 {
     const LAPS: u32 = u32::MAX / PACKET_IDS;
-    if serial + 1 >= LAPS * PACKET_IDS { 0 } else { serial + 1 }
+    if serial + 1 == LAPS * PACKET_IDS { 0 } else { serial + 1 }
 }
 
 fn packet_id(serial: u32) -> PacketId {
-    #[expect(clippy::unwrap_used, reason = "1 is not zero, and the compiler checks it")]
     const FIRST: PacketId = PacketId::new(1).unwrap();
     u16::try_from(serial % PACKET_IDS + 1).ok().and_then(PacketId::new).unwrap_or(FIRST)
 }

@@ -15,10 +15,20 @@ pub enum Violation {
     ConnectTimeout,
     /// A second CONNECT.
     SecondConnect,
+    /// The first packet from the server was neither CONNACK nor AUTH.
+    ConnAckExpected,
+    /// No CONNACK within the time-out.
+    ConnAckTimeout,
+    /// CONNACK says that a session is present although the client has none.
+    SessionPresent,
     /// A packet that this peer may not send, or not now.
     Unexpected(PacketType),
     /// Nothing came for one and a half times the keep-alive.
     KeepAliveTimeout,
+    /// No PINGRESP, or anything else, within the time-out.
+    PingTimeout,
+    /// SUBACK or UNSUBACK with another number of reason codes than its request had filters.
+    ReasonCount(PacketType),
     /// More unacknowledged messages than the receive maximum allows.
     ReceiveMaximumExceeded,
     /// A topic alias above the maximum.
@@ -41,6 +51,8 @@ pub enum Violation {
     QosNotSupported,
     /// RETAIN although the server told that it keeps none.
     RetainNotSupported,
+    /// A receiver's queue is full and the policy is to refuse; 3.x has no other way to tell.
+    QuotaExceeded,
     /// The peer lets more than the hard limit of bytes wait for it.
     OutboxOverflow,
     /// The peer has taken nothing for the stall time-out.
@@ -61,18 +73,22 @@ impl Violation {
             Violation::Malformed(malformed) => malformed.reason(),
             Violation::ConnectExpected
             | Violation::SecondConnect
+            | Violation::ConnAckExpected
+            | Violation::SessionPresent
             | Violation::Unexpected(_)
+            | Violation::ReasonCount(_)
             | Violation::TopicAliasUnknown
             | Violation::SessionExpiryRaised
             | Violation::AuthUnexpected => ReasonCode::ProtocolError,
-            Violation::ConnectTimeout => ReasonCode::MaximumConnectTime,
-            Violation::KeepAliveTimeout => ReasonCode::KeepAliveTimeout,
+            Violation::ConnectTimeout | Violation::ConnAckTimeout => ReasonCode::MaximumConnectTime,
+            Violation::KeepAliveTimeout | Violation::PingTimeout => ReasonCode::KeepAliveTimeout,
             Violation::ReceiveMaximumExceeded => ReasonCode::ReceiveMaximumExceeded,
             Violation::TopicAliasTooHigh => ReasonCode::TopicAliasInvalid,
             Violation::TopicTooLong => ReasonCode::TopicNameInvalid,
-            Violation::UserPropertiesTooMany | Violation::FiltersTooMany | Violation::OutboxOverflow => {
-                ReasonCode::QuotaExceeded
-            }
+            Violation::UserPropertiesTooMany
+            | Violation::FiltersTooMany
+            | Violation::QuotaExceeded
+            | Violation::OutboxOverflow => ReasonCode::QuotaExceeded,
             Violation::PayloadNotUtf8 => ReasonCode::PayloadFormatInvalid,
             Violation::QosNotSupported => ReasonCode::QoSNotSupported,
             Violation::RetainNotSupported => ReasonCode::RetainNotSupported,
@@ -89,6 +105,14 @@ impl Violation {
             Violation::ConnectExpected => "MQTT-3.1.0-1",
             Violation::SecondConnect => "MQTT-3.1.0-2",
             Violation::ConnectTimeout => "section 3.1.4",
+            Violation::ConnAckExpected => "MQTT-3.2.0-1",
+            Violation::ConnAckTimeout => "section 3.2",
+            Violation::SessionPresent if v5 => "MQTT-3.2.2-4",
+            Violation::SessionPresent => "MQTT-3.2.2-1",
+            Violation::PingTimeout => "MQTT-3.12.4-1",
+            Violation::ReasonCount(PacketType::UnsubAck) => "MQTT-3.11.3-1",
+            Violation::ReasonCount(_) if v5 => "MQTT-3.8.4-6",
+            Violation::ReasonCount(_) => "MQTT-3.8.4-5",
             Violation::Unexpected(_) => "section 2.1.2",
             Violation::KeepAliveTimeout if v5 => "MQTT-3.1.2-22",
             Violation::KeepAliveTimeout => "MQTT-3.1.2-24",
@@ -103,6 +127,7 @@ impl Violation {
             Violation::TopicTooLong
             | Violation::UserPropertiesTooMany
             | Violation::FiltersTooMany
+            | Violation::QuotaExceeded
             | Violation::OutboxOverflow
             | Violation::Stalled => "a limit of this server",
         }
@@ -116,6 +141,13 @@ impl fmt::Display for Violation {
             Violation::ConnectExpected => "the first packet must be CONNECT",
             Violation::ConnectTimeout => "no CONNECT came in time",
             Violation::SecondConnect => "CONNECT may be sent only once on a connection",
+            Violation::ConnAckExpected => "the first packet of a server must be CONNACK",
+            Violation::ConnAckTimeout => "no CONNACK came in time",
+            Violation::SessionPresent => "CONNACK says that a session is present, and there is none",
+            Violation::PingTimeout => "nothing was received in time after PINGREQ",
+            Violation::ReasonCount(kind) => {
+                return write!(f, "{kind:?} has another number of reason codes than its request had filters");
+            }
             Violation::Unexpected(kind) => return write!(f, "{kind:?} may not be sent by this peer now"),
             Violation::KeepAliveTimeout => "nothing was received for one and a half times the keep-alive",
             Violation::ReceiveMaximumExceeded => "more unacknowledged messages than the receive maximum",
@@ -131,6 +163,7 @@ impl fmt::Display for Violation {
             Violation::PayloadNotUtf8 => "the payload is not the UTF-8 that its format indicator promises",
             Violation::QosNotSupported => "the QoS is above the maximum of this server",
             Violation::RetainNotSupported => "retained messages are not available on this server",
+            Violation::QuotaExceeded => "the queue of a receiver is full",
             Violation::OutboxOverflow => "more bytes wait for this client than the hard limit allows",
             Violation::Stalled => "the client has taken nothing for the stall time-out",
         };
