@@ -1,0 +1,89 @@
+//! What several keys say together: a listener that nobody guards, two on one address, limits that contradict
+//! each other. What one key allows has been checked before.
+
+use super::authentication::Method;
+use super::key::grouped;
+use super::listener::Listener;
+use super::problem::{Fault, Problem};
+use super::reader::Places;
+use super::{Config, LISTENER};
+
+/// Everything that is wrong between keys. Keys whose own value was refused are left out.
+pub(super) fn check(config: &Config, places: &Places) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let authentication_good = places.are_good("authentication", 0, &["method", "password_file"]);
+    for (number, listener) in (1..).zip(&config.listeners) {
+        let good = |names: &[&'static str]| places.are_good(LISTENER, number, names);
+        if authentication_good && good(&["authentication"]) {
+            let guarded = good(&["address", "danger_allow_anonymous_on_network"]);
+            problems.extend(guarded.then(|| open_to_network(config, places, number, listener)).flatten());
+        }
+        let earlier = || config.listeners.iter().take(number - 1).zip(1..);
+        if good(&["address", "ipv6_only"]) {
+            problems.extend(earlier().find_map(|(other, at)| {
+                let other_good = places.are_good(LISTENER, at, &["address", "ipv6_only"]);
+                other_good.then(|| address_taken(places, number, listener, other)).flatten()
+            }));
+        }
+        if listener.name.is_some() && earlier().any(|(other, _)| other.name == listener.name) {
+            problems.push(problem(places, LISTENER, number, "name", Fault::NameTaken));
+        }
+    }
+    if authentication_good {
+        problems.extend(no_password_file(config, places));
+    }
+    problems.extend(link_soft_above_hard(config, places));
+    problems
+}
+
+fn open_to_network(config: &Config, places: &Places, number: usize, listener: &Listener) -> Option<Problem> {
+    let open = config.method(listener) == Method::Anonymous
+        && !listener.address.is_loopback()
+        && !listener.danger_allow_anonymous_on_network;
+    let address = listener.address.to_string();
+    open.then(|| problem(places, LISTENER, number, "address", Fault::OpenToNetwork { address }))
+}
+
+fn address_taken(places: &Places, number: usize, listener: &Listener, other: &Listener) -> Option<Problem> {
+    let taken = listener.address.collides(listener.ipv6_only, other.address, other.ipv6_only);
+    let by = other.address.to_string();
+    taken.then(|| problem(places, LISTENER, number, "address", Fault::AddressTaken { by }))
+}
+
+/// Told once, where it was asked for: by a listener, or for all of them.
+fn no_password_file(config: &Config, places: &Places) -> Option<Problem> {
+    if config.authentication.password_file.is_some() {
+        return None;
+    }
+    let asking = |(_, listener): &(usize, &Listener)| config.method(listener) == Method::PasswordFile;
+    let (number, _) = (1..).zip(&config.listeners).find(asking)?;
+    let (section, number, name) = match places.is_given(LISTENER, number, "authentication") {
+        true => (LISTENER, number, "authentication"),
+        false => ("authentication", 0, "method"),
+    };
+    Some(problem(places, section, number, name, Fault::NoPasswordFile))
+}
+
+/// Told where somebody wrote: one of the two can be the default.
+fn link_soft_above_hard(config: &Config, places: &Places) -> Option<Problem> {
+    let (soft, hard) = ("link_soft_bytes", "link_hard_bytes");
+    let limits = &config.limits;
+    if limits.link_soft_bytes <= limits.link_hard_bytes || !places.are_good("limits", 0, &[soft, hard]) {
+        return None;
+    }
+    let value = grouped(limits.link_soft_bytes.into());
+    let other = format!("limits.{hard}, which is {}", grouped(limits.link_hard_bytes.into()));
+    let fault = Fault::Above { value, other };
+    let written = if places.is_given("limits", 0, soft) { soft } else { hard };
+    Some(Problem { key: Some(format!("limits.{soft}")), ..problem(places, "limits", 0, written, fault) })
+}
+
+fn problem(
+    places: &Places,
+    section: &'static str,
+    number: usize,
+    name: &'static str,
+    fault: Fault,
+) -> Problem {
+    Problem { origin: places.of(section, number, name), key: Some(format!("{section}.{name}")), fault }
+}

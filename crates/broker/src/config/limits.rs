@@ -1,0 +1,104 @@
+//! The room `[limits]`: a bound on everything that clients can make the broker hold. Not the counting.
+
+use super::room::room;
+use super::setting::Auto;
+
+room! {
+    /// Bounds on everything that clients can make the broker hold or do. None can be switched off: a larger
+    /// number is the way to allow more.
+    pub struct Limits("limits") {
+        /// Connections at once on all listeners. `auto` is what the limit of open files bears, less 5 %. An
+        /// idle connection costs about 1.5 KiB in the broker and as much again in the kernel.
+        connections_max: Auto<u32> = Auto::Auto, within(1, 10_000_000), unit("connections"),
+            flag("connections-max");
+
+        /// The largest packet taken from a client, header included. MQTT 5.0 clients are told. A client can
+        /// make the broker hold as much for a packet that has not arrived whole.
+        packet_bytes_max: u32 = 1_048_576, within(64, 268_435_460), unit("bytes"), flag("packet-bytes-max");
+
+        /// How long a new connection may take to send its CONNECT; then it is closed.
+        connect_timeout_secs: u16 = 10, within(1, 3_600), unit("seconds");
+
+        /// The longest keep-alive. An MQTT 5.0 client that asks for a longer one, or for none, is told this
+        /// one; older clients cannot be told and keep theirs. It decides how long a connection that has died
+        /// unseen is kept.
+        keep_alive_secs_max: u16 = 1_200, within(1, 65_535), unit("seconds"), flag("keep-alive-secs-max");
+
+        /// How long a session may outlive its connection. Clients that ask for longer get this, and MQTT 5.0
+        /// clients are told. At 0 no session outlives its connection.
+        session_expiry_secs_max: u32 = 604_800, within(0, 4_294_967_294), unit("seconds"),
+            flag("session-expiry-secs-max");
+
+        /// Messages at QoS 1 and 2 that a client may have under way to the broker before they are
+        /// acknowledged. MQTT 5.0 clients are told; for older ones the broker reads no further until some are
+        /// acknowledged.
+        receive_maximum: u16 = 1_000, within(1, 65_535), unit("messages");
+
+        /// Messages at QoS 1 and 2 under way to a client before it has acknowledged them. The receive maximum
+        /// of the client holds if it is smaller.
+        inflight_max: u16 = 1_000, within(1, 65_535), unit("messages");
+
+        /// Messages that wait for one session or for one shared group. What happens beyond is
+        /// session.queue_full.
+        queue_messages_max: u32 = 10_000, within(1, 100_000_000), unit("messages"), flag("queue-messages-max");
+
+        /// Bytes of topic, properties and payload of the messages that wait for one session or for one shared
+        /// group. What happens beyond is session.queue_full.
+        queue_bytes_max: u64 = 16_777_216, within(1_024, 1_099_511_627_776), unit("bytes");
+
+        /// Bytes of the messages in all queues together. `auto` is a quarter of the memory of the machine. A
+        /// message counts once for each queue in which it waits, although its payload is in memory once.
+        queues_bytes_max: Auto<u64> = Auto::Auto, within(1_048_576, 1_099_511_627_776), unit("bytes");
+
+        /// Encoded bytes for one client whose socket takes no more. Beyond, messages at QoS 0 are dropped for
+        /// this client and those at QoS 1 and 2 wait in its queue.
+        link_soft_bytes: u32 = 65_536, within(1_024, 1_073_741_824), unit("bytes");
+
+        /// Encoded bytes for one client at which it is disconnected; one message may go beyond. Not below
+        /// link_soft_bytes.
+        link_hard_bytes: u32 = 1_048_576, within(1_024, 1_073_741_824), unit("bytes");
+
+        /// How long the socket of a client may take nothing while something waits for it; then the client is
+        /// disconnected.
+        link_stall_secs: u16 = 30, within(1, 3_600), unit("seconds");
+
+        /// Encoded bytes for all clients together. As it fills, link_soft_bytes shrinks for everybody, so
+        /// that many clients that do not read cost no more than this.
+        outbox_bytes_max: u64 = 268_435_456, within(1_048_576, 1_099_511_627_776), unit("bytes");
+
+        /// The longest topic name or topic filter.
+        topic_bytes_max: u16 = 65_535, within(1, 65_535), unit("bytes");
+
+        /// The levels of a topic name or topic filter: one more than it has slashes.
+        topic_levels_max: u16 = 128, within(1, 65_535), unit("levels");
+
+        /// Subscriptions of one client. Each costs about 60 bytes, and the levels of its filter that nobody
+        /// else has.
+        subscriptions_max: u32 = 1_000, within(1, 10_000_000), unit("subscriptions");
+
+        /// Topic filters in one SUBSCRIBE or UNSUBSCRIBE.
+        filters_per_subscribe_max: u32 = 1_000, within(1, 1_000_000), unit("filters");
+
+        /// User properties in one packet. They travel with the message and are held as long as it is.
+        user_properties_max: u32 = 64, within(0, 1_000_000), unit("properties");
+
+        /// Bytes of the user properties in one packet, names and values together.
+        user_properties_bytes_max: u32 = 16_384, within(0, 268_435_455), unit("bytes");
+
+        /// Topic aliases that a client may set for what it sends. Each costs the topic name, for as long as
+        /// the connection lives. At 0 clients are told that there are none.
+        topic_aliases_in_max: u16 = 64, within(0, 65_535), unit("aliases");
+
+        /// Topic aliases that the broker sets for what it sends to one client, if the client allows as many.
+        /// They save bytes on the wire and cost the topic name, for as long as the connection lives. At 0 it
+        /// sets none.
+        topic_aliases_out_max: u16 = 64, within(0, 65_535), unit("aliases");
+
+        /// Retained messages.
+        retained_messages_max: u64 = 1_000_000, within(0, 1_000_000_000), unit("messages"),
+            flag("retained-messages-max");
+
+        /// Bytes of topic, properties and payload of the retained messages.
+        retained_bytes_max: u64 = 1_073_741_824, within(0, 1_099_511_627_776), unit("bytes");
+    }
+}

@@ -1,0 +1,139 @@
+//! The configuration: a file, the environment and flags in; plain values out, or everything that is wrong at
+//! once. Not what the values do.
+//!
+//! Each section is a room with a file of its own, which lists its keys once (`room!`): the struct, the
+//! defaults, the checks, the messages, the variables, the flags, the default file and the reference all come
+//! from that list.
+
+mod address;
+mod authentication;
+mod check;
+mod default_file;
+mod key;
+mod limits;
+mod listener;
+mod log;
+mod problem;
+mod reader;
+mod reference;
+mod room;
+mod session;
+mod setting;
+mod source;
+mod suggestion;
+mod sys;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+pub use address::{Address, NotAnAddress};
+pub use authentication::{Authentication, Method};
+pub use default_file::default_file;
+pub use key::{Key, Kind, Reload};
+pub use limits::Limits;
+pub use listener::Listener;
+pub use log::{Format, Level, Levels, Log};
+pub use problem::{Fault, Problem, Problems};
+pub use reference::reference;
+pub use session::{QueueFull, Session, SharedStrategy};
+pub use setting::Auto;
+pub use source::{File, Flag, Origin, Sources};
+pub use sys::Sys;
+pub use worker::Worker;
+
+use room::Room;
+
+/// The section that there can be several of.
+const LISTENER: &str = "listener";
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where clients connect: at least one.
+    pub listeners: Vec<Listener>,
+    /// Who may connect.
+    pub authentication: Authentication,
+    /// Bounds on what clients can make the broker hold.
+    pub limits: Limits,
+    /// What the broker offers to its clients.
+    pub session: Session,
+    /// The threads that carry the load.
+    pub worker: Worker,
+    /// What is logged.
+    pub log: Log,
+    /// The topics under `$SYS/broker`.
+    pub sys: Sys,
+}
+
+impl Config {
+    /// Reads the sources and checks them.
+    ///
+    /// Nothing is opened, resolved or looked up for that but the text of the sources, so a file can be
+    /// checked on another machine than the one that it is for.
+    pub fn load(sources: &Sources) -> Result<Self, Problems> {
+        let (config, findings) = reader::read(sources);
+        let mut problems = findings.problems;
+        if findings.whole {
+            problems.extend(check::check(&config, &findings.places));
+        }
+        if problems.is_empty() {
+            return Ok(config);
+        }
+        problems.sort_by(|one, other| one.origin.cmp(&other.origin));
+        Err(Problems(problems))
+    }
+
+    /// How a listener finds out who may connect.
+    pub fn method(&self, listener: &Listener) -> Method {
+        listener.authentication.or_else(|| self.authentication.method())
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listeners: vec![Listener::default()],
+            authentication: Authentication::default(),
+            limits: Limits::default(),
+            session: Session::default(),
+            worker: Worker::default(),
+            log: Log::default(),
+            sys: Sys::default(),
+        }
+    }
+}
+
+/// A section of the file and its keys.
+struct Section {
+    name: &'static str,
+    doc: &'static [&'static str],
+    keys: Vec<&'static Key>,
+}
+
+impl Section {
+    fn of<R: Room>() -> Self {
+        Self { name: R::SECTION, doc: R::DOC, keys: R::ENTRIES.iter().map(|entry| &entry.key).collect() }
+    }
+
+    fn doc(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.doc.iter().map(|line| line.trim())
+    }
+}
+
+/// Every section, in the order of the file and of the reference.
+fn sections() -> [Section; 7] {
+    [
+        Section::of::<Listener>(),
+        Section::of::<Authentication>(),
+        Section::of::<Limits>(),
+        Section::of::<Session>(),
+        Section::of::<Worker>(),
+        Section::of::<Log>(),
+        Section::of::<Sys>(),
+    ]
+}
+
+/// Every key, in the order of the file and of the reference.
+pub fn keys() -> impl Iterator<Item = &'static Key> {
+    sections().into_iter().flat_map(|section| section.keys)
+}

@@ -1,0 +1,156 @@
+//! What can be wrong with a configuration, as sentences that say what to do. Not how it is found.
+
+use std::fmt;
+
+use super::source::Origin;
+
+/// Everything that is wrong with a configuration, in the order of the file, then of the environment, then the
+/// flags.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problems(pub Vec<Problem>);
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where.
+    pub origin: Origin,
+    /// The key that it is about, with its section.
+    pub key: Option<String>,
+    /// What.
+    pub fault: Fault,
+}
+
+/// What is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The file cannot be read; the system's words.
+    Unreadable(String),
+    /// The file is not TOML; the parser's words.
+    Syntax(String),
+    /// There is no such section.
+    UnknownSection {
+        /// What may have been meant.
+        meant: Option<String>,
+    },
+    /// There is no such key.
+    UnknownKey {
+        /// What may have been meant.
+        meant: Option<String>,
+    },
+    /// There is no such variable.
+    UnknownVariable {
+        /// What may have been meant.
+        meant: Option<String>,
+    },
+    /// A variable names a listener that does not exist and would not be the next.
+    UnknownListener {
+        /// How many listeners there are.
+        listeners: usize,
+    },
+    /// A section is not a table.
+    NotATable,
+    /// `listener` is not an array of tables.
+    NotTables,
+    /// The key does not allow the value.
+    NotAllowed {
+        /// What was given.
+        given: String,
+        /// What may be given.
+        allowed: String,
+    },
+    /// A listener that other machines reach lets everybody in.
+    OpenToNetwork {
+        /// The address.
+        address: String,
+    },
+    /// Passwords are asked for and there are none.
+    NoPasswordFile,
+    /// Two listeners cannot both have their address.
+    AddressTaken {
+        /// The address of the other.
+        by: String,
+    },
+    /// Two listeners have the same name.
+    NameTaken,
+    /// A limit is above the one that must not be below it.
+    Above {
+        /// Its value.
+        value: String,
+        /// The other key and its value.
+        other: String,
+    },
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, problem) in self.0.iter().enumerate() {
+            if at > 0 {
+                out.write_str("\n")?;
+            }
+            problem.fmt(out)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}: ", self.origin)?;
+        if let Some(key) = &self.key {
+            write!(out, "{key}: ")?;
+        }
+        self.fault.fmt(out)
+    }
+}
+
+impl std::error::Error for Problems {}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unknown = |out: &mut fmt::Formatter<'_>, what: &str, meant: &Option<String>| {
+            write!(out, "there is no such {what}")?;
+            meant.as_ref().map_or(Ok(()), |meant| write!(out, "; did you mean {meant}?"))
+        };
+        match self {
+            Self::Unreadable(error) => write!(out, "the file cannot be read: {error}"),
+            Self::Syntax(message) => write!(out, "this is not TOML: {message}"),
+            Self::UnknownSection { meant } => unknown(out, "section", meant),
+            Self::UnknownKey { meant } => unknown(out, "key", meant),
+            Self::UnknownVariable { meant } => unknown(out, "setting", meant),
+            Self::UnknownListener { listeners } => write!(
+                out,
+                "there is no such listener; there are {listeners} before the environment is read, and the \
+                 next is WHIMBREL_LISTENER_{}_…",
+                listeners + 1
+            ),
+            Self::NotATable => {
+                out.write_str("this is a section; its keys belong under a line with its name in []")
+            }
+            Self::NotTables => out.write_str("there can be several listeners; write [[listener]] above each"),
+            Self::NotAllowed { given, allowed } => {
+                write!(out, "{given} is not allowed here; allowed is {allowed}")
+            }
+            Self::OpenToNetwork { address } => write!(
+                out,
+                "other machines can reach {address}, and nobody is asked for a password there, so the broker \
+                 does not start. Make a password file with `whimbrel passwd` and name it in \
+                 authentication.password_file; or listen on localhost; or, if everybody who reaches the \
+                 address may read and write everything, set danger_allow_anonymous_on_network = true"
+            ),
+            Self::NoPasswordFile => out.write_str(
+                "clients must give a password, but there is no file to look it up in. Make one with \
+                 `whimbrel passwd` and name it in authentication.password_file",
+            ),
+            Self::AddressTaken { by } => {
+                write!(out, "the listener on {by} has this address already; change one of them or delete it")
+            }
+            Self::NameTaken => {
+                out.write_str("another listener has this name already; give it one of its own")
+            }
+            Self::Above { value, other } => {
+                write!(out, "{value} is above {other}; make this smaller or that larger")
+            }
+        }
+    }
+}
