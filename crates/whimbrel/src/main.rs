@@ -1,2 +1,17 @@
-//! The binary.
-fn main() {}
+//! The program `whimbrel`: reads its command line and hands over to one command. Not a place for what
+//! commands do.
+
+mod cli;
+mod completions;
+mod config_command;
+mod log;
+mod man;
+mod output;
+mod passwd;
+mod serve;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

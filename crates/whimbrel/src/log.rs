@@ -1,0 +1,247 @@
+//! The log: which events are written, how they look, and the file that can be opened anew. Not the events.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tracing::Dispatch;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::{Registry, fmt};
+use whimbrel_broker::config::{Format, Level, Levels, Log};
+
+/// Where the log goes. A clone is the same place.
+#[derive(Clone, Debug)]
+pub(crate) enum Destination {
+    StandardError,
+    File(Arc<LogFile>),
+}
+
+/// A file to which lines are appended, and which can be opened anew while others write.
+#[derive(Debug)]
+pub(crate) struct LogFile {
+    path: PathBuf,
+    /// A writer takes a reference out and writes without the lock: the file is in append mode, so lines do
+    /// not mix.
+    file: RwLock<Arc<File>>,
+    /// Whether the last write failed. That is told once, not for every line.
+    failing: AtomicBool,
+}
+
+/// Sends all events of the process to where the configuration says. Once for each process.
+pub(crate) fn start(log: &Log) -> Result<Destination, String> {
+    let destination = match &log.file {
+        None => Destination::StandardError,
+        Some(path) => match LogFile::open(path.clone()) {
+            Ok(file) => Destination::File(Arc::new(file)),
+            Err(error) => return Err(format!("the log file {} cannot be opened: {error}", path.display())),
+        },
+    };
+    match tracing::dispatcher::set_global_default(dispatch(log, destination.clone())) {
+        Ok(()) => Ok(destination),
+        Err(error) => Err(format!("the log cannot be started: {error}")),
+    }
+}
+
+fn dispatch(log: &Log, destination: Destination) -> Dispatch {
+    let registry = Registry::default().with(filter(&log.level));
+    let colours = destination.bears_colours();
+    // A line that cannot be written is told by the destination; the layer would panic if standard error is
+    // closed.
+    let layer = fmt::layer().with_writer(destination).log_internal_errors(false);
+    match log.format {
+        Format::Json => registry.with(layer.json().flatten_event(true)).into(),
+        Format::Human => {
+            // The module matters to whoever looks for a fault, not to whoever reads that the broker has
+            // started.
+            registry.with(layer.with_target(log.level.most() > Level::Info).with_ansi(colours)).into()
+        }
+    }
+}
+
+fn filter(levels: &Levels) -> Targets {
+    let parts = levels.parts.iter().map(|(part, level)| (part.clone(), filter_of(*level)));
+    Targets::new().with_default(filter_of(levels.base)).with_targets(parts)
+}
+
+fn filter_of(level: Level) -> LevelFilter {
+    match level {
+        Level::Off => LevelFilter::OFF,
+        Level::Error => LevelFilter::ERROR,
+        Level::Warn => LevelFilter::WARN,
+        Level::Info => LevelFilter::INFO,
+        Level::Debug => LevelFilter::DEBUG,
+        Level::Trace => LevelFilter::TRACE,
+    }
+}
+
+impl Destination {
+    /// Opens the log file anew, after somebody has moved the old one away. If that fails the old one goes on.
+    pub(crate) fn reopen(&self) -> io::Result<()> {
+        match self {
+            Self::StandardError => Ok(()),
+            Self::File(file) => file.reopen(),
+        }
+    }
+
+    /// Colours are for a terminal, and for nobody who has set NO_COLOR.
+    fn bears_colours(&self) -> bool {
+        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        matches!(self, Self::StandardError) && io::stderr().is_terminal() && !unwanted
+    }
+}
+
+impl LogFile {
+    fn open(path: PathBuf) -> io::Result<Self> {
+        let file = RwLock::new(Arc::new(append_to(&path)?));
+        Ok(Self { path, file, failing: AtomicBool::new(false) })
+    }
+
+    fn reopen(&self) -> io::Result<()> {
+        let file = Arc::new(append_to(&self.path)?);
+        *self.file.write().unwrap_or_else(PoisonError::into_inner) = file;
+        Ok(())
+    }
+
+    fn write_line(&self, line: &[u8]) {
+        let file = Arc::clone(&self.file.read().unwrap_or_else(PoisonError::into_inner));
+        let failing = (&*file).write_all(line).err();
+        let told = self.failing.swap(failing.is_some(), Ordering::Relaxed);
+        if let (Some(error), false) = (failing, told) {
+            let path = self.path.display();
+            // Nobody is left to tell if this fails too.
+            let _ = writeln!(io::stderr(), "whimbrel: lines are missing in the log file {path}: {error}");
+        }
+    }
+}
+
+fn append_to(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(path)
+}
+
+/// The layer writes every event as one line with one call.
+impl Write for Destination {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::StandardError => io::stderr().write_all(line)?,
+            Self::File(file) => file.write_line(line),
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Destination {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn after_a_reopen_lines_go_to_a_new_file_of_the_same_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, moved) = (folder.path().join("a.log"), folder.path().join("a.log.1"));
+        let mut destination = Destination::File(Arc::new(LogFile::open(path.clone()).unwrap()));
+        let mut clone = destination.clone();
+        destination.write_all(b"one\n").unwrap();
+        fs::rename(&path, &moved).unwrap();
+        destination.write_all(b"two\n").unwrap();
+        destination.reopen().unwrap();
+        clone.write_all(b"three\n").unwrap();
+        assert_eq!(fs::read_to_string(&moved).unwrap(), "one\ntwo\n");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "three\n");
+    }
+
+    #[test]
+    fn a_reopen_that_fails_leaves_the_old_file_in_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let (inner, moved) = (folder.path().join("inner"), folder.path().join("moved"));
+        fs::create_dir(&inner).unwrap();
+        let mut destination = Destination::File(Arc::new(LogFile::open(inner.join("a.log")).unwrap()));
+        fs::rename(&inner, &moved).unwrap();
+        assert_eq!(destination.reopen().unwrap_err().kind(), io::ErrorKind::NotFound);
+        destination.write_all(b"one\n").unwrap();
+        assert_eq!(fs::read_to_string(moved.join("a.log")).unwrap(), "one\n");
+    }
+
+    #[test]
+    fn a_file_that_exists_is_appended_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.log");
+        fs::write(&path, "old\n").unwrap();
+        LogFile::open(path.clone()).unwrap().write_line(b"new\n");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old\nnew\n");
+    }
+
+    /// What one warning and one line for the curious leave in the log file.
+    fn logged(log: &Log) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.log");
+        let destination = Destination::File(Arc::new(LogFile::open(path.clone()).unwrap()));
+        tracing::dispatcher::with_default(&dispatch(log, destination), || {
+            tracing::warn!(listener = "house", "nobody is asked for a password");
+            tracing::debug!("for the curious");
+        });
+        fs::read_to_string(&path).unwrap()
+    }
+
+    #[test]
+    fn a_human_line_has_the_time_the_level_and_the_sentence_without_colours_in_a_file() {
+        let text = logged(&Log::default());
+        let (time, rest) = text.split_once(' ').unwrap();
+        assert!(time.ends_with('Z') && time.contains('T'), "{text}");
+        assert_eq!(rest, " WARN nobody is asked for a password listener=\"house\"\n");
+    }
+
+    #[test]
+    fn at_debug_a_human_line_names_its_module_too() {
+        let level = Levels { base: Level::Debug, parts: Vec::new() };
+        let text = logged(&Log { level, ..Log::default() });
+        assert!(text.contains("DEBUG whimbrel::log::tests: for the curious\n"), "{text}");
+    }
+
+    #[test]
+    fn a_json_line_is_one_object_with_the_fields_beside_the_message() {
+        let text = logged(&Log { format: Format::Json, ..Log::default() });
+        assert_eq!(text.lines().count(), 1);
+        assert!(text.starts_with("{\"timestamp\":\"") && text.ends_with("}\n"), "{text}");
+        let fields =
+            "\"level\":\"WARN\",\"message\":\"nobody is asked for a password\",\"listener\":\"house\",";
+        assert!(text.contains(fields), "{text}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_stops_nobody_who_logs() {
+        let file = LogFile::open("/dev/full".into()).unwrap();
+        file.write_line(b"lost\n");
+        assert!(file.failing.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn a_part_of_the_program_has_the_level_that_was_set_for_it() {
+        let parts = vec![("whimbrel_broker::worker".to_owned(), Level::Trace)];
+        let targets = filter(&Levels { base: Level::Warn, parts });
+        let check = |target: &str, level: tracing::Level, expect: bool| {
+            assert_eq!(targets.would_enable(target, &level), expect, "{target} at {level}");
+        };
+        check("whimbrel_broker::worker::link", tracing::Level::TRACE, true);
+        check("whimbrel_broker", tracing::Level::INFO, false);
+        check("whimbrel_broker", tracing::Level::WARN, true);
+    }
+}
