@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::program::{Said, run};
+use super::program::{Said, run};
 
 fn say(arguments: &[&str]) -> Said {
     run(Path::new("."), arguments, &[])

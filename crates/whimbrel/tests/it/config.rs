@@ -1,6 +1,6 @@
 //! `whimbrel config`, and what `whimbrel serve` says of a configuration that is wrong.
 
-use crate::program::{folder_with, run};
+use super::program::{folder_with, run};
 
 const WRONG: &str = "\
 [limits]
