@@ -1,6 +1,9 @@
 //! One user's line set, deleted or looked up in the bytes of a password file; every other byte stays as it
 //! is, comments, order and faults of other lines included. Not the file on the disk.
 
+use std::path::Path;
+
+use super::entries::{Entries, MalformedFile};
 use super::line::{Line, LineFault, UserName, lines};
 use crate::auth::stored_hash::{Argon2id, StoredHash};
 
@@ -53,6 +56,14 @@ pub fn find(file: &[u8], user_name: &UserName) -> Result<Option<StoredHash>, (us
             Err(fault) => Err((number, fault.into())),
         },
     }
+}
+
+/// Whether a broker could use the whole file.
+///
+/// # Errors
+/// All that is wrong with it; `path` is only told.
+pub fn check(path: &Path, file: &[u8]) -> Result<(), MalformedFile> {
+    Entries::parse(path, file).map(|_| ())
 }
 
 /// The ending of a line; a last line without one gets the usual one.
