@@ -123,6 +123,12 @@ impl<M> Outgoing<M> {
         packet_id(serial)
     }
 
+    /// The message that was taken into flight last.
+    #[must_use]
+    pub fn newest(&self) -> Option<&M> {
+        self.sent.back()?.message()
+    }
+
     /// Whether this packet identifier is in flight.
     #[must_use]
     pub fn contains(&self, id: PacketId) -> bool {

@@ -80,7 +80,7 @@ pub fn negotiate(connect: &Connect<'_>, limits: &Limits) -> Result<Negotiated, R
         keep_alive_imposed,
         receive_maximum: properties.receive_maximum.unwrap_or(u16::MAX).min(limits.inflight_max),
         packet_bytes_max: properties.packet_size_max.unwrap_or(u32::MAX),
-        topic_aliases_max: properties.topic_alias_max.unwrap_or(0).min(limits.topic_aliases_max),
+        topic_aliases_max: properties.topic_alias_max.unwrap_or(0).min(limits.topic_aliases_out_max),
         problem_information: properties.request_problem_information.unwrap_or(true),
     })
 }
@@ -120,7 +120,7 @@ pub fn connack(
         retain_available: unavailable(limits.retain_available),
         packet_size_max: Some(limits.packet_bytes_max),
         assigned_client_id: assigned,
-        topic_alias_max: Some(limits.topic_aliases_max),
+        topic_alias_max: Some(limits.topic_aliases_in_max),
         wildcard_available: unavailable(limits.wildcard_available),
         subscription_ids_available: unavailable(limits.subscription_ids_available),
         shared_available: unavailable(limits.shared_available),

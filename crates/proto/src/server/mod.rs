@@ -38,8 +38,10 @@ pub struct Limits {
     pub inflight_max: u16,
     /// Largest packet taken, in bytes.
     pub packet_bytes_max: u32,
-    /// Topic aliases in each direction.
-    pub topic_aliases_max: u16,
+    /// Topic aliases that a client may set.
+    pub topic_aliases_in_max: u16,
+    /// Topic aliases that the server sets, where the client allows as many.
+    pub topic_aliases_out_max: u16,
     /// Longest topic name or filter in bytes.
     pub topic_bytes_max: usize,
     /// Most levels of a topic name or filter.
@@ -73,7 +75,8 @@ impl Default for Limits {
             receive_maximum: 1_000,
             inflight_max: 1_000,
             packet_bytes_max: 1 << 20,
-            topic_aliases_max: 64,
+            topic_aliases_in_max: 64,
+            topic_aliases_out_max: 64,
             topic_bytes_max: 65_535,
             topic_levels_max: 128,
             user_properties_max: 64,
@@ -170,7 +173,7 @@ impl Connection {
             session_expiry_secs: 0,
             last_packet: now,
             quota: Quota::new(limits.receive_maximum),
-            aliases: AliasesIn::new(limits.topic_aliases_max),
+            aliases: AliasesIn::new(limits.topic_aliases_in_max),
         }
     }
 
