@@ -1,4 +1,232 @@
-//! What a message means for everyone: routing and retained messages. No socket, no clock, no disk.
+//! What a message means for everyone: sessions, routing, retained messages, shared subscriptions, wills, limits.
+//!
+//! Pure: no socket, no clock, no disk, no randomness. Callers pass in a [`Turn`] that carries the time and takes up
+//! what is to be done; bytes leave by [`Wire`]s that the caller supplies.
+//!
+//! # How it is driven
+//! * [`Engine::new`] once; [`Engine::turn`] once per worker.
+//! * Per connection a [`Conversation`], which takes the client's bytes and calls the engine.
+//! * After every turn: [`Engine::flush`].
+//! * One worker calls [`Engine::tick`] when [`Engine::next_deadline`] has come.
+//!
+//! # Locks
+//! The order is: one session, then a leaf (router, retained tree, group, timers). Never two sessions; no lock while a
+//! wire writes.
+#![forbid(unsafe_code)]
 
+mod acknowledge;
+mod attach;
+mod budget;
+mod commit;
+mod conversation;
+mod counters;
+mod flush;
+mod limits;
+mod link;
+mod message;
+mod outbox;
+mod publish;
+mod queue;
 pub mod retained;
 pub mod routing;
+mod session;
+mod sessions;
+mod share;
+mod subscription;
+mod sys;
+mod timers;
+mod turn;
+mod will;
+mod wire;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+};
+
+use whimbrel_proto::Millis;
+
+pub use attach::{Attach, Attached, Attention, End};
+pub use conversation::{Conversation, Question, Standing};
+pub use counters::{Count, Counters};
+pub use limits::{Limits, QueueFull, ShareStrategy};
+pub use message::Message;
+pub use publish::{Progress, Publishing};
+pub use session::Session;
+pub use turn::{Notice, Now, Turn};
+pub use whimbrel_proto as proto;
+pub use will::Will;
+pub use wire::{Wire, Written};
+
+/// Reminders handled in one [`Engine::tick`]; more wait for the next.
+const REMINDERS_PER_TICK: usize = 256;
+
+/// Everything that connections share.
+pub struct Engine {
+    limits: Limits,
+    budget: budget::Budget,
+    connected: AtomicUsize,
+    counters: counters::AllCounters,
+    groups: share::Groups,
+    keys: AtomicU64,
+    retained: retained::Retained,
+    router: routing::Router,
+    seed: u64,
+    sessions: sessions::Sessions,
+    stripes: Arc<retained::Stripes>,
+    subscriptions: AtomicUsize,
+    sys: sys::Sys,
+    timers: timers::Timers,
+}
+
+/// What a tick has brought up.
+pub struct Ticked {
+    /// Wills under way, for the caller to go on with.
+    pub publishing: Vec<Box<Publishing>>,
+    /// When to tick again.
+    pub next: Millis,
+}
+
+impl Engine {
+    /// An engine without sessions. `seed` keys its hash tables and the identifiers that it assigns: fixed in tests,
+    /// from the system's randomness in a server.
+    #[must_use]
+    pub fn new(limits: Limits, seed: u64) -> Self {
+        Engine {
+            limits,
+            budget: budget::Budget::default(),
+            connected: AtomicUsize::new(0),
+            counters: counters::AllCounters::default(),
+            groups: share::Groups::new(seed ^ 0x67),
+            keys: AtomicU64::new(0),
+            retained: retained::Retained::new(seed ^ 0x72),
+            router: routing::Router::new(seed ^ 0x74),
+            seed,
+            sessions: sessions::Sessions::new(seed ^ 0x73),
+            stripes: retained::Stripes::new(),
+            subscriptions: AtomicUsize::new(0),
+            sys: sys::Sys::default(),
+            timers: timers::Timers::default(),
+        }
+    }
+
+    /// A turn for one worker, to be used again and again.
+    #[must_use]
+    pub fn turn(&self) -> Turn {
+        Turn::new(routing::MatchCache::new(self.limits.match_cache_topics_max), self.counters.register())
+    }
+
+    /// The limits.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Handles what is due: ends of sessions, delayed wills, expired retained messages.
+    pub fn tick(&self, turn: &mut Turn, waiter: &Arc<dyn Wire>) -> Ticked {
+        let mut publishing = Vec::new();
+        for _ in 0..REMINDERS_PER_TICK {
+            match self.timers.pop(turn.now.mono) {
+                None => break,
+                Some(timers::Timer::Retained { topic, number }) => {
+                    if self.retained.expire(&topic, number) {
+                        turn.count(Count::DroppedExpired, 1);
+                    }
+                }
+                Some(timers::Timer::Session(session)) => {
+                    let will = self.remind(turn, &session);
+                    publishing.extend(will.and_then(|will| self.publish_will(turn, &session, &will, waiter)));
+                }
+            }
+        }
+        Ticked { publishing, next: self.timers.next() }
+    }
+
+    /// When [`Self::tick`] is due.
+    #[must_use]
+    pub fn next_deadline(&self) -> Millis {
+        self.timers.next()
+    }
+
+    /// Forgets what a worker's cache keeps in vain; called now and then.
+    pub fn sweep(&self, turn: &mut Turn) {
+        turn.cache.sweep(&self.router);
+    }
+
+    /// The server is about to end: wills of connected clients are published now, while those who want them are still
+    /// connected.
+    pub fn publish_all_wills(&self, turn: &mut Turn, waiter: &Arc<dyn Wire>) -> Vec<Box<Publishing>> {
+        let mut publishing = Vec::new();
+        for session in self.sessions.all() {
+            let will = session.lock().rare.as_mut().and_then(|rare| rare.will.take());
+            publishing.extend(will.and_then(|will| self.publish_will(turn, &session, &will, waiter)));
+        }
+        publishing
+    }
+
+    /// A count over all workers.
+    #[must_use]
+    pub fn count(&self, count: Count) -> u64 {
+        self.counters.sum(count)
+    }
+
+    /// Connected clients.
+    #[must_use]
+    pub fn connected(&self) -> usize {
+        self.connected.load(Relaxed)
+    }
+
+    /// Sessions, with a connection or without.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Subscriptions of all sessions.
+    #[must_use]
+    pub fn subscriptions(&self) -> usize {
+        self.subscriptions.load(Relaxed)
+    }
+
+    /// Filters in the router: one per session and filter, one per shared group.
+    #[must_use]
+    pub fn filters(&self) -> usize {
+        self.router.len()
+    }
+
+    /// Retained messages, and their bytes of topic, properties and payload.
+    #[must_use]
+    pub fn retained(&self) -> (usize, usize) {
+        (self.retained.len(), self.retained.bytes())
+    }
+
+    /// Bytes in all queues, and bytes that wait for blocked clients.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> (usize, usize) {
+        (self.budget.queue_bytes(), self.budget.outbox_bytes())
+    }
+
+    fn new_key(&self) -> u64 {
+        self.keys.fetch_add(1, Relaxed) + 1
+    }
+
+    /// Keeps the count of what waits for blocked clients up to date after an append.
+    fn follow(&self, state: &mut session::State) {
+        if let Some(link) = &mut state.link
+            && link.blocked.is_some()
+        {
+            self.budget.follow(link);
+        }
+    }
+
+    /// A client identifier that no session has [MQTT-3.2.2-16].
+    fn assign_client_id(&self) -> String {
+        loop {
+            let id =
+                format!("whimbrel-{:016x}", self.sessions.spread(self.seed.wrapping_add(self.new_key())));
+            if self.sessions.find(&id).is_none() {
+                return id;
+            }
+        }
+    }
+}

@@ -2,9 +2,7 @@
 
 use std::{ops::ControlFlow, sync::Arc};
 
-use super::{
-    tree::{Cursor, Walk},
-};
+use super::walk::{Cursor, Walk};
 use crate::{
     Turn,
     message::Message,
@@ -39,7 +37,12 @@ pub(crate) struct Fetch {
 }
 
 impl Fetch {
-    pub(crate) fn new(filter: &str, interest: Interest, ids: SubscriptionIds, current: Vec<Arc<Message>>) -> Self {
+    pub(crate) fn new(
+        filter: &str,
+        interest: Interest,
+        ids: SubscriptionIds,
+        current: Vec<Arc<Message>>,
+    ) -> Self {
         Fetch { filter: filter.into(), interest, ids, cursor: Cursor::default(), current }
     }
 
@@ -77,7 +80,13 @@ impl Fetch {
     }
 }
 
-fn send(to: &mut Locked<'_>, turn: &mut Turn, message: &Arc<Message>, interest: &Interest, ids: &SubscriptionIds) {
+fn send(
+    to: &mut Locked<'_>,
+    turn: &mut Turn,
+    message: &Arc<Message>,
+    interest: &Interest,
+    ids: &SubscriptionIds,
+) {
     let qos = delivered_qos(message.body().qos, interest.qos);
     // RETAIN is set: the message comes because of a new subscription [MQTT-3.3.1-8] of 3.1.1.
     let delivery = Delivery { message: message.clone(), ids: ids.clone(), group: None, qos, retain: true };

@@ -20,7 +20,10 @@ pub(crate) use fetch::{Fetch, Slice};
 pub(crate) use stripe::{Stripe, Stripes};
 use tree::Tree;
 
-use crate::{Limits, message::{Body, Message}};
+use crate::{
+    Limits,
+    message::{Body, Message},
+};
 
 /// The retained store would exceed a limit.
 pub(crate) struct Full;
@@ -76,7 +79,9 @@ impl Retained {
         }
         let size = body.topic.len() + body.forwarded.len() + body.payload.len();
         let bytes = self.bytes.load(Ordering::Relaxed) - before.unwrap_or(0) + size;
-        if (before.is_none() && tree.len() >= limits.retained_messages_max) || bytes > limits.retained_bytes_max {
+        if (before.is_none() && tree.len() >= limits.retained_messages_max)
+            || bytes > limits.retained_bytes_max
+        {
             return Err(Full);
         }
         body.number = self.last.fetch_add(1, Ordering::SeqCst) + 1;

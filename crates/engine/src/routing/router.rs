@@ -22,14 +22,14 @@ const EXACT_GENERATIONS: usize = 1_024;
 
 /// What one subscription asks for.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub struct Interest {
-    pub(crate) qos: QoS,
-    pub(crate) no_local: bool,
-    pub(crate) retain_as_published: bool,
+pub(crate) struct Interest {
+    pub qos: QoS,
+    pub no_local: bool,
+    pub retain_as_published: bool,
     /// Subscription identifier, 0 for none.
-    pub(crate) id: u32,
+    pub id: u32,
     /// Retained messages up to this number are brought by SUBSCRIBE, later ones by the live stream.
-    pub(crate) since: u64,
+    pub since: u64,
 }
 
 /// Who stands behind a filter.

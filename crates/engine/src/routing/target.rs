@@ -39,7 +39,12 @@ pub(crate) enum Target {
 
 impl Target {
     /// What the session of this target gets of a message of `publisher`.
-    pub(crate) fn granted<'a>(session: &Session, granted: &'a Granted, own: &'a Own, publisher: u64) -> Option<&'a Granted> {
+    pub(crate) fn granted<'a>(
+        session: &Session,
+        granted: &'a Granted,
+        own: &'a Own,
+        publisher: u64,
+    ) -> Option<&'a Granted> {
         match own {
             Own::Same => Some(granted),
             _ if session.key != publisher => Some(granted),
@@ -70,7 +75,8 @@ fn target(same: &[(u64, &Entry)]) -> Option<Target> {
     let own = if !interests().any(|interest| interest.no_local) {
         Own::Same
     } else {
-        grant(interests().filter(|interest| !interest.no_local)).map_or(Own::Nothing, |other| Own::Other(Box::new(other)))
+        grant(interests().filter(|interest| !interest.no_local))
+            .map_or(Own::Nothing, |other| Own::Other(Box::new(other)))
     };
     Some(Target::Session { session, granted, own })
 }

@@ -1,0 +1,64 @@
+//! What a client says about deliveries, and PUBREL for its own messages. Flow control follows from it.
+
+use whimbrel_proto::codec::{PacketId, ReasonCode};
+
+use crate::{
+    Attached, Engine, Turn,
+    commit::{self, Promise},
+};
+
+impl Engine {
+    /// PUBACK: the delivery is over, whatever its reason code [MQTT-4.4.0-2]. An unknown identifier is left alone.
+    pub fn puback(&self, turn: &mut Turn, from: &Attached, id: PacketId) {
+        let Some(mut own) = self.lock_attached(from) else { return };
+        let done = own.state.outgoing.acknowledged(id);
+        own.note_backlog();
+        own.pump(turn);
+        drop(own);
+        drop(done); // The last reference to a large payload is freed without the lock.
+    }
+
+    /// PUBREC: the client has the message, or refuses it.
+    pub fn pubrec(&self, turn: &mut Turn, from: &Attached, id: PacketId, reason: ReasonCode) {
+        let Some(mut own) = self.lock_attached(from) else { return };
+        if reason.is_error() {
+            let refused = own.state.outgoing.refused(id);
+            own.note_backlog();
+            own.pump(turn);
+            drop(own);
+            drop(refused);
+            return;
+        }
+        let received = own.state.outgoing.received(id);
+        let reason = if received.is_ok() { ReasonCode::Success } else { ReasonCode::PacketIdNotFound };
+        commit::leave(&mut own, turn, Promise::PubRel(id, reason)); // [MQTT-4.3.3-4]
+        drop(own);
+        drop(received);
+    }
+
+    /// PUBCOMP: the delivery is over and its packet identifier free.
+    pub fn pubcomp(&self, turn: &mut Turn, from: &Attached, id: PacketId) {
+        let Some(mut own) = self.lock_attached(from) else { return };
+        if own.state.outgoing.completed(id).is_ok() {
+            own.note_backlog();
+            own.pump(turn);
+        }
+    }
+
+    /// PUBREL: the client will not send this message again [MQTT-4.3.3-11].
+    pub fn pubrel(&self, turn: &mut Turn, from: &Attached, id: PacketId) {
+        let Some(mut own) = self.lock_attached(from) else { return };
+        let reason =
+            if own.state.incoming.release(id) { ReasonCode::Success } else { ReasonCode::PacketIdNotFound };
+        commit::leave(&mut own, turn, Promise::PubComp(id, reason));
+    }
+
+    /// PINGREQ: PINGRESP [MQTT-3.12.4-1].
+    pub fn ping(&self, turn: &mut Turn, from: &Attached) {
+        let Some(mut own) = self.lock_attached(from) else { return };
+        if let Some(link) = own.state.open_link() {
+            link.append(turn, |version, out| whimbrel_proto::codec::Packet::PingResp.encode(version, out));
+        }
+        own.mark_dirty(turn);
+    }
+}

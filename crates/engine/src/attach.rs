@@ -1,0 +1,408 @@
+//! A connection meets its session and leaves it: CONNECT, take-over, the end of a connection, the end of a session.
+
+use std::sync::{Arc, atomic::Ordering::Relaxed};
+
+use whimbrel_proto::{
+    Millis, Stage,
+    codec::{QoS, ReasonCode, Version},
+    server::Negotiated,
+};
+
+use crate::{
+    Count, Engine, Publishing, Turn, Wire,
+    commit::{self, Promise},
+    link::Link,
+    queue::Delivery,
+    session::{Locked, Session, State},
+    share::Group,
+    subscription::Subscription,
+    timers::Timer,
+    will::Will,
+};
+
+/// A connection's hold on its session.
+#[derive(Clone)]
+pub struct Attached {
+    pub(crate) session: Arc<Session>,
+    pub(crate) wire: Arc<dyn Wire>,
+    epoch: u32,
+    pub(crate) version: Version,
+}
+
+impl Attached {
+    /// The session.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+}
+
+/// The answer to a CONNECT.
+pub enum Attach {
+    /// The client is in; CONNACK and what waited are in its outbox. The wills that the end of an older session has
+    /// brought forward are the caller's to go on with.
+    Ready(Attached, Option<Box<Publishing>>),
+    /// Another connection has the session and was told to leave; ask again when the wire is woken.
+    Wait,
+    /// CONNACK with this reason, then close.
+    Refused(ReasonCode),
+}
+
+/// Why a connection ended.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The client sent DISCONNECT.
+    Disconnect {
+        /// Its reason code.
+        reason: ReasonCode,
+        /// The session expiry that it set, in seconds.
+        session_expiry_secs: Option<u32>,
+    },
+    /// Anything else: the network, a violation, a take-over, the server's end.
+    Lost,
+}
+
+/// What the owner of a connection has to know about its link.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attention {
+    /// The connection is to be closed once what was appended has been flushed.
+    pub closing: Option<ReasonCode>,
+    /// The wire took less than all: wait until it can take more, then [`Engine::writable`].
+    pub blocked: bool,
+    /// So much waits for the client that nothing more is to be read from it.
+    pub hold_reading: bool,
+    /// When the client has taken nothing for too long.
+    pub stalled_at: Millis,
+}
+
+/// What is left of a session that has ended.
+struct Remains {
+    subscriptions: Vec<Subscription>,
+    abandoned: Vec<Delivery>,
+    will: Option<Will>,
+}
+
+impl Engine {
+    /// Finds or makes the session of a CONNECT and joins the connection to it.
+    pub fn attach(
+        &self,
+        turn: &mut Turn,
+        negotiated: &Negotiated,
+        will: &mut Option<Will>,
+        wire: &Arc<dyn Wire>,
+    ) -> Attach {
+        if self.connected.load(Relaxed) >= self.limits.connections_max {
+            turn.count(Count::ConnectionsLimit, 1);
+            return Attach::Refused(ReasonCode::QuotaExceeded);
+        }
+        let assigned = negotiated.client_id.is_empty().then(|| self.assign_client_id());
+        let client_id = assigned.as_deref().unwrap_or(&negotiated.client_id);
+        let mut forward = None;
+        loop {
+            let Some(session) = self.sessions.find(client_id) else {
+                let session = Arc::new(Session::new(self.new_key(), client_id.into()));
+                let mut locked = Locked::new(self, &session);
+                // Entered while it is locked: nobody sees it without its link.
+                if !self.sessions.insert(&session) {
+                    continue;
+                }
+                let attached =
+                    self.join(&mut locked, turn, negotiated, will, wire, false, assigned.as_deref());
+                return Attach::Ready(attached, forward);
+            };
+            let mut locked = Locked::new(self, &session);
+            if locked.state.ended {
+                drop(locked);
+                self.sessions.remove(&session);
+                continue;
+            }
+            if locked.state.link.is_some() {
+                self.take_over(&mut locked, turn, wire);
+                return Attach::Wait;
+            }
+            if !negotiated.clean_start {
+                let attached =
+                    self.join(&mut locked, turn, negotiated, will, wire, true, assigned.as_deref());
+                return Attach::Ready(attached, forward);
+            }
+            // [MQTT-3.1.2-4]: the old session is discarded, and with its end its will is due.
+            let remains = self.end(&mut locked, turn);
+            drop(locked);
+            let will = self.bury(turn, &session, remains);
+            forward = forward.or(will.and_then(|will| self.publish_will(turn, &session, &will, wire)));
+        }
+    }
+
+    fn take_over(&self, locked: &mut Locked<'_>, turn: &mut Turn, waiter: &Arc<dyn Wire>) {
+        let old = locked.state.link.as_ref().map(|link| link.wire.clone());
+        if locked.state.open_link().is_some() {
+            turn.count(Count::Takeovers, 1);
+            self.close_link(locked, turn, ReasonCode::SessionTakenOver, None); // [MQTT-3.1.4-3]
+        }
+        locked.state.rare().waiters.push(waiter.clone());
+        if let Some(old) = old {
+            old.wake();
+        }
+    }
+
+    /// Tells the client that the connection ends, and why, and lets its owner close it.
+    pub(crate) fn close_link(
+        &self,
+        locked: &mut Locked<'_>,
+        turn: &mut Turn,
+        reason: ReasonCode,
+        why: Option<&str>,
+    ) {
+        let Some(link) = locked.state.open_link() else { return };
+        link.append_disconnect(turn, reason, why);
+        link.closing = Some(reason);
+        link.wire.wake();
+        locked.mark_dirty(turn);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one CONNECT, joined in one place")]
+    fn join(
+        &self,
+        locked: &mut Locked<'_>,
+        turn: &mut Turn,
+        negotiated: &Negotiated,
+        will: &mut Option<Will>,
+        wire: &Arc<dyn Wire>,
+        session_present: bool,
+        assigned: Option<&str>,
+    ) -> Attached {
+        self.connected.fetch_add(1, Relaxed);
+        turn.count(Count::Connected, 1);
+        let state = &mut *locked.state;
+        state.epoch = state.epoch.wrapping_add(1);
+        state.expiry_secs = negotiated.session_expiry_secs;
+        state.link = Some(Link::new(state.epoch, wire.clone(), negotiated));
+        if let Some(rare) = &mut state.rare {
+            rare.expires = None;
+            rare.will = None; // [MQTT-3.1.3-9]: the client is back before the will was due.
+            rare.will_due = None;
+        }
+        if let Some(will) = will.take() {
+            state.rare().will = Some(will);
+        }
+        let epoch = state.epoch;
+        commit::leave(locked, turn, Promise::ConnAck { negotiated, session_present, assigned });
+        locked.pump(turn);
+        Attached { session: locked.session.clone(), wire: wire.clone(), epoch, version: negotiated.version }
+    }
+
+    /// The session of a connection, locked, if it is still that connection's.
+    pub(crate) fn lock_attached<'a>(&'a self, from: &'a Attached) -> Option<Locked<'a>> {
+        let locked = Locked::new(self, &from.session);
+        let own = locked.state.link.as_ref().is_some_and(|link| link.epoch == from.epoch);
+        own.then_some(locked)
+    }
+
+    /// The owner looks at its link: what waits is sent as far as it may, and it learns what to do.
+    pub fn attend(&self, turn: &mut Turn, from: &Attached) -> Attention {
+        let Some(mut own) = self.lock_attached(from) else {
+            return Attention { closing: Some(ReasonCode::SessionTakenOver), ..Attention::default() };
+        };
+        own.pump(turn);
+        let limits = &self.limits;
+        let Some(link) = &own.state.link else { return Attention::default() };
+        let stalled_at = link.blocked.map_or(Millis::NEVER, |since| since + limits.link_stall_millis);
+        let (waiting, blocked) = (link.out.len(), link.blocked.is_some());
+        if waiting > limits.link_hard_bytes + limits.connection.packet_bytes_max as usize {
+            self.close_slow(&mut own, turn, Count::SlowOverflow);
+        } else if stalled_at <= turn.now.mono {
+            self.close_slow(&mut own, turn, Count::SlowStalled);
+        }
+        let closing = own.state.link.as_ref().and_then(|link| link.closing);
+        Attention { closing, blocked, hold_reading: blocked && waiting >= limits.link_soft_bytes, stalled_at }
+    }
+
+    fn close_slow(&self, own: &mut Locked<'_>, turn: &mut Turn, cause: Count) {
+        if own.state.open_link().is_some() {
+            turn.count(cause, 1);
+            turn.notice(crate::Notice::SlowClient { client_id: own.session.client_id.clone(), cause });
+            self.close_link(own, turn, ReasonCode::QuotaExceeded, Some(cause.name()));
+        }
+    }
+
+    /// The wire of a blocked link can take more.
+    pub fn writable(&self, turn: &mut Turn, from: &Attached) {
+        let Some(mut own) = self.lock_attached(from) else { return };
+        if let Some(link) = &mut own.state.link {
+            link.blocked = None;
+            self.budget.follow(link);
+        }
+        own.mark_dirty(turn);
+    }
+
+    /// Ends a connection from the server's side with DISCONNECT (5.0), this reason and, where it fits, its text.
+    pub fn close(&self, turn: &mut Turn, from: &Attached, reason: ReasonCode, why: Option<&str>) {
+        if let Some(mut own) = self.lock_attached(from) {
+            self.close_link(&mut own, turn, reason, why);
+        }
+    }
+
+    /// The connection is over; its owner has let go of the socket and finished what it was publishing. Gives the will
+    /// that is due, if there is more to do for it.
+    pub fn detach(&self, turn: &mut Turn, from: Attached, end: End) -> Option<Box<Publishing>> {
+        let ends = self.note_end(&from, end)?;
+        let reachable = self.reachable_groups(&from, ends);
+        let mut own = self.lock_attached(&from)?;
+        self.connected.fetch_sub(1, Relaxed);
+        turn.count(Count::Disconnected, 1);
+        if let Some(mut link) = own.state.link.take() {
+            self.budget.forget(&mut link);
+            link.out.finish(turn);
+        }
+        own.state.outgoing.link_lost();
+        let waiters =
+            own.state.rare.as_mut().map(|rare| std::mem::take(&mut rare.waiters)).unwrap_or_default();
+        let will = if ends {
+            self.end_detached(own, turn, &from.session)
+        } else {
+            self.leave_absent(own, turn, &from, &reachable)
+        };
+        for waiter in waiters {
+            waiter.wake();
+        }
+        will.and_then(|will| self.publish_will(turn, &from.session, &will, &from.wire))
+    }
+
+    /// Closes the link to everybody and takes over what DISCONNECT says. Whether the session ends; `None` when the
+    /// connection has no session any more.
+    fn note_end(&self, from: &Attached, end: End) -> Option<bool> {
+        let mut own = self.lock_attached(from)?;
+        if let Some(link) = &mut own.state.link {
+            link.closing.get_or_insert(ReasonCode::Success);
+        }
+        if let End::Disconnect { reason, session_expiry_secs } = end {
+            if let Some(secs) = session_expiry_secs {
+                own.state.expiry_secs = secs.min(self.limits.connection.session_expiry_secs_max);
+            }
+            if reason == ReasonCode::NORMAL_DISCONNECTION
+                && let Some(rare) = &mut own.state.rare
+            {
+                rare.will = None; // [MQTT-3.14.4-3]
+            }
+        }
+        Some(own.state.expiry_secs == 0)
+    }
+
+    /// Shared groups whose unacknowledged messages another connected member can have. Looked up without this
+    /// session's lock, while its link is closing.
+    fn reachable_groups(&self, from: &Attached, ends: bool) -> Vec<u64> {
+        let mut groups: Vec<Arc<Group>> = Vec::new();
+        if ends {
+            return Vec::new(); // All of them go to their group anyway.
+        }
+        for sent in from.session.lock().outgoing.iter() {
+            if let Some(group) = sent.message().and_then(|delivery| delivery.group.as_ref())
+                && !groups.iter().any(|known| known.key == group.key)
+            {
+                groups.push(group.clone());
+            }
+        }
+        groups.retain(|group| self.has_other_member(group, from.session.key));
+        groups.iter().map(|group| group.key).collect()
+    }
+
+    fn end_detached(&self, mut own: Locked<'_>, turn: &mut Turn, session: &Arc<Session>) -> Option<Will> {
+        let remains = self.end(&mut own, turn);
+        drop(own);
+        self.bury(turn, session, remains)
+    }
+
+    /// The session stays without a connection.
+    fn leave_absent(
+        &self,
+        mut own: Locked<'_>,
+        turn: &mut Turn,
+        from: &Attached,
+        reachable: &[u64],
+    ) -> Option<Will> {
+        if !self.limits.queue_qos0
+            && let Some(queue) = &mut own.state.queue
+        {
+            let (messages, bytes) = queue.remove(|delivery| delivery.qos == QoS::AtMostOnce);
+            self.budget.dequeued(bytes);
+            turn.count(Count::DroppedQos0Absent, messages as u64);
+            if queue.is_empty() {
+                own.state.queue = None;
+            }
+        }
+        let abandoned = own.state.outgoing.extract(|sent| {
+            let group = sent.message().and_then(|delivery| delivery.group.as_ref());
+            sent.stage() == Stage::Published(QoS::AtLeastOnce)
+                && group.is_some_and(|group| reachable.contains(&group.key))
+        });
+        own.state.subscriptions.shrink_to_fit();
+        let now = turn.now.mono;
+        let expiry_secs = own.state.expiry_secs;
+        let expires = now.plus_secs(u64::from(expiry_secs));
+        let rare = own.state.rare();
+        rare.expires = Some(expires);
+        self.timers.add(expires, Timer::Session(from.session.clone()));
+        let mut due = None;
+        match rare.will.as_ref().map(|will| will.delay_secs) {
+            None => {}
+            Some(0) => due = rare.will.take(),
+            Some(delay) if delay < expiry_secs => {
+                let at = now.plus_secs(u64::from(delay));
+                rare.will_due = Some(at);
+                self.timers.add(at, Timer::Session(from.session.clone()));
+            }
+            Some(_) => {} // It is published when the session ends.
+        }
+        own.note_backlog();
+        drop(own);
+        self.hand_over(turn, abandoned);
+        due
+    }
+
+    /// Ends a session: nobody finds or uses it any more.
+    fn end(&self, locked: &mut Locked<'_>, turn: &mut Turn) -> Remains {
+        let old = std::mem::take(&mut *locked.state);
+        locked.state.ended = true;
+        let State { mut outgoing, queue, subscriptions, rare, .. } = old;
+        if let Some(mut queue) = queue {
+            let (messages, bytes) = queue.remove(|_| true);
+            self.budget.dequeued(bytes);
+            turn.count(Count::DroppedSessionEnded, messages as u64);
+        }
+        // What it had not acknowledged at QoS 1 goes back to its group; QoS 2 ends with it [MQTT-4.8.2-5].
+        let abandoned = outgoing.extract(|sent| {
+            sent.stage() == Stage::Published(QoS::AtLeastOnce)
+                && sent.message().is_some_and(|one| one.group.is_some())
+        });
+        Remains { subscriptions, abandoned, will: rare.and_then(|rare| rare.will) }
+    }
+
+    /// Takes what is left of an ended session out of the tables. Gives its will, which is due.
+    fn bury(&self, turn: &mut Turn, session: &Arc<Session>, remains: Remains) -> Option<Will> {
+        self.sessions.remove(session);
+        self.drop_subscriptions(turn, session, remains.subscriptions);
+        self.hand_over(turn, remains.abandoned);
+        remains.will
+    }
+
+    /// A reminder for an absent session: its will, or its end.
+    pub(crate) fn remind(&self, turn: &mut Turn, session: &Arc<Session>) -> Option<Will> {
+        let now = turn.now.mono;
+        let mut locked = Locked::new(self, session);
+        if locked.state.ended || locked.state.link.is_some() {
+            return None;
+        }
+        let rare = locked.state.rare.as_mut()?;
+        if rare.expires.is_some_and(|at| at <= now) {
+            turn.count(Count::SessionsExpired, 1); // [MQTT-4.1.0-2]
+            let remains = self.end(&mut locked, turn);
+            drop(locked);
+            return self.bury(turn, session, remains);
+        }
+        if rare.will_due.is_some_and(|at| at <= now) {
+            rare.will_due = None;
+            return rare.will.take();
+        }
+        None
+    }
+}

@@ -1,0 +1,70 @@
+//! What all clients together may cost in memory: bytes that wait for blocked clients, and bytes in queues.
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use crate::{Limits, link::Link};
+
+/// The soft limit of a link never shrinks below this share of itself.
+const SOFT_SHARE_MIN: usize = 16;
+
+/// Shared counts; touched only for clients that are blocked or absent, not on the way of an ordinary message.
+#[derive(Debug, Default)]
+pub(crate) struct Budget {
+    outboxes: AtomicUsize,
+    queues: AtomicUsize,
+}
+
+impl Budget {
+    /// Bytes that may wait for one blocked client: less the more wait for all of them.
+    pub(crate) fn soft_limit(&self, limits: &Limits) -> usize {
+        let used = self.outboxes.load(Relaxed).min(limits.outbox_bytes_max);
+        let free = limits.outbox_bytes_max - used;
+        let share = limits.link_soft_bytes as u128 * free as u128 / limits.outbox_bytes_max.max(1) as u128;
+        usize::try_from(share).unwrap_or(usize::MAX).max(limits.link_soft_bytes / SOFT_SHARE_MIN)
+    }
+
+    /// Brings the count up to date with a link: what waits counts while it is blocked.
+    pub(crate) fn follow(&self, link: &mut Link) {
+        let counts = if link.blocked.is_some() { link.out.len() } else { 0 };
+        if counts > link.accounted {
+            self.outboxes.fetch_add(counts - link.accounted, Relaxed);
+        } else if counts < link.accounted {
+            self.outboxes.fetch_sub(link.accounted - counts, Relaxed);
+        }
+        link.accounted = counts;
+    }
+
+    /// The link is gone with all that waited.
+    pub(crate) fn forget(&self, link: &mut Link) {
+        self.outboxes.fetch_sub(link.accounted, Relaxed);
+        link.accounted = 0;
+    }
+
+    pub(crate) fn queued(&self, bytes: usize) {
+        self.queues.fetch_add(bytes, Relaxed);
+    }
+
+    pub(crate) fn dequeued(&self, bytes: usize) {
+        self.queues.fetch_sub(bytes, Relaxed);
+    }
+
+    pub(crate) fn queue_bytes(&self) -> usize {
+        self.queues.load(Relaxed)
+    }
+
+    pub(crate) fn outbox_bytes(&self) -> usize {
+        self.outboxes.load(Relaxed)
+    }
+
+    /// Whether all queues together cannot take `size` bytes more.
+    pub(crate) fn is_memory_full(&self, limits: &Limits, size: usize) -> bool {
+        self.queue_bytes().saturating_add(size) > limits.queues_bytes_max
+    }
+
+    /// Whether a queue of `messages` and `bytes` cannot take `size` bytes more.
+    pub(crate) fn is_queue_full(&self, limits: &Limits, messages: usize, bytes: usize, size: usize) -> bool {
+        messages >= limits.queue_messages_max
+            || bytes.saturating_add(size) > limits.queue_bytes_max
+            || self.is_memory_full(limits, size)
+    }
+}

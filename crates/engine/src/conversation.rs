@@ -1,0 +1,378 @@
+//! One client's conversation with the server, from the first byte to the end: bytes in, calls to the engine, and what
+//! the owner of the socket has to do next.
+//!
+//! It is what a connection's task runs, without the socket. The order of calls:
+//! 1. [`Conversation::receive`] with what was read, while [`Standing::Reading`];
+//! 2. at [`Standing::Asking`] take the [`Question`], and [`Conversation::answer`] it, at once or later;
+//! 3. [`Conversation::proceed`] whenever the wire was woken, and in each turn at [`Standing::Working`];
+//! 4. [`Conversation::handle_timeout`] at [`Conversation::deadline`];
+//! 5. after the socket is gone, or at [`Standing::Closing`] once all is flushed: [`Conversation::end`] until it is done.
+
+use std::sync::Arc;
+
+use whimbrel_proto::{
+    Millis, Violation,
+    codec::{Connect, ReasonCode, Split, split},
+    server::{Connection, Event, Negotiated, farewell, negotiate},
+};
+
+use crate::{Attach, Attached, Attention, Count, End, Engine, Progress, Publishing, Turn, Wire, will::Will};
+
+/// Who wants to connect: for an authenticator.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Question {
+    /// The client identifier; empty when the server shall assign one.
+    pub client_id: Box<str>,
+    /// User name of CONNECT.
+    pub user_name: Option<Box<str>>,
+    /// Password of CONNECT.
+    pub password: Option<Box<[u8]>>,
+}
+
+/// What the owner of the connection does next.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Read, and hand over what comes.
+    Reading,
+    /// Take the question and have it answered; read nothing.
+    Asking,
+    /// Read nothing until the wire is woken.
+    Waiting,
+    /// Read nothing; proceed in the next turn.
+    Working,
+    /// Flush what waits, then close.
+    Closing,
+}
+
+/// CONNECT on its way to a session.
+struct Arrival {
+    question: Option<Question>,
+    negotiated: Negotiated,
+    will: Option<Will>,
+    allowed: bool,
+}
+
+/// One client's conversation.
+pub struct Conversation {
+    connection: Connection,
+    /// Present between CONNECT and the session.
+    arrival: Option<Box<Arrival>>,
+    attached: Option<Attached>,
+    /// The client's message that is not yet with everybody, or a will that came due.
+    publishing: Option<Box<Publishing>>,
+    /// Whether the message under way is the client's, so that its end gives the quota back.
+    publishing_own: bool,
+    /// What a client without a session is told before the connection closes.
+    last_words: Vec<u8>,
+    end: End,
+    violation: Option<Violation>,
+    closing: bool,
+    attention: Attention,
+}
+
+impl Conversation {
+    /// A connection that was accepted now.
+    #[must_use]
+    pub fn new(engine: &Engine, now: Millis) -> Self {
+        Conversation {
+            connection: Connection::new(&engine.limits().connection, now),
+            arrival: None,
+            attached: None,
+            publishing: None,
+            publishing_own: false,
+            last_words: Vec::new(),
+            end: End::Lost,
+            violation: None,
+            closing: false,
+            attention: Attention { stalled_at: Millis::NEVER, ..Attention::default() },
+        }
+    }
+
+    /// What to do next.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        if self.closing {
+            return Standing::Closing;
+        }
+        match (&self.arrival, &self.publishing) {
+            (Some(arrival), _) if !arrival.allowed => Standing::Asking,
+            (Some(_), _) => Standing::Waiting,
+            (None, Some(publishing)) if publishing.is_waiting() => Standing::Waiting,
+            (None, Some(_)) => Standing::Working,
+            (None, None) if self.attention.hold_reading => Standing::Waiting,
+            (None, None) => Standing::Reading,
+        }
+    }
+
+    /// The session, once CONNECT was accepted.
+    #[must_use]
+    pub fn attached(&self) -> Option<&Attached> {
+        self.attached.as_ref()
+    }
+
+    /// Whether the wire takes no more and the owner has to wait until it does ([`Self::writable`]).
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        self.attention.blocked
+    }
+
+    /// How the client broke the protocol, if that ended the connection.
+    #[must_use]
+    pub fn violation(&self) -> Option<Violation> {
+        self.violation
+    }
+
+    /// Takes whole packets from the front of `input` and tells how many bytes they had. What is left is to be handed in
+    /// again, with more behind it, once [`Self::standing`] is [`Standing::Reading`].
+    pub fn receive(&mut self, engine: &Engine, turn: &mut Turn, input: &[u8]) -> usize {
+        let limits = &engine.limits().connection;
+        let mut consumed = 0;
+        while self.standing() == Standing::Reading {
+            let rest = input.get(consumed..).unwrap_or_default();
+            match split(rest, limits.packet_bytes_max) {
+                Ok(Split::Whole { frame, len }) => {
+                    consumed += len;
+                    turn.count(Count::PacketsReceived, 1);
+                    let heard = match self.connection.handle(frame, limits, turn.now.mono) {
+                        Ok(event) => hear(engine, turn, self.attached.as_ref(), event),
+                        Err(violation) => Err(violation),
+                    };
+                    self.act(engine, turn, heard);
+                }
+                Ok(Split::More { .. }) => break,
+                Err(malformed) => self.break_off(engine, turn, malformed.into()),
+            }
+        }
+        consumed
+    }
+
+    fn act(&mut self, engine: &Engine, turn: &mut Turn, heard: Result<Heard, Violation>) {
+        match heard {
+            Ok(Heard::Nothing) => {}
+            Ok(Heard::Arrival(arrival)) => self.arrival = Some(arrival),
+            Ok(Heard::Refused(reason)) => self.refuse(turn, reason),
+            Ok(Heard::Published(progress)) => {
+                self.publishing_own = true;
+                self.note_progress(progress);
+            }
+            Ok(Heard::Released) => self.connection.acknowledged(),
+            Ok(Heard::Disconnect(end)) => {
+                self.end = end;
+                self.closing = true;
+            }
+            Err(violation) => self.break_off(engine, turn, violation),
+        }
+    }
+
+    fn note_progress(&mut self, progress: Progress) {
+        match progress {
+            Progress::Done { acknowledged } => {
+                self.publishing = None;
+                if acknowledged && self.publishing_own {
+                    self.connection.acknowledged();
+                }
+            }
+            Progress::More(publishing) => self.publishing = Some(publishing),
+        }
+    }
+
+    /// The question of a CONNECT, once.
+    pub fn question(&mut self) -> Option<Question> {
+        self.arrival.as_mut()?.question.take()
+    }
+
+    /// The authenticator has decided.
+    pub fn answer(
+        &mut self,
+        engine: &Engine,
+        turn: &mut Turn,
+        verdict: Result<(), ReasonCode>,
+        wire: &Arc<dyn Wire>,
+    ) {
+        let Some(arrival) = &mut self.arrival else { return };
+        match verdict {
+            Ok(()) => {
+                arrival.allowed = true;
+                self.arrive(engine, turn, wire);
+            }
+            Err(reason) => self.refuse(turn, reason),
+        }
+    }
+
+    fn arrive(&mut self, engine: &Engine, turn: &mut Turn, wire: &Arc<dyn Wire>) {
+        let Some(mut arrival) = self.arrival.take() else { return };
+        match engine.attach(turn, &arrival.negotiated, &mut arrival.will, wire) {
+            Attach::Ready(attached, publishing) => {
+                self.connection.accept(&arrival.negotiated, turn.now.mono);
+                self.attached = Some(attached);
+                self.publishing_own = false;
+                self.publishing = publishing;
+            }
+            Attach::Wait => self.arrival = Some(arrival),
+            Attach::Refused(reason) => self.refuse(turn, reason),
+        }
+    }
+
+    /// CONNECT is refused: CONNACK with the reason, then the end [MQTT-3.2.2-7].
+    fn refuse(&mut self, turn: &Turn, reason: ReasonCode) {
+        turn.count(Count::ConnectRefused, 1);
+        farewell(&self.connection, reason, None, &mut self.last_words);
+        self.arrival = None;
+        self.closing = true;
+    }
+
+    /// The client broke the protocol: it is told what its version has words for, then the connection ends.
+    fn break_off(&mut self, engine: &Engine, turn: &mut Turn, violation: Violation) {
+        turn.count(Count::Violations, 1);
+        self.violation = Some(violation);
+        self.closing = true;
+        let why = format!("{violation} [{}]", violation.statement(self.connection.version()));
+        match &self.attached {
+            Some(attached) => engine.close(turn, attached, violation.reason(), Some(&why)),
+            None => farewell(&self.connection, violation.reason(), Some(&why), &mut self.last_words),
+        }
+    }
+
+    /// The server ends the connection.
+    pub fn close(&mut self, engine: &Engine, turn: &mut Turn, reason: ReasonCode) {
+        match &self.attached {
+            Some(attached) => engine.close(turn, attached, reason, None),
+            None => farewell(&self.connection, reason, None, &mut self.last_words),
+        }
+        self.closing = true;
+    }
+
+    /// Looks at everything that may have changed since the last turn.
+    pub fn proceed(&mut self, engine: &Engine, turn: &mut Turn, wire: &Arc<dyn Wire>) {
+        if self.closing {
+            return;
+        }
+        if self.arrival.as_ref().is_some_and(|arrival| arrival.allowed) {
+            self.arrive(engine, turn, wire);
+        }
+        if let Some(publishing) = self.publishing.take() {
+            let progress = engine.resume(turn, publishing);
+            self.note_progress(progress);
+        }
+        if let Some(attached) = &self.attached {
+            self.attention = engine.attend(turn, attached);
+            self.closing = self.attention.closing.is_some();
+        }
+    }
+
+    /// The wire can take bytes again.
+    pub fn writable(&mut self, engine: &Engine, turn: &mut Turn) {
+        if let Some(attached) = &self.attached {
+            engine.writable(turn, attached);
+            self.attention.blocked = false;
+            self.attention.hold_reading = false;
+        }
+    }
+
+    /// When [`Self::handle_timeout`] is due.
+    #[must_use]
+    pub fn deadline(&self) -> Millis {
+        self.connection.deadline().min(self.attention.stalled_at)
+    }
+
+    /// Time has passed: keep-alive, CONNECT time-out, a client that takes nothing.
+    pub fn handle_timeout(&mut self, engine: &Engine, turn: &mut Turn, wire: &Arc<dyn Wire>) {
+        if self.closing {
+            return;
+        }
+        // While the server itself does not read from the client, silence says nothing about it.
+        if self.standing() == Standing::Reading
+            && let Err(violation) = self.connection.handle_timeout(turn.now.mono)
+        {
+            self.break_off(engine, turn, violation);
+            return;
+        }
+        self.proceed(engine, turn, wire);
+    }
+
+    /// What a client without a session is told at the end; to be written before the socket closes.
+    #[must_use]
+    pub fn last_words(&self) -> &[u8] {
+        &self.last_words
+    }
+
+    /// The connection is over. False while there is work left that has to be finished first: call again in a later
+    /// turn (after a wake when [`Self::standing`] was waiting).
+    pub fn end(&mut self, engine: &Engine, turn: &mut Turn) -> bool {
+        // A message that has reached some of its receivers reaches all of them.
+        if let Some(publishing) = self.publishing.take() {
+            let progress = engine.resume(turn, publishing);
+            self.note_progress(progress);
+            if self.publishing.is_some() {
+                return false;
+            }
+        }
+        if let Some(attached) = self.attached.take() {
+            self.publishing_own = false;
+            self.publishing = engine.detach(turn, attached, self.end);
+        }
+        self.publishing.is_none()
+    }
+}
+
+/// What an event asks the conversation to do.
+enum Heard {
+    Nothing,
+    Arrival(Box<Arrival>),
+    Refused(ReasonCode),
+    Published(Progress),
+    Released,
+    Disconnect(End),
+}
+
+/// Hands an event to the engine.
+fn hear(
+    engine: &Engine,
+    turn: &mut Turn,
+    attached: Option<&Attached>,
+    event: Event<'_>,
+) -> Result<Heard, Violation> {
+    if let Event::Connect(connect) = event {
+        return Ok(match negotiate(&connect, &engine.limits().connection) {
+            Ok(negotiated) => Heard::Arrival(Box::new(arrival(&connect, negotiated))),
+            Err(refused) => Heard::Refused(refused.0),
+        });
+    }
+    let Some(from) = attached else { return Ok(Heard::Nothing) };
+    match event {
+        Event::Publish { publish, topic, ack } => {
+            return engine.publish(turn, from, &publish, topic, ack).map(Heard::Published);
+        }
+        Event::PubAck(id, _) => engine.puback(turn, from, id),
+        Event::PubRec(id, reason) => engine.pubrec(turn, from, id, reason),
+        Event::PubComp(id, _) => engine.pubcomp(turn, from, id),
+        Event::PubRel(id, _) => {
+            engine.pubrel(turn, from, id);
+            return Ok(Heard::Released);
+        }
+        Event::Subscribe(subscribe) => engine.subscribe(turn, from, &subscribe),
+        Event::Unsubscribe(unsubscribe) => engine.unsubscribe(turn, from, &unsubscribe),
+        Event::Ping => engine.ping(turn, from),
+        Event::Disconnect(disconnect) => {
+            return Ok(Heard::Disconnect(End::Disconnect {
+                reason: disconnect.reason,
+                session_expiry_secs: disconnect.session_expiry_secs,
+            }));
+        }
+        Event::Connect(_) => {}
+    }
+    Ok(Heard::Nothing)
+}
+
+fn arrival(connect: &Connect<'_>, negotiated: Negotiated) -> Arrival {
+    Arrival {
+        question: Some(Question {
+            client_id: connect.client_id.into(),
+            user_name: connect.user_name.map(Box::from),
+            password: connect.password.map(Box::from),
+        }),
+        negotiated,
+        will: connect.will.as_ref().map(Will::new),
+        allowed: false,
+    }
+}

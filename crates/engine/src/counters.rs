@@ -1,0 +1,145 @@
+//! What is counted, per worker: no cache line is shared on the hot path; whoever asks sums them up.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use parking_lot::Mutex;
+
+macro_rules! counts {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
+        /// One thing that is counted.
+        #[derive(Copy, Clone, Debug, PartialEq, Eq)]
+        pub enum Count { $($(#[doc = $doc])+ $name,)+ }
+
+        impl Count {
+            /// Every count, in the order of its number.
+            pub const ALL: &[Count] = &[$(Count::$name,)+];
+
+            /// The name under which it is shown.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Count::$name => $text,)+ }
+            }
+        }
+    };
+}
+
+counts! {
+    /// Bytes read from clients.
+    BytesReceived = "bytes_received",
+    /// Bytes written to clients.
+    BytesSent = "bytes_sent",
+    /// Packets of any kind read from clients.
+    PacketsReceived = "packets_received",
+    /// Packets of any kind encoded for clients.
+    PacketsSent = "packets_sent",
+    /// PUBLISH packets read.
+    PublishReceived = "publish_received",
+    /// PUBLISH packets encoded.
+    PublishSent = "publish_sent",
+    /// Payload bytes of PUBLISH packets read.
+    PayloadReceived = "payload_bytes_received",
+    /// Payload bytes of PUBLISH packets encoded.
+    PayloadSent = "payload_bytes_sent",
+    /// Connections that CONNECT opened.
+    Connected = "connections_opened",
+    /// Connections that ended after CONNECT had opened them.
+    Disconnected = "connections_closed",
+    /// CONNECT packets refused.
+    ConnectRefused = "connects_refused",
+    /// CONNECT packets refused because of the limit of connections.
+    ConnectionsLimit = "connections_limit_reached",
+    /// Connections ended because the client broke the protocol or a limit of its connection.
+    Violations = "violations",
+    /// Connections that another one with the same client identifier took over.
+    Takeovers = "takeovers",
+    /// Sessions that ended by their expiry.
+    SessionsExpired = "sessions_expired",
+    /// Wills published.
+    WillsPublished = "wills_published",
+    /// QoS 0 messages dropped because the client takes nothing.
+    DroppedQos0Blocked = "dropped_qos0_blocked",
+    /// QoS 0 messages not kept for an absent session.
+    DroppedQos0Absent = "dropped_qos0_absent",
+    /// Messages dropped from a full queue, the oldest first.
+    DroppedQueueOldest = "dropped_queue_full_oldest",
+    /// Messages that did not enter a full queue.
+    DroppedQueueNewest = "dropped_queue_full_newest",
+    /// Messages that were dropped because all queues together are full.
+    DroppedQueuesMemory = "dropped_queues_memory",
+    /// Messages whose expiry passed before they were sent.
+    DroppedExpired = "dropped_expired",
+    /// Messages larger than the client takes.
+    DroppedTooLarge = "dropped_too_large",
+    /// QoS 0 messages to a shared group of which no member had room.
+    DroppedShareNoMember = "dropped_share_no_member",
+    /// Queued messages that went with their session or group.
+    DroppedSessionEnded = "dropped_session_ended",
+    /// Messages refused to the publisher because a queue was full.
+    RefusedQueueFull = "refused_queue_full",
+    /// Messages of a client to `$SYS` topics.
+    RefusedReservedTopic = "refused_reserved_topic",
+    /// Payloads that were not the UTF-8 which they promised.
+    RefusedPayloadFormat = "refused_payload_format",
+    /// Retained messages not kept because of the limits.
+    RetainedLimit = "retained_limit_reached",
+    /// Topic filters refused because the session has as many as it may.
+    SubscriptionsLimit = "subscriptions_limit_reached",
+    /// Clients disconnected because too many bytes waited for them.
+    SlowOverflow = "slow_client_overflow",
+    /// Clients disconnected because they took nothing for too long.
+    SlowStalled = "slow_client_stalled",
+    /// Topics looked up that the match cache did not know.
+    MatchCacheMisses = "match_cache_misses",
+}
+
+/// The counts of one worker. Only its worker writes; anybody may read.
+#[derive(Debug)]
+pub struct Counters {
+    values: Box<[AtomicU64]>,
+}
+
+impl Counters {
+    fn new() -> Self {
+        Counters { values: Count::ALL.iter().map(|_| AtomicU64::new(0)).collect() }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_test() -> Arc<Self> {
+        Arc::new(Self::new())
+    }
+
+    /// Adds to a count. One writer: a load and a store, no locked instruction.
+    #[inline]
+    pub fn add(&self, count: Count, more: u64) {
+        if let Some(value) = self.values.get(count as usize) {
+            value.store(value.load(Relaxed).wrapping_add(more), Relaxed);
+        }
+    }
+
+    /// The present value.
+    #[must_use]
+    pub fn value(&self, count: Count) -> u64 {
+        self.values.get(count as usize).map_or(0, |value| value.load(Relaxed))
+    }
+}
+
+/// The counters of all workers.
+#[derive(Debug, Default)]
+pub(crate) struct AllCounters {
+    workers: Mutex<Vec<Arc<Counters>>>,
+}
+
+impl AllCounters {
+    pub(crate) fn register(&self) -> Arc<Counters> {
+        let counters = Arc::new(Counters::new());
+        self.workers.lock().push(counters.clone());
+        counters
+    }
+
+    pub(crate) fn sum(&self, count: Count) -> u64 {
+        self.workers.lock().iter().map(|worker| worker.value(count)).fold(0, u64::wrapping_add)
+    }
+}

@@ -1,0 +1,95 @@
+//! How encoded bytes leave: the only place that calls a wire. No lock is held while it writes.
+//!
+//! The first thread that flushes a link is its only writer (`writing`); others append and leave, and the writer looks
+//! again before it goes.
+
+use std::sync::Arc;
+
+use crate::{
+    Count, Engine, Turn, Wire, Written,
+    outbox::Outbox,
+    session::{Locked, Session},
+};
+
+/// What was taken from a link to be written.
+struct Output {
+    wire: Arc<dyn Wire>,
+    out: Outbox,
+    epoch: u32,
+}
+
+impl Engine {
+    /// Writes what this turn has appended, link by link.
+    pub fn flush(&self, turn: &mut Turn) {
+        turn.urgent = false;
+        while let Some(session) = turn.dirty.pop() {
+            self.flush_session(turn, &session);
+        }
+    }
+
+    fn flush_session(&self, turn: &mut Turn, session: &Arc<Session>) {
+        while let Some(mut output) = self.take_output(session) {
+            let before = output.out.len();
+            let stopped = output.out.write(|parts| output.wire.write(parts));
+            turn.count(Count::BytesSent, (before - output.out.len()) as u64);
+            if !self.give_back(turn, session, output, stopped, before) {
+                return;
+            }
+        }
+    }
+
+    fn take_output(&self, session: &Arc<Session>) -> Option<Output> {
+        let mut state = session.lock();
+        let link = state.link.as_mut()?;
+        link.dirty = false;
+        if link.writing || link.blocked.is_some() || link.out.is_empty() {
+            return None; // The writer looks again; a blocked link is flushed by its owner.
+        }
+        link.writing = true;
+        Some(Output { wire: link.wire.clone(), out: std::mem::take(&mut link.out), epoch: link.epoch })
+    }
+
+    /// Ends a write. True when more was appended meanwhile.
+    fn give_back(
+        &self,
+        turn: &mut Turn,
+        session: &Arc<Session>,
+        output: Output,
+        stopped: Option<Written>,
+        before: usize,
+    ) -> bool {
+        let Output { wire, mut out, epoch } = output;
+        let mut locked = Locked::new(self, session);
+        let Some(link) = locked.state.link.as_mut().filter(|link| link.epoch == epoch) else {
+            return false; // The connection ended meanwhile.
+        };
+        link.writing = false;
+        match stopped {
+            None => {
+                if link.out.is_empty() && locked.has_work() {
+                    // One slice per turn of the owner: a long queue does not keep others waiting.
+                    wire.wake();
+                }
+                out.finish(turn);
+                locked.state.link.as_ref().is_some_and(|link| !link.out.is_empty())
+            }
+            Some(Written::Gone) => {
+                wire.wake();
+                out.finish(turn);
+                false
+            }
+            Some(_) => {
+                let later = std::mem::replace(&mut link.out, Outbox::default());
+                let progress = out.len() < before;
+                out.append(later, turn);
+                link.out = out;
+                if progress || link.blocked.is_none() {
+                    link.blocked = Some(turn.now.mono);
+                }
+                self.budget.follow(link);
+                wire.wake();
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The limits that concern everyone, with unit and default. Those of one connection are in `proto::server::Limits`.
+
+use whimbrel_proto::server;
+
+/// What happens to a QoS 1 or 2 message for a session whose queue is full. QoS 0 is always dropped then.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum QueueFull {
+    /// The oldest message of the queue makes room.
+    #[default]
+    DropOldest,
+    /// The new message is dropped for this session.
+    DropNewest,
+    /// The publisher gets 0x97 Quota exceeded and nobody gets the message; in 3.x, which cannot be told, the
+    /// connection is closed.
+    Refuse,
+}
+
+/// Which member of a shared subscription gets a message.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum ShareStrategy {
+    /// One after the other.
+    #[default]
+    RoundRobin,
+    /// The member with the fewest bytes and messages under way.
+    LeastBacklog,
+    /// The messages of one publisher go to one member as long as it has room.
+    StickyByPublisher,
+}
+
+/// Limits and choices of the engine. Every limit that is reached is counted (see [`crate::Count`]).
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// What one connection may do.
+    pub connection: server::Limits,
+    /// Connected clients.
+    pub connections_max: usize,
+    /// Subscriptions of one session.
+    pub subscriptions_max: usize,
+    /// Messages in a session's queue, and in that of a shared group.
+    pub queue_messages_max: usize,
+    /// Bytes of topic, properties and payload in a session's queue, and in that of a shared group.
+    pub queue_bytes_max: usize,
+    /// Bytes in all queues together; a message counts once for each queue that it waits in.
+    pub queues_bytes_max: usize,
+    /// What happens when a queue is full.
+    pub queue_full: QueueFull,
+    /// Whether QoS 0 messages are queued for absent sessions.
+    pub queue_qos0: bool,
+    /// Encoded bytes that may wait for one client before messages are queued or dropped instead.
+    pub link_soft_bytes: usize,
+    /// Encoded bytes that may wait for one client before it is disconnected.
+    pub link_hard_bytes: usize,
+    /// Milliseconds without progress after which a blocked client is disconnected.
+    pub link_stall_millis: u64,
+    /// Encoded bytes that may wait for all blocked clients together; as they fill, the soft limit shrinks.
+    pub outbox_bytes_max: usize,
+    /// Retained messages.
+    pub retained_messages_max: usize,
+    /// Bytes of topic, properties and payload in all retained messages.
+    pub retained_bytes_max: usize,
+    /// Which member of a shared subscription gets a message.
+    pub share_strategy: ShareStrategy,
+    /// Topics in the match cache of one worker.
+    pub match_cache_topics_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            connection: server::Limits::default(),
+            connections_max: 1_000_000,
+            subscriptions_max: 1_000,
+            queue_messages_max: 10_000,
+            queue_bytes_max: 16 << 20,
+            queues_bytes_max: 1 << 30,
+            queue_full: QueueFull::DropOldest,
+            queue_qos0: false,
+            link_soft_bytes: 64 << 10,
+            link_hard_bytes: 1 << 20,
+            link_stall_millis: 30_000,
+            outbox_bytes_max: 256 << 20,
+            retained_messages_max: 1_000_000,
+            retained_bytes_max: 1 << 30,
+            share_strategy: ShareStrategy::RoundRobin,
+            match_cache_topics_max: 16_384,
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! A session's present network connection as everybody else sees it: where to append what is for the client.
+//!
+//! It dies with the connection. Publishers, the owner and the server itself append under the session's lock; bytes
+//! leave by [`crate::Engine::flush`].
+
+use std::sync::Arc;
+
+use whimbrel_proto::{
+    Millis,
+    codec::{Disconnect, PacketId, QoS, ReasonCode, Version},
+    flow::{Alias, AliasesOut},
+    server::Negotiated,
+};
+
+use crate::{
+    Count, Turn, Wire,
+    message::{ANY_PACKET_ID, Body, COPY_MAX, Fresh, Message},
+    outbox::Outbox,
+};
+
+/// One delivery as it is written: what depends on the receiver.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Sending<'a> {
+    pub qos: QoS,
+    pub retain: bool,
+    pub dup: bool,
+    pub subscription_ids: &'a [u32],
+    /// Messages dropped for this session that the client has not been told about.
+    pub dropped_untold: u64,
+}
+
+pub(crate) struct Link {
+    /// Tells this connection of the session from those before it.
+    pub epoch: u32,
+    pub wire: Arc<dyn Wire>,
+    pub out: Outbox,
+    pub version: Version,
+    pub receive_maximum: u16,
+    packet_bytes_max: u32,
+    /// Absent where the client allows no alias.
+    aliases: Option<Box<AliasesOut>>,
+    /// In the dirty list of a turn.
+    pub dirty: bool,
+    /// A thread is writing; others append and leave.
+    pub writing: bool,
+    /// The wire took less than all; since when.
+    pub blocked: Option<Millis>,
+    /// What of `out` the budget of all blocked links counts.
+    pub accounted: usize,
+    /// Set when the connection is to end: nothing is appended any more [MQTT-3.14.4-1].
+    pub closing: Option<ReasonCode>,
+}
+
+impl Link {
+    pub(crate) fn new(epoch: u32, wire: Arc<dyn Wire>, negotiated: &Negotiated) -> Self {
+        let aliases = (negotiated.topic_aliases_max > 0 && negotiated.version == Version::V5)
+            .then(|| Box::new(AliasesOut::new(negotiated.topic_aliases_max)));
+        Link {
+            epoch,
+            wire,
+            out: Outbox::default(),
+            version: negotiated.version,
+            receive_maximum: negotiated.receive_maximum,
+            packet_bytes_max: negotiated.packet_bytes_max,
+            aliases,
+            dirty: false,
+            writing: false,
+            blocked: None,
+            accounted: 0,
+            closing: None,
+        }
+    }
+
+    /// Appends a packet other than PUBLISH. One that is larger than the client takes is left out [MQTT-3.1.2-24].
+    pub(crate) fn append(&mut self, turn: &mut Turn, encode: impl FnOnce(Version, &mut Vec<u8>)) {
+        if self.closing.is_some() {
+            return;
+        }
+        let version = self.version;
+        let buffer = self.out.buffer(turn);
+        let before = buffer.len();
+        encode(version, buffer);
+        let length = buffer.len() - before;
+        if length > self.packet_bytes_max as usize {
+            buffer.truncate(before);
+            turn.count(Count::DroppedTooLarge, 1);
+        } else {
+            turn.count(Count::PacketsSent, 1);
+        }
+    }
+
+    /// Appends the last packet of a 5.0 connection; the text is left out where the packet would be too large for the
+    /// client [MQTT-3.14.2-3].
+    pub(crate) fn append_disconnect(&mut self, turn: &mut Turn, reason: ReasonCode, why: Option<&str>) {
+        if self.version != Version::V5 {
+            return; // 3.x has no DISCONNECT from the server.
+        }
+        let mut disconnect = Disconnect { reason, reason_string: why, ..Disconnect::default() };
+        if disconnect.encoded_len(Version::V5) > self.packet_bytes_max as usize {
+            disconnect.reason_string = None;
+        }
+        self.append(turn, |version, out| disconnect.encode(version, out));
+    }
+
+    /// Whether a PUBLISH of this message fits the client's maximum packet size [MQTT-3.1.2-25].
+    pub(crate) fn takes(&self, body: &Body<'_>, sending: &Sending<'_>, now: Millis) -> bool {
+        // Almost every client takes anything: nothing to add up then.
+        self.packet_bytes_max >= (256 << 20)
+            || self.head(body, sending, None, now).frame_len(self.version, body.payload.len())
+                <= self.packet_bytes_max as usize
+    }
+
+    /// Appends a PUBLISH that [`Self::takes`] said fits; `packet_id` at QoS 1 and 2.
+    pub(crate) fn append_publish(
+        &mut self,
+        turn: &mut Turn,
+        fresh: &mut Fresh<'_>,
+        sending: &Sending<'_>,
+        packet_id: Option<PacketId>,
+    ) {
+        turn.count(Count::PacketsSent, 1);
+        turn.count(Count::PublishSent, 1);
+        turn.count(Count::PayloadSent, fresh.body.payload.len() as u64);
+        let plain =
+            self.aliases.is_none() && sending.subscription_ids.is_empty() && sending.dropped_untold == 0;
+        let now = turn.now.mono;
+        if plain
+            && !sending.dup
+            && let Some((frame, packet_id_at)) = fresh.frame(self.version, sending.qos, sending.retain, now)
+        {
+            let buffer = self.out.buffer(turn);
+            let start = buffer.len();
+            buffer.extend_from_slice(frame);
+            if let (Some(at), Some(id)) = (packet_id_at, packet_id)
+                && let Some(place) = buffer.get_mut(start + at..start + at + 2)
+            {
+                place.copy_from_slice(&id.value().to_be_bytes());
+            }
+            return;
+        }
+        self.append_encoded(turn, &fresh.body, sending, packet_id);
+        if fresh.body.payload.len() <= COPY_MAX {
+            let payload = fresh.body.payload;
+            self.out.buffer(turn).extend_from_slice(payload);
+        } else {
+            self.out.append_payload(fresh.share());
+        }
+    }
+
+    /// Appends a message that was kept: from the queue, from flight, retained.
+    pub(crate) fn append_kept(
+        &mut self,
+        turn: &mut Turn,
+        message: &Arc<Message>,
+        sending: &Sending<'_>,
+        packet_id: Option<PacketId>,
+    ) {
+        let body = message.body();
+        turn.count(Count::PacketsSent, 1);
+        turn.count(Count::PublishSent, 1);
+        turn.count(Count::PayloadSent, body.payload.len() as u64);
+        self.append_encoded(turn, &body, sending, packet_id);
+        self.out.append_payload(message);
+    }
+
+    fn head<'a>(
+        &self,
+        body: &'a Body<'_>,
+        sending: &Sending<'a>,
+        packet_id: Option<PacketId>,
+        now: Millis,
+    ) -> whimbrel_proto::codec::PublishHead<'a> {
+        let mut head = body.head(sending.qos, sending.retain, now);
+        head.dup = sending.dup;
+        head.subscription_ids = sending.subscription_ids;
+        head.packet_id = packet_id.or((sending.qos > QoS::AtMostOnce).then_some(ANY_PACKET_ID));
+        head
+    }
+
+    fn append_encoded(
+        &mut self,
+        turn: &mut Turn,
+        body: &Body<'_>,
+        sending: &Sending<'_>,
+        packet_id: Option<PacketId>,
+    ) {
+        let now = turn.now.mono;
+        let mut head = self.head(body, sending, packet_id, now);
+        let mut told = Vec::new();
+        if sending.dropped_untold > 0 && self.version == Version::V5 {
+            told = with_drops_told(body.forwarded, sending.dropped_untold);
+            let plain = head.forwarded;
+            head.forwarded = &told;
+            if head.frame_len(self.version, body.payload.len()) > self.packet_bytes_max as usize {
+                head.forwarded = plain;
+            }
+        }
+        if let Some(aliases) = &mut self.aliases {
+            // An alias that the client learns makes the packet larger by 3 bytes, and by one for the property length.
+            let room = head.frame_len(self.version, body.payload.len()) + 8 <= self.packet_bytes_max as usize;
+            match if room { aliases.assign(body.topic) } else { Alias::None } {
+                Alias::Known(alias) => (head.topic, head.topic_alias) = ("", Some(alias)),
+                Alias::New(alias) => head.topic_alias = Some(alias),
+                Alias::None => {}
+            }
+        }
+        head.encode(self.version, body.payload.len(), self.out.buffer(turn));
+        drop(told);
+    }
+}
+
+/// The name of the user property that tells a client how many messages its full queue has cost it.
+const DROPPED_PROPERTY: &str = "whimbrel-dropped";
+
+/// The forwarded properties of a message and one more that tells of dropped messages.
+fn with_drops_told(forwarded: &[u8], dropped: u64) -> Vec<u8> {
+    use whimbrel_proto::codec::{PublishProperties, UserProperties};
+    let mut told = forwarded.to_vec();
+    let value = dropped.to_string();
+    let pairs = [(DROPPED_PROPERTY, value.as_str())];
+    let properties = PublishProperties {
+        user_properties: UserProperties::from_pairs(&pairs),
+        ..PublishProperties::default()
+    };
+    properties.forwarded(&mut told);
+    told
+}

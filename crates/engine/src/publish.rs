@@ -1,0 +1,341 @@
+//! PUBLISH from a client to everybody who is owed it: limits, the retained store, routing, the acknowledgement.
+//!
+//! Order per publisher holds because its task routes one message after the other. A large fan-out is done in slices
+//! that the task goes on with between other work, reading nothing meanwhile.
+
+use std::sync::Arc;
+
+use whimbrel_proto::{
+    Millis, Violation,
+    codec::{Publish, QoS, ReasonCode, Version, is_mqtt_utf8},
+    server::Ack,
+};
+
+use crate::{
+    Attached, Count, Engine, Notice, QueueFull, Turn, Wire,
+    commit::{self, Promise},
+    message::{Body, Fresh, Message},
+    retained::Stripe,
+    routing::Target,
+    session::{Locked, Offer, Offered},
+    subscription::delivered_qos,
+    timers::Timer,
+};
+
+/// Receivers served before the publisher's task lets others go on.
+const SLICE_TARGETS: usize = 1_000;
+/// Links that are flushed together at the latest: their buffers are still in the cache of the core.
+const DIRTY_MAX: usize = 64;
+
+/// How far a message has come.
+#[must_use]
+pub enum Progress {
+    /// It is with everybody.
+    Done {
+        /// An acknowledgement has left that gives the client its quota back.
+        acknowledged: bool,
+    },
+    /// There is more to do: [`Engine::resume`] in a later turn, before anything else is read from the publisher.
+    More(Box<Publishing>),
+}
+
+/// A message on its way, between two turns.
+pub struct Publishing {
+    message: Arc<Message>,
+    origin: Option<(Attached, Option<Ack>)>,
+    waiter: Arc<dyn Wire>,
+    stage: Stage,
+}
+
+enum Stage {
+    /// Another publisher has the stripe of this retained topic; the wire is woken when it is free.
+    Waiting,
+    Routing(Route),
+}
+
+struct Route {
+    targets: Arc<[Target]>,
+    next: usize,
+    matched: usize,
+    /// Held until the last receiver has the message.
+    _stripe: Option<Stripe>,
+}
+
+impl Publishing {
+    /// Whether it waits to be woken rather than for its next slice.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.stage, Stage::Waiting)
+    }
+}
+
+impl Engine {
+    /// A client publishes. `topic` is what the packet means after topic aliases.
+    ///
+    /// # Errors
+    /// The message cannot be taken and the client's version has no packet to say so.
+    pub fn publish(
+        &self,
+        turn: &mut Turn,
+        from: &Attached,
+        publish: &Publish<'_>,
+        topic: &str,
+        ack: Option<Ack>,
+    ) -> Result<Progress, Violation> {
+        turn.count(Count::PublishReceived, 1);
+        turn.count(Count::PayloadReceived, publish.payload.len() as u64);
+        if publish.qos == QoS::ExactlyOnce
+            && let Some(ack) = &ack
+            && Locked::new(self, &from.session).state.incoming.contains(ack.packet_id)
+        {
+            // [MQTT-4.3.3-10]: the message is here already; only its PUBREC was lost.
+            self.answer(turn, from, ack, ReasonCode::Success, false);
+            return Ok(Progress::Done { acknowledged: true });
+        }
+        if let Some(reason) = refusal(turn, publish, topic) {
+            return self.refuse(turn, from, ack, reason);
+        }
+        let mut forwarded = std::mem::take(&mut turn.forwarded);
+        forwarded.clear();
+        let mut expires = Millis::NEVER;
+        if !publish.properties.is_empty() {
+            publish.properties.forwarded(&mut forwarded);
+            if let Some(secs) = publish.properties.message_expiry_secs {
+                expires = turn.now.mono.plus_secs(u64::from(secs));
+            }
+        }
+        let body = Body {
+            topic,
+            forwarded: &forwarded,
+            payload: publish.payload,
+            qos: publish.qos,
+            retain: publish.retain,
+            expires,
+            publisher: from.session.key,
+            number: 0,
+        };
+        let progress = match self.refused_by_limits(turn, &body) {
+            Some(reason) => self.refuse(turn, from, ack, reason),
+            None => Ok(self.publish_body(turn, body, Some((from, ack)), None, &from.wire)),
+        };
+        turn.forwarded = forwarded;
+        progress
+    }
+
+    /// Publishes what the server itself has to say: wills, its own topics.
+    pub(crate) fn publish_body(
+        &self,
+        turn: &mut Turn,
+        mut body: Body<'_>,
+        origin: Option<(&Attached, Option<Ack>)>,
+        shared: Option<Arc<Message>>,
+        waiter: &Arc<dyn Wire>,
+    ) -> Progress {
+        let mut stripe = None;
+        let mut shared = shared;
+        if body.retain {
+            stripe = self.stripes.take(self.router.hash(body.topic), waiter);
+            if stripe.is_none() {
+                return Progress::More(Box::new(Publishing {
+                    message: Arc::new(Message::new(&body)),
+                    origin: origin.map(|(from, ack)| (from.clone(), ack)),
+                    waiter: waiter.clone(),
+                    stage: Stage::Waiting,
+                }));
+            }
+            shared = self.retain(turn, &mut body);
+        }
+        // Retained first, matched after: a subscriber finds the message in the one or is found by the other.
+        let targets = self.targets(turn, body.topic);
+        let mut fresh = Fresh::new(body, shared, targets.len() > 1, std::mem::take(&mut turn.frames));
+        let mut route = Route { targets, next: 0, matched: 0, _stripe: stripe };
+        self.route(turn, &mut fresh, &mut route);
+        if route.next < route.targets.len() {
+            let message = fresh.share().clone();
+            turn.frames = fresh.into_scratch();
+            return Progress::More(Box::new(Publishing {
+                message,
+                origin: origin.map(|(from, ack)| (from.clone(), ack)),
+                waiter: waiter.clone(),
+                stage: Stage::Routing(route),
+            }));
+        }
+        turn.frames = fresh.into_scratch();
+        let matched = route.matched;
+        drop(route);
+        match origin {
+            Some((from, Some(ack))) => self.finish(turn, from, &ack, matched),
+            _ => Progress::Done { acknowledged: false },
+        }
+    }
+
+    /// Goes on with a message.
+    pub fn resume(&self, turn: &mut Turn, publishing: Box<Publishing>) -> Progress {
+        let Publishing { message, origin, waiter, stage } = *publishing;
+        let Stage::Routing(mut route) = stage else {
+            let origin = origin.as_ref().map(|(from, ack)| (from, ack.as_ref().map(copy)));
+            return self.publish_body(turn, message.body(), origin, Some(message.clone()), &waiter);
+        };
+        let mut fresh =
+            Fresh::new(message.body(), Some(message.clone()), true, std::mem::take(&mut turn.frames));
+        self.route(turn, &mut fresh, &mut route);
+        turn.frames = fresh.into_scratch();
+        if route.next < route.targets.len() {
+            return Progress::More(Box::new(Publishing {
+                message,
+                origin,
+                waiter,
+                stage: Stage::Routing(route),
+            }));
+        }
+        let matched = route.matched;
+        drop(route);
+        match origin {
+            Some((from, Some(ack))) => self.finish(turn, &from, &ack, matched),
+            _ => Progress::Done { acknowledged: false },
+        }
+    }
+
+    fn targets(&self, turn: &mut Turn, topic: &str) -> Arc<[Target]> {
+        let (targets, missed) = turn.cache.targets(&self.router, topic);
+        if missed {
+            turn.count(Count::MatchCacheMisses, 1);
+        }
+        targets
+    }
+
+    /// One slice of the fan-out. Links are flushed on the way, so that their buffers stay few and small.
+    fn route(&self, turn: &mut Turn, fresh: &mut Fresh<'_>, route: &mut Route) {
+        let end = route.targets.len().min(route.next + SLICE_TARGETS);
+        for target in route.targets.get(route.next..end).unwrap_or_default() {
+            route.matched += usize::from(self.deliver(turn, fresh, target));
+            if turn.urgent || turn.dirty.len() >= DIRTY_MAX {
+                self.flush(turn);
+            }
+        }
+        route.next = end;
+    }
+
+    /// Whether the target is a receiver of this message, whatever became of it there.
+    fn deliver(&self, turn: &mut Turn, fresh: &mut Fresh<'_>, target: &Target) -> bool {
+        let (session, granted) = match target {
+            Target::Group(group) => return self.offer_to_group(turn, group, fresh),
+            Target::Session { session, granted, own } => {
+                let Some(granted) = Target::granted(session, granted, own, fresh.body.publisher) else {
+                    return false; // [MQTT-3.8.3-3]
+                };
+                (session, granted)
+            }
+        };
+        if fresh.body.number != 0 && fresh.body.number <= granted.since {
+            return true; // The subscription is younger than the retained message: SUBSCRIBE brings it.
+        }
+        let offer = Offer {
+            qos: delivered_qos(fresh.body.qos, granted.qos),
+            retain: granted.retain_as_published && fresh.body.retain, // [MQTT-3.3.1-12], [MQTT-3.3.1-13]
+            ids: &granted.ids,
+            fresh,
+        };
+        Locked::new(self, session).offer(turn, offer) != Offered::Dropped
+    }
+
+    /// Stores or clears the retained message; gives its shared form.
+    fn retain(&self, turn: &mut Turn, body: &mut Body<'_>) -> Option<Arc<Message>> {
+        match self.retained.set(body, &self.limits) {
+            Ok(message) => {
+                if body.expires != Millis::NEVER && message.is_some() {
+                    let timer = Timer::Retained { topic: body.topic.into(), number: body.number };
+                    self.timers.add(body.expires, timer);
+                }
+                message
+            }
+            Err(crate::retained::Full) => {
+                turn.count(Count::RetainedLimit, 1);
+                turn.notice(Notice::RetainedFull { topic: body.topic.into() });
+                None
+            }
+        }
+    }
+
+    /// Why a message is taken by nobody although it is well-formed: somebody's queue is full and the policy says that
+    /// the publisher shall hear of it.
+    fn refused_by_limits(&self, turn: &mut Turn, body: &Body<'_>) -> Option<ReasonCode> {
+        if self.limits.queue_full != QueueFull::Refuse || body.qos == QoS::AtMostOnce {
+            return None;
+        }
+        let size = body.topic.len() + body.forwarded.len() + body.payload.len();
+        let full = self.targets(turn, body.topic).iter().any(|target| match target {
+            Target::Group(group) => self.is_group_full(group, size),
+            Target::Session { session, granted, .. } => {
+                delivered_qos(body.qos, granted.qos) > QoS::AtMostOnce
+                    && Locked::new(self, session).is_full(size)
+            }
+        });
+        full.then(|| {
+            turn.count(Count::RefusedQueueFull, 1);
+            ReasonCode::QuotaExceeded
+        })
+    }
+
+    fn refuse(
+        &self,
+        turn: &mut Turn,
+        from: &Attached,
+        ack: Option<Ack>,
+        reason: ReasonCode,
+    ) -> Result<Progress, Violation> {
+        let told = from.version == Version::V5 || reason == ReasonCode::NotAuthorized;
+        match ack {
+            Some(ack) if told => {
+                self.answer(turn, from, &ack, reason, false);
+                Ok(Progress::Done { acknowledged: true })
+            }
+            Some(_) => Err(Violation::QuotaExceeded),
+            None if reason == ReasonCode::PayloadFormatInvalid => Err(Violation::PayloadNotUtf8),
+            None => Ok(Progress::Done { acknowledged: false }),
+        }
+    }
+
+    fn finish(&self, turn: &mut Turn, from: &Attached, ack: &Ack, matched: usize) -> Progress {
+        let reason = if matched == 0 { ReasonCode::NoMatchingSubscribers } else { ReasonCode::Success };
+        self.answer(turn, from, ack, reason, true);
+        Progress::Done { acknowledged: ack.qos == QoS::AtLeastOnce }
+    }
+
+    /// Acknowledges. `taken`: the message is new and taken, so that its QoS 2 identifier is open from now on, even if
+    /// the connection has gone meanwhile.
+    fn answer(&self, turn: &mut Turn, from: &Attached, ack: &Ack, reason: ReasonCode, taken: bool) {
+        let mut own = Locked::new(self, &from.session);
+        if own.state.ended {
+            return;
+        }
+        if taken && ack.qos == QoS::ExactlyOnce {
+            own.state.incoming.open(ack.packet_id);
+        }
+        drop(own);
+        let Some(mut own) = self.lock_attached(from) else { return };
+        let promise = match ack.qos {
+            QoS::ExactlyOnce => Promise::PubRec(ack.packet_id, reason),
+            _ => Promise::PubAck(ack.packet_id, reason),
+        };
+        commit::leave(&mut own, turn, promise);
+    }
+}
+
+/// An acknowledgement that waits with its message while it is published anew.
+fn copy(ack: &Ack) -> Ack {
+    Ack { packet_id: ack.packet_id, qos: ack.qos }
+}
+
+/// Why the message itself is refused.
+fn refusal(turn: &Turn, publish: &Publish<'_>, topic: &str) -> Option<ReasonCode> {
+    if topic.starts_with("$SYS") && matches!(topic.as_bytes().get(4), None | Some(b'/')) {
+        turn.count(Count::RefusedReservedTopic, 1);
+        return Some(ReasonCode::NotAuthorized);
+    }
+    if publish.properties.payload_is_utf8 == Some(true) && !is_mqtt_utf8(publish.payload) {
+        turn.count(Count::RefusedPayloadFormat, 1);
+        return Some(ReasonCode::PayloadFormatInvalid);
+    }
+    None
+}

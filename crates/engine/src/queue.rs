@@ -1,0 +1,89 @@
+//! Messages that wait: for a session that is absent or busy, or for a shared group without a free member.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use whimbrel_proto::{Millis, codec::QoS};
+
+use crate::{message::Message, share::Group};
+
+/// Identifiers of the subscriptions that a message matched; shared by all messages of a match result.
+pub(crate) type SubscriptionIds = Option<Arc<[u32]>>;
+
+/// A message × a receiver.
+#[derive(Clone)]
+pub(crate) struct Delivery {
+    pub message: Arc<Message>,
+    pub ids: SubscriptionIds,
+    /// The shared group to which it belongs until it is acknowledged.
+    pub group: Option<Arc<Group>>,
+    pub qos: QoS,
+    pub retain: bool,
+}
+
+impl Delivery {
+    pub(crate) fn ids(&self) -> &[u32] {
+        self.ids.as_deref().unwrap_or_default()
+    }
+}
+
+/// A queue in order of arrival. Its limits are its owner's.
+#[derive(Default)]
+pub(crate) struct Queue {
+    deliveries: VecDeque<Delivery>,
+    bytes: usize,
+}
+
+impl Queue {
+    pub(crate) fn len(&self) -> usize {
+        self.deliveries.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.deliveries.is_empty()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn front(&self) -> Option<&Delivery> {
+        self.deliveries.front()
+    }
+
+    pub(crate) fn push(&mut self, delivery: Delivery) {
+        self.bytes += delivery.message.size();
+        self.deliveries.push_back(delivery);
+    }
+
+    /// Puts deliveries back at the head, keeping their order: they were sent to somebody who left.
+    pub(crate) fn push_front(&mut self, deliveries: Vec<Delivery>) {
+        for delivery in deliveries.into_iter().rev() {
+            self.bytes += delivery.message.size();
+            self.deliveries.push_front(delivery);
+        }
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Delivery> {
+        let delivery = self.deliveries.pop_front()?;
+        self.bytes -= delivery.message.size();
+        Some(delivery)
+    }
+
+    /// Removes what `gone` says and tells how many messages and bytes that were.
+    pub(crate) fn remove(&mut self, mut gone: impl FnMut(&Delivery) -> bool) -> (usize, usize) {
+        let (messages, bytes) = (self.deliveries.len(), self.bytes);
+        let mut left = 0;
+        self.deliveries.retain(|delivery| {
+            let keep = !gone(delivery);
+            left += if keep { delivery.message.size() } else { 0 };
+            keep
+        });
+        self.bytes = left;
+        (messages - self.deliveries.len(), bytes - left)
+    }
+
+    /// Removes what has expired [MQTT-3.3.2-5].
+    pub(crate) fn remove_expired(&mut self, now: Millis) -> (usize, usize) {
+        self.remove(|delivery| delivery.message.expires() <= now)
+    }
+}

@@ -1,0 +1,483 @@
+//! A session: what a client identifier stands for. It outlives the network connection; on-line and off-line delivery
+//! are one code path.
+//!
+//! One mutex around everything that a publisher, the owner or an administrator may touch. Rules for holding it: never
+//! two sessions at once, never across a write to the wire, never while routing.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering::Relaxed},
+};
+
+use parking_lot::{Mutex, MutexGuard};
+use whimbrel_proto::codec::{Ack as AckPacket, QoS};
+use whimbrel_proto::{Incoming, Millis, Outgoing, Stage, codec::PacketType};
+
+use crate::{
+    Count, Limits, Notice, Turn,
+    link::{Link, Sending},
+    message::Fresh,
+    queue::{Delivery, Queue, SubscriptionIds},
+    retained::Fetch,
+    share::Group,
+    subscription::Subscription,
+    will::Will,
+};
+
+/// A client's session.
+pub struct Session {
+    /// Unique in the life of the process, never 0.
+    pub(crate) key: u64,
+    pub(crate) client_id: Box<str>,
+    state: Mutex<State>,
+    /// Messages in flight and queued, roughly: what the least-backlog strategy of shared groups looks at.
+    pub(crate) backlog: AtomicU32,
+}
+
+/// What the mutex of a session guards.
+#[derive(Default)]
+pub(crate) struct State {
+    pub link: Option<Link>,
+    pub outgoing: Outgoing<Delivery>,
+    /// Absent while empty.
+    pub queue: Option<Box<Queue>>,
+    pub incoming: Incoming,
+    /// Sorted by filter.
+    pub subscriptions: Vec<Subscription>,
+    /// Absent in almost every session.
+    pub rare: Option<Box<Rare>>,
+    /// Connections that this session has had.
+    pub epoch: u32,
+    pub expiry_secs: u32,
+    /// The session is over; whoever still holds it leaves it alone.
+    pub ended: bool,
+}
+
+/// What few sessions have.
+#[derive(Default)]
+pub(crate) struct Rare {
+    pub will: Option<Will>,
+    /// When the will of a closed connection is due.
+    pub will_due: Option<Millis>,
+    /// When an absent session ends.
+    pub expires: Option<Millis>,
+    /// Retained messages that SUBSCRIBE asked for and that have not all been sent.
+    pub fetches: Vec<Fetch>,
+    /// Connections that wait until the present one has let go.
+    pub waiters: Vec<Arc<dyn crate::Wire>>,
+    /// Messages dropped because of this session's limits.
+    pub dropped: u64,
+    /// Of these, those that the client has not been told about.
+    pub dropped_untold: u64,
+}
+
+impl State {
+    pub(crate) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// The link, if the connection is this one and may still be written to.
+    pub(crate) fn open_link(&mut self) -> Option<&mut Link> {
+        self.link.as_mut().filter(|link| link.closing.is_none())
+    }
+
+    pub(crate) fn queue_len(&self) -> usize {
+        self.queue.as_ref().map_or(0, |queue| queue.len())
+    }
+}
+
+/// How an offered message fared.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Offered {
+    /// Encoded for the client.
+    Sent,
+    /// In the session's queue.
+    Queued,
+    /// Dropped and counted, or not for this session.
+    Dropped,
+}
+
+/// What one receiver is to get of a message.
+pub(crate) struct Offer<'a, 'b> {
+    pub fresh: &'a mut Fresh<'b>,
+    pub qos: QoS,
+    pub retain: bool,
+    pub ids: &'a SubscriptionIds,
+}
+
+impl Session {
+    pub(crate) fn new(key: u64, client_id: Box<str>) -> Self {
+        Session { key, client_id, state: Mutex::default(), backlog: AtomicU32::new(0) }
+    }
+
+    /// The client identifier.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+}
+
+/// A session with its lock held and what is needed to work on it.
+pub(crate) struct Locked<'a> {
+    pub session: &'a Arc<Session>,
+    pub state: MutexGuard<'a, State>,
+    pub engine: &'a crate::Engine,
+}
+
+impl<'a> Locked<'a> {
+    pub(crate) fn new(engine: &'a crate::Engine, session: &'a Arc<Session>) -> Self {
+        Locked { session, state: session.lock(), engine }
+    }
+
+    fn limits(&self) -> &'a Limits {
+        &self.engine.limits
+    }
+
+    /// Puts the session on the turn's list, so that its link is flushed.
+    pub(crate) fn mark_dirty(&mut self, turn: &mut Turn) {
+        let soft = self.limits().link_soft_bytes;
+        let Some(link) = &mut self.state.link else { return };
+        turn.urgent |= link.out.len() >= soft;
+        if !link.dirty {
+            link.dirty = true;
+            turn.dirty.push(self.session.clone());
+        }
+    }
+
+    /// Notes how much is under way, for the least-backlog strategy.
+    pub(crate) fn note_backlog(&self) {
+        let backlog = self.state.outgoing.len() + self.state.queue_len();
+        self.session.backlog.store(u32::try_from(backlog).unwrap_or(u32::MAX), Relaxed);
+    }
+
+    /// Whether the client's outbox holds as much as it may while the client takes nothing.
+    fn is_blocked(&self) -> bool {
+        let Some(link) = &self.state.link else { return true };
+        let waiting = link.out.len();
+        // Not blocked yet, but beyond any bound: nobody has flushed it, the turn is `urgent`.
+        waiting >= self.limits().link_hard_bytes
+            || (link.blocked.is_some() && waiting >= self.engine.budget.soft_limit(self.limits()))
+    }
+
+    /// Offers a message: appended to the link, queued, or dropped by policy and counted.
+    pub(crate) fn offer(&mut self, turn: &mut Turn, offer: Offer<'_, '_>) -> Offered {
+        if self.state.ended {
+            return Offered::Dropped;
+        }
+        if self.state.open_link().is_none() {
+            return self.offer_absent(turn, offer);
+        }
+        let blocked = self.is_blocked();
+        let waiting = self.state.queue.is_some() || self.state.outgoing.must_resend();
+        if offer.qos == QoS::AtMostOnce {
+            if blocked {
+                turn.count(Count::DroppedQos0Blocked, 1);
+                return Offered::Dropped;
+            }
+            if !waiting {
+                return self.send_fresh(turn, offer);
+            }
+        } else if !blocked && !waiting && self.has_room() {
+            return self.send_fresh(turn, offer);
+        }
+        // What waits goes first: a new message never overtakes the queue.
+        self.enqueue_fresh(turn, offer)
+    }
+
+    fn offer_absent(&mut self, turn: &mut Turn, offer: Offer<'_, '_>) -> Offered {
+        if self.state.expiry_secs == 0 {
+            return Offered::Dropped; // The connection is closing and the session ends with it.
+        }
+        if offer.qos == QoS::AtMostOnce && !self.limits().queue_qos0 {
+            turn.count(Count::DroppedQos0Absent, 1);
+            return Offered::Dropped;
+        }
+        self.enqueue_fresh(turn, offer)
+    }
+
+    /// Whether Receive Maximum lets one more QoS 1 or 2 message go.
+    fn has_room(&self) -> bool {
+        self.state.link.as_ref().is_some_and(|link| self.state.outgoing.has_room(link.receive_maximum))
+    }
+
+    /// Whether a message of a shared group could be sent to this session at once.
+    pub(crate) fn is_free(&mut self, qos: QoS) -> bool {
+        !self.state.ended
+            && self.state.open_link().is_some()
+            && self.state.queue.is_none()
+            && !self.is_blocked()
+            && (qos == QoS::AtMostOnce || self.has_room())
+    }
+
+    fn send_fresh(&mut self, turn: &mut Turn, offer: Offer<'_, '_>) -> Offered {
+        let Offer { fresh, qos, retain, ids } = offer;
+        let dropped_untold = self.state.rare.as_ref().map_or(0, |rare| rare.dropped_untold);
+        let subscription_ids = ids.as_deref().unwrap_or_default();
+        let sending = Sending { qos, retain, dup: false, subscription_ids, dropped_untold };
+        let now = turn.now.mono;
+        let State { link: Some(link), outgoing, .. } = &mut *self.state else { return Offered::Dropped };
+        if !link.takes(&fresh.body, &sending, now) {
+            turn.count(Count::DroppedTooLarge, 1); // [MQTT-3.1.2-25]
+            return Offered::Dropped;
+        }
+        let packet_id = (qos > QoS::AtMostOnce).then(|| {
+            let message = fresh.share().clone();
+            outgoing.send(qos, Delivery { message, ids: ids.clone(), group: None, qos, retain }, |_| false)
+        });
+        link.append_publish(turn, fresh, &sending, packet_id);
+        self.after_append(turn);
+        Offered::Sent
+    }
+
+    /// Sends a kept delivery for the first time; the caller has asked [`Self::is_free`] or popped it from the queue.
+    pub(crate) fn send_kept(&mut self, turn: &mut Turn, delivery: Delivery) -> Offered {
+        let dropped_untold = self.state.rare.as_ref().map_or(0, |rare| rare.dropped_untold);
+        let message = delivery.message.clone();
+        let ids = delivery.ids.clone();
+        let sending = Sending {
+            qos: delivery.qos,
+            retain: delivery.retain,
+            dup: false,
+            subscription_ids: ids.as_deref().unwrap_or_default(),
+            dropped_untold,
+        };
+        let now = turn.now.mono;
+        let State { link: Some(link), outgoing, .. } = &mut *self.state else { return Offered::Dropped };
+        if message.expires() <= now {
+            turn.count(Count::DroppedExpired, 1); // [MQTT-3.3.2-5]
+            return Offered::Dropped;
+        }
+        if !link.takes(&message.body(), &sending, now) {
+            turn.count(Count::DroppedTooLarge, 1);
+            return Offered::Dropped;
+        }
+        let packet_id =
+            (delivery.qos > QoS::AtMostOnce).then(|| outgoing.send(delivery.qos, delivery, |_| false));
+        link.append_kept(turn, &message, &sending, packet_id);
+        self.after_append(turn);
+        Offered::Sent
+    }
+
+    fn after_append(&mut self, turn: &mut Turn) {
+        if let Some(rare) = &mut self.state.rare {
+            rare.dropped_untold = 0;
+        }
+        if let Some(link) = &mut self.state.link {
+            self.engine.budget.follow(link);
+        }
+        self.note_backlog();
+        self.mark_dirty(turn);
+    }
+
+    fn enqueue_fresh(&mut self, turn: &mut Turn, offer: Offer<'_, '_>) -> Offered {
+        let Offer { fresh, qos, retain, ids } = offer;
+        if !self.make_room(turn, fresh.share().size()) {
+            return Offered::Dropped;
+        }
+        let message = fresh.share().clone();
+        self.enqueue(Delivery { message, ids: ids.clone(), group: None, qos, retain });
+        Offered::Queued
+    }
+
+    /// Puts a delivery into the queue; room was made.
+    pub(crate) fn enqueue(&mut self, delivery: Delivery) {
+        self.engine.budget.queued(delivery.message.size());
+        self.state.queue.get_or_insert_default().push(delivery);
+        self.note_backlog();
+    }
+
+    /// Whether a QoS 1 or 2 message would have to be dropped by policy.
+    pub(crate) fn is_full(&mut self, size: usize) -> bool {
+        if self.state.ended || (self.is_free(QoS::AtLeastOnce)) {
+            return false;
+        }
+        let (messages, bytes) =
+            self.state.queue.as_ref().map_or((0, 0), |queue| (queue.len(), queue.bytes()));
+        self.engine.budget.is_queue_full(self.limits(), messages, bytes, size)
+    }
+
+    /// Makes room in the queue for `size` bytes by the policy. False when the new message is the one to be dropped.
+    fn make_room(&mut self, turn: &mut Turn, size: usize) -> bool {
+        let limits = self.limits();
+        let budget = &self.engine.budget;
+        let queue = self.state.queue.get_or_insert_default();
+        let full = |queue: &Queue| budget.is_queue_full(limits, queue.len(), queue.bytes(), size);
+        let mut lost = 0;
+        let mut cause = Count::DroppedQueueOldest;
+        if full(queue) {
+            let (messages, bytes) = queue.remove_expired(turn.now.mono);
+            budget.dequeued(bytes);
+            turn.count(Count::DroppedExpired, messages as u64);
+        }
+        if budget.is_memory_full(limits, size) && full(queue) {
+            cause = Count::DroppedQueuesMemory;
+        }
+        if limits.queue_full == crate::QueueFull::DropOldest {
+            while full(queue)
+                && let Some(oldest) = queue.pop()
+            {
+                budget.dequeued(oldest.message.size());
+                lost += 1;
+            }
+        }
+        let room = !full(queue);
+        if !room {
+            lost += 1;
+            if cause == Count::DroppedQueueOldest {
+                cause = Count::DroppedQueueNewest;
+            }
+        }
+        if queue.is_empty() {
+            self.state.queue = None;
+        }
+        self.note_drops(turn, cause, lost);
+        room
+    }
+
+    fn note_drops(&mut self, turn: &mut Turn, cause: Count, lost: u64) {
+        if lost == 0 {
+            return;
+        }
+        turn.count(cause, lost);
+        let rare = self.state.rare();
+        let first = rare.dropped_untold == 0;
+        rare.dropped += lost;
+        rare.dropped_untold += lost;
+        if first {
+            turn.notice(Notice::QueueFull { client_id: self.session.client_id.clone(), cause });
+        }
+    }
+
+    /// Sends what waits and may go: first what must be sent again, then the queue, then the groups' messages, then
+    /// retained messages that a SUBSCRIBE asked for. At most about the soft limit of bytes. True when more could go.
+    pub(crate) fn pump(&mut self, turn: &mut Turn) -> bool {
+        let start = self.state.link.as_ref().map_or(0, |link| link.out.len());
+        let budget = self.limits().link_soft_bytes;
+        loop {
+            let Some(link) = self.state.open_link() else { return false };
+            if link.blocked.is_some() {
+                return false; // It is looked at again when the client takes bytes.
+            }
+            if link.out.len().saturating_sub(start) >= budget {
+                return true;
+            }
+            if !(self.pump_resend(turn)
+                || self.pump_queue(turn)
+                || self.pump_groups(turn)
+                || self.pump_fetch(turn))
+            {
+                return false;
+            }
+        }
+    }
+
+    /// Whether [`Self::pump`] would find something to send.
+    pub(crate) fn has_work(&mut self) -> bool {
+        if self.state.open_link().is_none_or(|link| link.blocked.is_some()) {
+            return false;
+        }
+        let room = self.has_room();
+        let next = self.state.queue.as_ref().and_then(|queue| queue.front()).map(|front| front.qos);
+        self.can_resend()
+            || next.is_some_and(|qos| qos == QoS::AtMostOnce || room)
+            || (room && self.state.rare.as_ref().is_some_and(|rare| !rare.fetches.is_empty()))
+            || (room
+                && self
+                    .state
+                    .subscriptions
+                    .iter()
+                    .any(|one| one.group.as_ref().is_some_and(|g| g.has_waiting())))
+    }
+
+    fn can_resend(&self) -> bool {
+        let State { link: Some(link), outgoing, .. } = &*self.state else { return false };
+        outgoing.must_resend() && outgoing.resent() < usize::from(link.receive_maximum)
+    }
+
+    /// Sends one delivery again, with DUP and its packet identifier [MQTT-4.4.0-1].
+    fn pump_resend(&mut self, turn: &mut Turn) -> bool {
+        let State { link: Some(link), outgoing, .. } = &mut *self.state else { return false };
+        let Some(sent) = outgoing.resend(link.receive_maximum) else { return false };
+        let packet_id = sent.packet_id();
+        match (sent.stage(), sent.message()) {
+            (Stage::Published(qos), Some(delivery)) => {
+                let delivery = delivery.clone();
+                let sending = Sending {
+                    qos,
+                    retain: delivery.retain,
+                    dup: true, // [MQTT-3.3.1-1]
+                    subscription_ids: delivery.ids(),
+                    dropped_untold: 0,
+                };
+                if link.takes(&delivery.message.body(), &sending, turn.now.mono) {
+                    link.append_kept(turn, &delivery.message, &sending, Some(packet_id));
+                } else {
+                    // The client takes less than on the connection before: as if it had been sent and acknowledged.
+                    turn.count(Count::DroppedTooLarge, 1);
+                    self.state.outgoing.extract(|sent| sent.packet_id() == packet_id);
+                }
+            }
+            _ => link.append(turn, |version, out| {
+                AckPacket::new(packet_id, whimbrel_proto::codec::ReasonCode::Success).encode(
+                    PacketType::PubRel,
+                    version,
+                    out,
+                );
+            }),
+        }
+        self.after_append(turn);
+        true
+    }
+
+    fn pump_queue(&mut self, turn: &mut Turn) -> bool {
+        let Some(front) = self.state.queue.as_ref().and_then(|queue| queue.front()) else { return false };
+        if front.qos > QoS::AtMostOnce && !self.has_room() {
+            return false;
+        }
+        let Some(queue) = &mut self.state.queue else { return false };
+        let Some(delivery) = queue.pop() else { return false };
+        if queue.is_empty() {
+            self.state.queue = None;
+        }
+        self.engine.budget.dequeued(delivery.message.size());
+        self.send_kept(turn, delivery);
+        true
+    }
+
+    /// Takes one message from a shared group that has some without a member who had room.
+    fn pump_groups(&mut self, turn: &mut Turn) -> bool {
+        if !self.is_free(QoS::AtLeastOnce) {
+            return false;
+        }
+        let waiting = |subscription: &Subscription| {
+            subscription.group.as_ref().filter(|group| group.has_waiting()).cloned()
+        };
+        let Some(group): Option<Arc<Group>> = self.state.subscriptions.iter().find_map(waiting) else {
+            return false;
+        };
+        let Some(delivery) = group.take_for(self.engine, turn, self.session.key) else { return false };
+        self.send_kept(turn, delivery);
+        true
+    }
+
+    fn pump_fetch(&mut self, turn: &mut Turn) -> bool {
+        let has_fetch = self.state.rare.as_ref().is_some_and(|rare| !rare.fetches.is_empty());
+        if !has_fetch || self.state.queue.is_some() || !self.has_room() {
+            return false;
+        }
+        let mut fetches = std::mem::take(&mut self.state.rare().fetches);
+        let progress = match fetches.first_mut() {
+            Some(fetch) => fetch.slice(self, turn),
+            None => crate::retained::Slice::Done,
+        };
+        if progress == crate::retained::Slice::Done {
+            fetches.remove(0);
+        }
+        self.state.rare().fetches = fetches;
+        progress != crate::retained::Slice::Full
+    }
+}

@@ -1,0 +1,336 @@
+//! Shared subscriptions: a message belongs to the group until a member has acknowledged it (5.0 §4.8.2).
+//!
+//! A member that is absent, full or dead is passed over. What nobody can take waits in the group's queue, which ends
+//! with the last member's subscription.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use hashbrown::HashMap;
+use parking_lot::Mutex;
+use whimbrel_proto::codec::{Filter, QoS};
+
+use crate::{
+    Count, Engine, QueueFull, ShareStrategy, Turn,
+    message::Fresh,
+    queue::{Delivery, Queue, SubscriptionIds},
+    routing::Interest,
+    session::{Locked, Offer, Offered, Session},
+    subscription::delivered_qos,
+};
+
+/// A share name and a topic filter, with the sessions that subscribed to both.
+pub(crate) struct Group {
+    pub key: u64,
+    name: Box<str>,
+    filter: Box<str>,
+    state: Mutex<GroupState>,
+    /// Messages in the queue, readable without the lock.
+    waiting: AtomicUsize,
+}
+
+#[derive(Default)]
+struct GroupState {
+    members: Vec<Member>,
+    /// The member that is next in turn.
+    next: usize,
+    queue: Queue,
+    /// The last member has left; who comes later makes a new group.
+    ended: bool,
+}
+
+#[derive(Clone)]
+struct Member {
+    session: Arc<Session>,
+    qos: QoS,
+    retain_as_published: bool,
+    ids: SubscriptionIds,
+}
+
+/// All groups, by share name and filter.
+pub(crate) struct Groups {
+    groups: Mutex<HashMap<(Box<str>, Box<str>), Arc<Group>, foldhash::fast::FixedState>>,
+}
+
+impl Groups {
+    pub(crate) fn new(seed: u64) -> Self {
+        let hasher = foldhash::fast::FixedState::with_seed(seed);
+        Groups { groups: Mutex::new(HashMap::with_hasher(hasher)) }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.groups.lock().len()
+    }
+}
+
+impl Group {
+    /// Whether messages wait for a member with room.
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) > 0
+    }
+
+    /// A waiting message for the member `key`, with that member's options; expired ones are dropped on the way.
+    pub(crate) fn take_for(self: &Arc<Self>, engine: &Engine, turn: &mut Turn, key: u64) -> Option<Delivery> {
+        let mut state = self.state.lock();
+        let member = state.members.iter().find(|member| member.session.key == key)?.clone();
+        while let Some(delivery) = state.queue.pop() {
+            self.waiting.store(state.queue.len(), Ordering::SeqCst);
+            engine.budget.dequeued(delivery.message.size());
+            if delivery.message.expires() <= turn.now.mono {
+                turn.count(Count::DroppedExpired, 1);
+                continue;
+            }
+            return Some(member.delivery(self, delivery));
+        }
+        None
+    }
+
+    /// The members in the order in which they shall be tried, one at a time: `tried` is how many were.
+    fn candidate(&self, strategy: ShareStrategy, publisher: u64, tried: usize) -> Option<Member> {
+        let mut state = self.state.lock();
+        let count = state.members.len();
+        if tried >= count {
+            return None;
+        }
+        let at = match strategy {
+            ShareStrategy::RoundRobin => {
+                let at = state.next % count;
+                state.next = (at + 1) % count;
+                at
+            }
+            ShareStrategy::StickyByPublisher => (spread(publisher) as usize + tried) % count,
+            ShareStrategy::LeastBacklog => {
+                let next = state.next;
+                let ranked = |at: &usize| {
+                    let backlog =
+                        state.members.get(*at).map(|member| member.session.backlog.load(Ordering::Relaxed));
+                    // Equals take turns.
+                    (backlog, (at + count - next % count) % count)
+                };
+                let mut order: Vec<usize> = (0..count).collect();
+                order.sort_by_key(ranked);
+                let at = order.get(tried).copied()?;
+                state.next = (at + 1) % count;
+                at
+            }
+        };
+        state.members.get(at).cloned()
+    }
+}
+
+/// Spreads publishers over members: keys are given out one after the other.
+fn spread(publisher: u64) -> u64 {
+    publisher.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33
+}
+
+impl Member {
+    fn delivery(&self, group: &Arc<Group>, delivery: Delivery) -> Delivery {
+        let body_retain = delivery.message.body().retain;
+        Delivery {
+            qos: delivered_qos(delivery.message.body().qos, self.qos), // [MQTT-4.8.2-3]
+            retain: self.retain_as_published && body_retain,
+            ids: self.ids.clone(),
+            group: Some(group.clone()),
+            message: delivery.message,
+        }
+    }
+}
+
+impl Engine {
+    /// Adds a session to a group, or changes its options there; the group is made if it is not there.
+    pub(crate) fn join_group(
+        &self,
+        name: &str,
+        filter: &Filter<'_>,
+        session: &Arc<Session>,
+        interest: Interest,
+    ) -> Arc<Group> {
+        let member = Member {
+            session: session.clone(),
+            qos: interest.qos,
+            retain_as_published: interest.retain_as_published,
+            ids: (interest.id != 0).then(|| Arc::from([interest.id])),
+        };
+        let mut groups = self.groups.groups.lock();
+        let key = (Box::from(name), Box::from(filter.filter));
+        let group = groups.entry(key).or_insert_with(|| {
+            Arc::new(Group {
+                key: self.new_key(),
+                name: name.into(),
+                filter: filter.filter.into(),
+                state: Mutex::default(),
+                waiting: AtomicUsize::new(0),
+            })
+        });
+        let mut state = group.state.lock();
+        match state.members.iter_mut().find(|known| known.session.key == session.key) {
+            Some(known) => *known = member,
+            None => state.members.push(member),
+        }
+        let first = state.members.len() == 1;
+        drop(state);
+        if first {
+            self.router.insert_group(&group.filter, group);
+        }
+        group.clone()
+    }
+
+    /// Removes a session from a group; with the last one the group and its queue end.
+    pub(crate) fn leave_group(&self, turn: &mut Turn, group: &Arc<Group>, key: u64) {
+        let mut groups = self.groups.groups.lock();
+        let mut state = group.state.lock();
+        state.members.retain(|member| member.session.key != key);
+        if !state.members.is_empty() || state.ended {
+            return;
+        }
+        state.ended = true;
+        let (messages, bytes) = state.queue.remove(|_| true);
+        group.waiting.store(0, Ordering::SeqCst);
+        self.budget.dequeued(bytes);
+        turn.count(Count::DroppedSessionEnded, messages as u64);
+        drop(state);
+        groups.remove(&(group.name.clone(), group.filter.clone()));
+        self.router.remove(&group.filter, group.key);
+    }
+
+    /// Gives a message to one member of the group, or keeps it until one has room. True when the group has it.
+    pub(crate) fn offer_to_group(&self, turn: &mut Turn, group: &Arc<Group>, fresh: &mut Fresh<'_>) -> bool {
+        let publisher = fresh.body.publisher;
+        let mut tried = 0;
+        // Messages that wait go first: a new one does not overtake them.
+        while !(group.has_waiting() && fresh.body.qos > QoS::AtMostOnce) {
+            let Some(member) = group.candidate(self.limits.share_strategy, publisher, tried) else { break };
+            tried += 1;
+            let qos = delivered_qos(fresh.body.qos, member.qos);
+            let retain = member.retain_as_published && fresh.body.retain;
+            let mut locked = Locked::new(self, &member.session);
+            if !locked.is_free(qos) {
+                continue;
+            }
+            if qos > QoS::AtMostOnce {
+                let message = fresh.share().clone();
+                let delivery =
+                    Delivery { message, ids: member.ids.clone(), group: Some(group.clone()), qos, retain };
+                locked.send_kept(turn, delivery);
+                return true;
+            }
+            return locked.offer(turn, Offer { fresh, qos, retain, ids: &member.ids }) == Offered::Sent;
+        }
+        if fresh.body.qos == QoS::AtMostOnce {
+            turn.count(Count::DroppedShareNoMember, 1);
+            return false;
+        }
+        let delivery = Delivery {
+            message: fresh.share().clone(),
+            ids: None,
+            group: None,
+            qos: fresh.body.qos,
+            retain: fresh.body.retain,
+        };
+        self.park_in_group(turn, group, vec![delivery], false)
+    }
+
+    /// Puts messages into the group's queue (at its head when they were with a member already), then looks again
+    /// whether a member has got room meanwhile.
+    fn park_in_group(
+        &self,
+        turn: &mut Turn,
+        group: &Arc<Group>,
+        parked: Vec<Delivery>,
+        at_head: bool,
+    ) -> bool {
+        let mut kept = true;
+        let mut state = group.state.lock();
+        // Where messages wait already, a member that gets room sees them: only the first needs the second look.
+        let first = state.queue.is_empty() || at_head;
+        if state.ended {
+            turn.count(Count::DroppedSessionEnded, parked.len() as u64);
+            return false;
+        }
+        if at_head {
+            for delivery in &parked {
+                self.budget.queued(delivery.message.size());
+            }
+            state.queue.push_front(parked);
+        } else {
+            for delivery in parked {
+                kept = self.park(turn, &mut state.queue, delivery);
+            }
+        }
+        group.waiting.store(state.queue.len(), Ordering::SeqCst);
+        let looked_at = if first { state.members.len() } else { 0 };
+        let members: Vec<Arc<Session>> =
+            state.members.iter().take(looked_at).map(|member| member.session.clone()).collect();
+        drop(state);
+        for session in members {
+            if !group.has_waiting() {
+                break;
+            }
+            Locked::new(self, &session).pump(turn);
+        }
+        kept
+    }
+
+    /// The group's queue has the limits and the policy of a session's.
+    fn park(&self, turn: &mut Turn, queue: &mut Queue, delivery: Delivery) -> bool {
+        let size = delivery.message.size();
+        let full = |queue: &Queue| self.budget.is_queue_full(&self.limits, queue.len(), queue.bytes(), size);
+        if full(queue) {
+            let (messages, bytes) = queue.remove_expired(turn.now.mono);
+            self.budget.dequeued(bytes);
+            turn.count(Count::DroppedExpired, messages as u64);
+        }
+        while self.limits.queue_full == QueueFull::DropOldest
+            && full(queue)
+            && let Some(oldest) = queue.pop()
+        {
+            self.budget.dequeued(oldest.message.size());
+            turn.count(Count::DroppedQueueOldest, 1);
+        }
+        if full(queue) {
+            turn.count(Count::DroppedQueueNewest, 1);
+            return false;
+        }
+        self.budget.queued(size);
+        queue.push(delivery);
+        true
+    }
+
+    /// Whether a message to this group would have to be dropped by policy.
+    pub(crate) fn is_group_full(&self, group: &Group, size: usize) -> bool {
+        let state = group.state.lock();
+        group.has_waiting()
+            && self.budget.is_queue_full(&self.limits, state.queue.len(), state.queue.bytes(), size)
+    }
+
+    /// What a member had not acknowledged when it left goes to the others: QoS 1 always, QoS 2 stays where it must
+    /// [MQTT-4.8.2-4], [MQTT-4.8.2-5]. `abandoned` is in the order of sending.
+    pub(crate) fn hand_over(&self, turn: &mut Turn, abandoned: Vec<Delivery>) {
+        let mut rest = abandoned;
+        while let Some(group) = rest.first().and_then(|delivery| delivery.group.clone()) {
+            let (same, others): (Vec<_>, Vec<_>) = rest
+                .into_iter()
+                .partition(|delivery| delivery.group.as_ref().is_some_and(|other| other.key == group.key));
+            rest = others;
+            let parked =
+                same.into_iter().map(|delivery| Delivery { group: None, ids: None, ..delivery }).collect();
+            self.park_in_group(turn, &group, parked, true);
+        }
+    }
+
+    /// Whether another member of the group than `key` is connected: only then a message is taken from an absent one.
+    pub(crate) fn has_other_member(&self, group: &Group, key: u64) -> bool {
+        let members: Vec<Arc<Session>> = {
+            let state = group.state.lock();
+            state
+                .members
+                .iter()
+                .filter(|member| member.session.key != key)
+                .map(|member| member.session.clone())
+                .collect()
+        };
+        members.iter().any(|session| session.lock().open_link().is_some())
+    }
+}

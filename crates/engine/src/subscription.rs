@@ -1,0 +1,221 @@
+//! Subscriptions: what a session asked for, and SUBSCRIBE and UNSUBSCRIBE.
+
+use std::sync::Arc;
+
+use whimbrel_proto::{
+    codec::{Filter, QoS, ReasonCode, RetainHandling, Subscribe, SubscribeOptions, Unsubscribe},
+    server::Limits as ConnectionLimits,
+};
+
+use crate::{
+    Attached, Count, Engine, Turn,
+    commit::{self, Promise},
+    queue::SubscriptionIds,
+    retained::Fetch,
+    routing::{Entry, Interest},
+    session::{Locked, Session},
+    share::Group,
+};
+
+/// One subscription of a session.
+pub(crate) struct Subscription {
+    /// The topic filter as the client wrote it, with `$share/…` where it is shared.
+    pub filter: Box<str>,
+    pub interest: Interest,
+    /// The shared group it joins.
+    pub group: Option<Arc<Group>>,
+}
+
+impl Engine {
+    /// SUBSCRIBE. Each filter is entered before the SUBACK leaves; retained messages follow it.
+    pub fn subscribe(&self, turn: &mut Turn, from: &Attached, subscribe: &Subscribe<'_>) {
+        let mut reasons = Vec::with_capacity(subscribe.filters.count());
+        for (filter, options) in subscribe.filters.iter() {
+            let reason = self.subscribe_one(turn, from, filter, options, subscribe.subscription_id);
+            reasons.push(reason);
+        }
+        let Some(mut own) = self.lock_attached(from) else { return };
+        commit::leave(&mut own, turn, Promise::SubAck(subscribe.packet_id, &reasons));
+        own.pump(turn);
+    }
+
+    fn subscribe_one(
+        &self,
+        turn: &mut Turn,
+        from: &Attached,
+        text: &str,
+        options: SubscribeOptions,
+        id: Option<u32>,
+    ) -> ReasonCode {
+        let Ok(filter) = Filter::parse(text) else { return ReasonCode::TopicFilterInvalid };
+        if let Err(refused) = refusal(&self.limits.connection, &filter, id) {
+            return refused;
+        }
+        let Some(own) = self.lock_attached(from) else { return ReasonCode::Unspecified };
+        let found = own.state.subscriptions.binary_search_by(|known| (*known.filter).cmp(text));
+        if found.is_err() && own.state.subscriptions.len() >= self.limits.subscriptions_max {
+            turn.count(Count::SubscriptionsLimit, 1);
+            return ReasonCode::QuotaExceeded;
+        }
+        let before = found.ok().and_then(|at| own.state.subscriptions.get(at)).map(|known| known.interest);
+        drop(own);
+
+        let granted = options.qos.min(self.limits.connection.qos_max);
+        let mut interest = Interest {
+            qos: granted,
+            no_local: options.no_local,
+            retain_as_published: options.retain_as_published,
+            id: id.unwrap_or(0),
+            since: 0,
+        };
+        let fetch = filter.share.is_none()
+            && match options.retain_handling {
+                RetainHandling::Send => true,
+                RetainHandling::SendIfNew => before.is_none(),
+                RetainHandling::DoNotSend => false,
+            };
+        // The live stream brings what is published from here on, the fetch what was retained before.
+        let keep_since = if fetch { None } else { before.map(|before| before.since) };
+        let group = match filter.share {
+            Some(share) => Some(self.join_group(share, &filter, &from.session, interest)),
+            None => {
+                let number = || self.retained.last_number();
+                interest.since =
+                    self.router.insert(&from.session, filter.filter, interest, keep_since, number);
+                None
+            }
+        };
+        self.note_subscription(turn, from, text, &filter, interest, group);
+        if fetch {
+            self.begin_fetch(turn, from, filter.filter, interest);
+        }
+        ReasonCode::granted(granted)
+    }
+
+    /// Enters the subscription into the session; the second look after the filter was entered into the router.
+    fn note_subscription(
+        &self,
+        turn: &mut Turn,
+        from: &Attached,
+        text: &str,
+        filter: &Filter<'_>,
+        interest: Interest,
+        group: Option<Arc<Group>>,
+    ) {
+        let mut own = Locked::new(self, &from.session);
+        if own.state.ended {
+            drop(own);
+            self.drop_subscription(turn, &from.session, filter, group.as_ref());
+            return;
+        }
+        let subscriptions = &mut own.state.subscriptions;
+        match subscriptions.binary_search_by(|known| (*known.filter).cmp(text)) {
+            Ok(at) => {
+                if let Some(known) = subscriptions.get_mut(at) {
+                    known.interest = interest;
+                    known.group = group;
+                }
+            }
+            Err(at) => {
+                if subscriptions.is_empty() {
+                    subscriptions.reserve_exact(1); // Most sessions have one.
+                }
+                subscriptions.insert(at, Subscription { filter: text.into(), interest, group });
+                self.subscriptions.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn begin_fetch(&self, turn: &mut Turn, from: &Attached, filter: &str, interest: Interest) {
+        let ids: SubscriptionIds = (interest.id != 0).then(|| Arc::from([interest.id]));
+        let current = self.sys_values(turn, filter);
+        if self.retained.is_empty() && current.is_empty() {
+            return;
+        }
+        let Some(mut own) = self.lock_attached(from) else { return };
+        let fetch = Fetch::new(filter, interest, ids, current);
+        let fetches = &mut own.state.rare().fetches;
+        fetches.retain(|known| !known.is_for(filter));
+        fetches.push(fetch);
+    }
+
+    /// UNSUBSCRIBE. What has been queued or sent is still delivered [MQTT-3.10.4-3].
+    pub fn unsubscribe(&self, turn: &mut Turn, from: &Attached, unsubscribe: &Unsubscribe<'_>) {
+        let mut reasons = Vec::with_capacity(unsubscribe.filters.count());
+        for text in unsubscribe.filters.iter() {
+            let mut own = Locked::new(self, &from.session);
+            let found = own.state.subscriptions.binary_search_by(|known| (*known.filter).cmp(text));
+            let removed = found.ok().map(|at| own.state.subscriptions.remove(at));
+            if removed.is_some()
+                && let Some(rare) = &mut own.state.rare
+                && let Ok(filter) = Filter::parse(text)
+            {
+                rare.fetches.retain(|fetch| !fetch.is_for(filter.filter));
+            }
+            drop(own);
+            reasons.push(match removed {
+                Some(subscription) => {
+                    self.drop_subscriptions(turn, &from.session, vec![subscription]);
+                    ReasonCode::Success
+                }
+                None => ReasonCode::NoSubscriptionExisted,
+            });
+        }
+        let Some(mut own) = self.lock_attached(from) else { return };
+        commit::leave(&mut own, turn, Promise::UnsubAck(unsubscribe.packet_id, &reasons));
+    }
+
+    /// Takes subscriptions that left a session out of the router and the groups.
+    pub(crate) fn drop_subscriptions(
+        &self,
+        turn: &mut Turn,
+        session: &Arc<Session>,
+        gone: Vec<Subscription>,
+    ) {
+        self.subscriptions.fetch_sub(gone.len(), std::sync::atomic::Ordering::Relaxed);
+        for subscription in gone {
+            if let Ok(filter) = Filter::parse(&subscription.filter) {
+                self.drop_subscription(turn, session, &filter, subscription.group.as_ref());
+            }
+        }
+    }
+
+    fn drop_subscription(
+        &self,
+        turn: &mut Turn,
+        session: &Arc<Session>,
+        filter: &Filter<'_>,
+        group: Option<&Arc<Group>>,
+    ) {
+        match group {
+            Some(group) => self.leave_group(turn, group, session.key),
+            None => self.router.remove(filter.filter, session.key),
+        }
+    }
+}
+
+/// Why a filter is not taken although it is well-formed.
+fn refusal(limits: &ConnectionLimits, filter: &Filter<'_>, id: Option<u32>) -> Result<(), ReasonCode> {
+    if filter.share.is_some() && !limits.shared_available {
+        return Err(ReasonCode::SharedSubscriptionsNotSupported);
+    }
+    if filter.has_wildcard() && !limits.wildcard_available {
+        return Err(ReasonCode::WildcardSubscriptionsNotSupported);
+    }
+    if id.is_some() && !limits.subscription_ids_available {
+        return Err(ReasonCode::SubscriptionIdsNotSupported);
+    }
+    Ok(())
+}
+
+impl Entry {
+    /// The entry of one session.
+    pub(crate) fn of(session: &Arc<Session>, interest: Interest) -> Entry {
+        Entry::Session { session: session.clone(), interest }
+    }
+}
+
+/// The lower of the two, what a delivery may have at most [MQTT-3.8.4-8].
+pub(crate) fn delivered_qos(published: QoS, granted: QoS) -> QoS {
+    published.min(granted)
+}

@@ -1,0 +1,114 @@
+//! The value that a caller owns and passes in: the time, scratch memory, and what has to be done afterwards.
+
+use std::sync::Arc;
+
+use whimbrel_proto::Millis;
+
+use crate::{Count, Counters, routing::MatchCache, session::Session};
+
+/// Outbound buffers that a worker keeps for reuse, and how large one may be to be kept.
+const POOL_BUFFERS: usize = 256;
+const POOL_BUFFER_BYTES: usize = 64 << 10;
+const BUFFER_BYTES_FIRST: usize = 512;
+
+/// The present moment, twice: deadlines run on the first, people and files read the second.
+#[derive(Copy, Clone, Debug, Default)]
+pub struct Now {
+    /// Monotonic.
+    pub mono: Millis,
+    /// Seconds since 1970 by the wall clock, which may jump.
+    pub wall_secs: u64,
+}
+
+/// Something that an operator wants to read about. Never one per message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The first message was dropped for a session since it was last told about drops.
+    QueueFull {
+        /// The session's client identifier.
+        client_id: Box<str>,
+        /// Where and why the message was dropped.
+        cause: Count,
+    },
+    /// A retained message was not kept because of a limit.
+    RetainedFull {
+        /// Its topic.
+        topic: Box<str>,
+    },
+    /// A client is disconnected because it does not take what is sent to it.
+    SlowClient {
+        /// Its client identifier.
+        client_id: Box<str>,
+        /// [`Count::SlowOverflow`] or [`Count::SlowStalled`].
+        cause: Count,
+    },
+}
+
+/// One worker's turn. The engine returns everything through it and does nothing else.
+///
+/// Who fills and empties: the caller sets `now` before each call; the engine adds to `dirty` and `notices`;
+/// [`crate::Engine::flush`] empties `dirty`, the caller drains `notices`.
+pub struct Turn {
+    /// The time of this turn.
+    pub now: Now,
+    /// Events for the operator; at most [`Turn::NOTICES_MAX`] wait, more are only counted.
+    pub notices: Vec<Notice>,
+    pub(crate) dirty: Vec<Arc<Session>>,
+    /// An outbox has grown beyond its soft limit in this turn: flush before going on.
+    pub(crate) urgent: bool,
+    pub(crate) cache: MatchCache,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) frames: Vec<u8>,
+    pub(crate) forwarded: Vec<u8>,
+    pool: Vec<Vec<u8>>,
+}
+
+impl Turn {
+    /// Notices that wait at most.
+    pub const NOTICES_MAX: usize = 64;
+
+    pub(crate) fn new(cache: MatchCache, counters: Arc<Counters>) -> Self {
+        Turn {
+            now: Now::default(),
+            notices: Vec::new(),
+            dirty: Vec::new(),
+            urgent: false,
+            cache,
+            counters,
+            frames: Vec::new(),
+            forwarded: Vec::new(),
+            pool: Vec::new(),
+        }
+    }
+
+    /// Whether links wait for [`crate::Engine::flush`].
+    #[must_use]
+    pub fn has_output(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// Counts `more` of something that the caller saw: bytes read, connections refused.
+    pub fn count(&self, count: Count, more: u64) {
+        self.counters.add(count, more);
+    }
+
+    pub(crate) fn notice(&mut self, notice: Notice) {
+        if self.notices.len() < Self::NOTICES_MAX {
+            self.notices.push(notice);
+        }
+    }
+
+    /// A buffer to encode into, from the pool if there is one.
+    pub(crate) fn buffer(&mut self) -> Vec<u8> {
+        self.pool.pop().unwrap_or_else(|| Vec::with_capacity(BUFFER_BYTES_FIRST))
+    }
+
+    /// Takes a buffer back that an idle link needs no more.
+    pub(crate) fn recycle(&mut self, mut buffer: Vec<u8>) {
+        if buffer.capacity() > 0 && buffer.capacity() <= POOL_BUFFER_BYTES && self.pool.len() < POOL_BUFFERS {
+            buffer.clear();
+            self.pool.push(buffer);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Wills: the message that a client leaves with the server for the case that its connection ends without DISCONNECT.
+//!
+//! A will is published when its delay has passed or its session ends, whichever comes first [MQTT-3.1.2-8]; it is
+//! gone when the client says DISCONNECT with reason 0x00 [MQTT-3.14.4-3] or comes back before [MQTT-3.1.3-9]. When a
+//! connection ends is decided in `attach.rs`; this file keeps the will and publishes it.
+
+use std::sync::Arc;
+
+use whimbrel_proto::{Millis, codec};
+
+use crate::{
+    Count, Engine, Progress, Publishing, Turn, Wire,
+    message::{Body, Message},
+    session::Session,
+};
+
+/// A will as its session keeps it.
+#[derive(Debug)]
+pub struct Will {
+    message: Message,
+    /// Seconds after the end of the connection.
+    pub(crate) delay_secs: u32,
+    /// Message expiry, counted from the publication [section 3.1.3.2.4].
+    expiry_secs: Option<u32>,
+}
+
+impl Will {
+    /// Keeps the will of a CONNECT.
+    #[must_use]
+    pub fn new(will: &codec::Will<'_>) -> Self {
+        let mut forwarded = Vec::new();
+        will.properties.forwarded(&mut forwarded);
+        let body = Body {
+            topic: will.topic,
+            forwarded: &forwarded,
+            payload: will.payload,
+            qos: will.qos,
+            retain: will.retain,
+            expires: Millis::NEVER,
+            publisher: 0,
+            number: 0,
+        };
+        Will {
+            message: Message::new(&body),
+            delay_secs: will.delay_secs,
+            expiry_secs: will.properties.message_expiry_secs,
+        }
+    }
+}
+
+impl Engine {
+    /// Publishes a will. What is left to do comes back for the caller to go on with.
+    pub(crate) fn publish_will(
+        &self,
+        turn: &mut Turn,
+        session: &Session,
+        will: &Will,
+        waiter: &Arc<dyn Wire>,
+    ) -> Option<Box<Publishing>> {
+        turn.count(Count::WillsPublished, 1);
+        let mut body = will.message.body();
+        body.publisher = session.key;
+        if body.topic.starts_with("$SYS") {
+            turn.count(Count::RefusedReservedTopic, 1);
+            return None;
+        }
+        body.expires =
+            will.expiry_secs.map_or(Millis::NEVER, |secs| turn.now.mono.plus_secs(u64::from(secs)));
+        match self.publish_body(turn, body, None, None, waiter) {
+            Progress::More(rest) => Some(rest),
+            Progress::Done { .. } => None,
+        }
+    }
+}
