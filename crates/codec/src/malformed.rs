@@ -11,7 +11,6 @@ use crate::{PacketType, PropertyId, ReasonCode};
 /// [`statement`](Malformed::statement) names the rule, [`reason`](Malformed::reason) the code to close the
 /// connection with in 5.0.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Malformed {
     /// Packet type 0.
     PacketTypeReserved,

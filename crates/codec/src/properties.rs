@@ -201,7 +201,11 @@ pub(crate) fn read_block<'a>(
 /// Takes the value of a property that may come once.
 #[inline]
 pub(crate) fn once<T>(slot: &mut Option<T>, value: T, id: PropertyId) -> Result<(), Malformed> {
-    if slot.replace(value).is_some() { Err(Malformed::PropertyDuplicate(id)) } else { Ok(()) }
+    if slot.is_some() {
+        return Err(Malformed::PropertyDuplicate(id));
+    }
+    *slot = Some(value);
+    Ok(())
 }
 
 /// Writes a property if it is there.

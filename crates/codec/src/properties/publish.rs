@@ -31,6 +31,8 @@ pub struct PublishProperties<'a> {
 pub(crate) enum Carrier {
     Publish(Peer),
     Will,
+    /// A block that a server keeps to forward.
+    Forwarded,
 }
 
 impl<'a> PublishProperties<'a> {
@@ -70,7 +72,8 @@ impl<'a> PublishProperties<'a> {
         let unread = loop {
             let here = block.rest();
             match Property::next(&mut block) {
-                Ok(Some(property)) if properties.take(property, Carrier::Will, here, &mut lists).is_ok() => {}
+                Ok(Some(property))
+                    if properties.take(property, Carrier::Forwarded, here, &mut lists).is_ok() => {}
                 _ => break here.len(),
             }
         };
@@ -114,7 +117,9 @@ impl<'a> PublishProperties<'a> {
         let id = property.id();
         match (property, carrier) {
             (Property::PayloadFormatIndicator(is_utf8), _) => once(&mut self.payload_is_utf8, is_utf8, id),
-            (Property::MessageExpiryInterval(secs), _) => once(&mut self.message_expiry_secs, secs, id),
+            (Property::MessageExpiryInterval(secs), Carrier::Publish(_) | Carrier::Will) => {
+                once(&mut self.message_expiry_secs, secs, id)
+            }
             (Property::ContentType(string), _) => once(&mut self.content_type, string, id),
             (Property::ResponseTopic(topic), _) => once(&mut self.response_topic, topic, id),
             (Property::CorrelationData(bytes), _) => once(&mut self.correlation_data, bytes, id),
