@@ -29,6 +29,9 @@ pub trait Sink {
     /// Appends a variable byte integer in its minimal form; values above 268,435,455 as that.
     #[inline]
     fn put_varint(&mut self, value: u32) {
+        if value < 0x80 {
+            return self.put_u8(value as u8);
+        }
         let bytes = varint_bytes(value);
         self.put(bytes.get(..varint_len(value)).unwrap_or(&bytes));
     }

@@ -34,6 +34,12 @@ pub(crate) fn varint_bytes(value: u32) -> [u8; 4] {
 /// Reads the integer at the start of `bytes`: its value and its length, or `None` while bytes are missing.
 #[inline]
 pub(crate) fn read_varint(bytes: &[u8]) -> Result<Option<(u32, usize)>, Malformed> {
+    // Most lengths are one byte.
+    if let Some(&byte) = bytes.first()
+        && byte < 0x80
+    {
+        return Ok(Some((u32::from(byte), 1)));
+    }
     let mut value = 0;
     let mut shift = 0;
     for (at, &byte) in bytes.iter().take(4).enumerate() {

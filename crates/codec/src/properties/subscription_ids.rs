@@ -49,16 +49,28 @@ impl<'a> SubscriptionIds<'a> {
 
     /// Whether there is none.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.iter().next().is_none()
+        match self.source {
+            // A block is kept only from its first identifier on.
+            Source::Block(block) => block.is_empty(),
+            Source::Slice(ids) => ids.is_empty(),
+        }
     }
 }
 
 impl Block for SubscriptionIds<'_> {
     fn put_block(&self, out: &mut impl Sink) {
-        for id in self.iter() {
-            Property::SubscriptionIdentifier(id).put(out);
+        match self.source {
+            Source::Block(block) => put_all(BlockIds { block: Reader::new(block) }, out),
+            Source::Slice(ids) => put_all(ids.iter().copied(), out),
         }
+    }
+}
+
+fn put_all(ids: impl Iterator<Item = u32>, out: &mut impl Sink) {
+    for id in ids {
+        Property::SubscriptionIdentifier(id).put(out);
     }
 }
 

@@ -55,8 +55,13 @@ impl<'a> UserProperties<'a> {
 
     /// Whether there is none.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.iter().next().is_none()
+        match self.source {
+            // A block is kept only from its first user property on.
+            Source::Block(block) => block.is_empty(),
+            Source::Pairs(pairs) => pairs.is_empty(),
+        }
     }
 
     /// How many bytes they take on the wire.
@@ -70,9 +75,16 @@ impl<'a> UserProperties<'a> {
 
 impl Block for UserProperties<'_> {
     fn put_block(&self, out: &mut impl Sink) {
-        for (name, value) in self.iter() {
-            Property::User(name, value).put(out);
+        match self.source {
+            Source::Block(block) => put_all(BlockPairs { block: Reader::new(block) }, out),
+            Source::Pairs(pairs) => put_all(pairs.iter().copied(), out),
         }
+    }
+}
+
+fn put_all<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>, out: &mut impl Sink) {
+    for (name, value) in pairs {
+        Property::User(name, value).put(out);
     }
 }
 

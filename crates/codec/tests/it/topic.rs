@@ -1,6 +1,9 @@
 //! Topic names, topic filters, and which matches which.
 
-use whimbrel_codec::{Filter, Malformed, check_topic_filter, check_topic_name, matches};
+use whimbrel_codec::{
+    Filter, Frame, Malformed, PacketType, Peer, Publish, Version, check_topic_filter, check_topic_name,
+    matches,
+};
 
 #[test]
 fn v5_4_7_3_topic_names() {
@@ -19,6 +22,29 @@ fn v5_4_7_3_topic_names() {
     assert_eq!(check_topic_name(&"a".repeat(65_535)), Ok(()));
     assert_eq!(check_topic_name(&"a".repeat(65_536)), Err(Malformed::TopicTooLong));
     assert_eq!(check_topic_filter(&"a".repeat(65_536)), Err(Malformed::TopicTooLong));
+}
+
+#[test]
+fn v5_4_7_0_1_a_forbidden_character_is_found_wherever_it_stands() {
+    let decode = |topic: &[u8]| {
+        let body = [&(topic.len() as u16).to_be_bytes(), topic].concat();
+        let frame = Frame { kind: PacketType::Publish, flags: 0, body: &body };
+        Publish::decode(frame, Version::V311, Peer::Client).map(|publish| publish.topic.len())
+    };
+    for len in 1..40 {
+        for at in 0..len {
+            for byte in 0..0x80 {
+                let mut topic = vec![b'a'; len];
+                topic[at] = byte;
+                let expect = match byte {
+                    0 => Err(Malformed::StringNul),
+                    b'+' | b'#' => Err(Malformed::TopicWildcard),
+                    _ => Ok(len),
+                };
+                assert_eq!(decode(&topic), expect, "{byte:02x} at {at} of {len}");
+            }
+        }
+    }
 }
 
 #[test]
