@@ -1,4 +1,24 @@
-//! broker
+//! The engine with a real world around it: workers, listeners, authentication, configuration, signals.
+//!
+//! [`run`] is the whole broker until a signal ends it; [`Broker`] is the same for whoever embeds it.
 
 pub mod auth;
+mod broker;
 pub mod config;
+mod file_limit;
+mod mapping;
+mod signals;
+mod worker;
+
+pub use broker::{Broker, Error};
+
+/// Runs the broker until SIGTERM or SIGINT. `reopen_log` is called at SIGHUP.
+///
+/// # Errors
+/// The broker cannot start; every reason says what to do.
+pub fn run(config: &config::Config, reopen_log: impl Fn() -> std::io::Result<()>) -> Result<(), Error> {
+    let broker = Broker::start(config)?;
+    signals::wait(&broker, reopen_log)?;
+    broker.stop();
+    Ok(())
+}

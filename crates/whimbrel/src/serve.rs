@@ -22,8 +22,12 @@ pub(crate) fn run(args: Args) -> ExitCode {
         Ok(config) => config,
         Err(problems) => return config_command::refuse(&problems),
     };
-    match log::start(&config.log) {
-        Ok(_) => output::failure(FAILED, "this program has been built without a broker"),
+    let log = match log::start(&config.log) {
+        Ok(log) => log,
+        Err(error) => return output::failure(FAILED, error),
+    };
+    match whimbrel_broker::run(&config, move || log.reopen()) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => output::failure(FAILED, error),
     }
 }

@@ -1,0 +1,284 @@
+//! Starts and stops the parts of a broker.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::net::TcpListener;
+use whimbrel_engine::{Engine, Progress, Wire, Written};
+use whimbrel_net::{BACKLOG, IpVersions, ListenError, listen};
+
+use crate::{
+    auth::{Anonymous, Authenticator, PasswordFile, PasswordFileError},
+    config::{Address, Config, Listener, Method},
+    file_limit, mapping,
+    worker::{self, Door, Shared},
+};
+
+/// How long connections have to end at a stop before the process ends without them.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// The broker cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An address cannot be listened on.
+    #[error("listener {listener}: {source}")]
+    Listen {
+        /// The listener's name.
+        listener: String,
+        /// What is wrong.
+        source: ListenError,
+    },
+    /// The machine has neither loopback address.
+    #[error("listener {listener}: this machine has no loopback address; name an address that it has")]
+    NoLoopback {
+        /// The listener's name.
+        listener: String,
+    },
+    /// No password file although a listener needs one.
+    #[error(
+        "listener {listener} asks for passwords, but there is no authentication.password_file: name one, and fill it with `whimbrel passwd FILE USER`"
+    )]
+    NoPasswordFile {
+        /// The listener's name.
+        listener: String,
+    },
+    /// The password file cannot be used.
+    #[error(transparent)]
+    PasswordFile(#[from] PasswordFileError),
+    /// The system refuses threads, a runtime, randomness or signals.
+    #[error("the system refuses {what}: {source}")]
+    System {
+        /// What was asked for.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// A running broker.
+pub struct Broker {
+    shared: Arc<Shared>,
+    workers: Vec<worker::Handle>,
+    acceptors: Option<thread::JoinHandle<()>>,
+    stop_accepting: Option<tokio::sync::oneshot::Sender<()>>,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Broker {
+    /// Opens the listeners and starts the workers.
+    ///
+    /// # Errors
+    /// See [`Error`]. Nothing is left running then.
+    pub fn start(config: &Config) -> Result<Self, Error> {
+        let files = file_limit::raise();
+        let connections_max =
+            config.limits.connections_max.or_else(|| file_limit::connections(files)) as usize;
+        let limits = mapping::limits(config, connections_max);
+        let mut seed = [0; 8];
+        getrandom::fill(&mut seed)
+            .map_err(|error| Error::System { what: "randomness", source: io::Error::other(error) })?;
+        let engine = Engine::new(limits, u64::from_ne_bytes(seed));
+        let shared = Shared::new(engine, connections_max, u64::from(config.sys.interval_secs));
+        let doors = open_doors(config)?;
+        let addresses = doors.iter().filter_map(|(listener, _)| listener.local_addr().ok()).collect();
+        let threads = usize::from(config.worker.threads.or_else(|| {
+            u16::try_from(thread::available_parallelism().map_or(1, usize::from)).unwrap_or(u16::MAX)
+        }));
+        let workers = (0..threads)
+            .map(|index| worker::start(&shared, index))
+            .collect::<io::Result<Vec<_>>>()
+            .map_err(|source| Error::System { what: "a worker thread", source })?;
+        let (stop_accepting, stopped) = tokio::sync::oneshot::channel();
+        let acceptors = start_acceptors(doors, &workers, &shared, stopped)
+            .map_err(|source| Error::System { what: "the thread that accepts connections", source })?;
+        let broker = Broker {
+            shared,
+            workers,
+            acceptors: Some(acceptors),
+            stop_accepting: Some(stop_accepting),
+            addresses,
+        };
+        broker.announce(config, connections_max);
+        Ok(broker)
+    }
+
+    /// Where clients can connect, in the order of the configuration.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The engine, for whoever wants to look.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.shared.engine
+    }
+
+    fn announce(&self, config: &Config, connections_max: usize) {
+        for address in &self.addresses {
+            tracing::info!("listening on {address} (MQTT 3.1, 3.1.1, 5.0 over TCP)");
+        }
+        tracing::info!(
+            "limits: {connections_max} connections, packets of {} bytes, queues of {} messages or {} bytes per session, {} retained messages",
+            config.limits.packet_bytes_max,
+            config.limits.queue_messages_max,
+            config.limits.queue_bytes_max,
+            config.limits.retained_messages_max,
+        );
+        tracing::info!(
+            "whimbrel {} is ready with {} worker threads; sessions and retained messages live in memory",
+            env!("CARGO_PKG_VERSION"),
+            self.workers.len(),
+        );
+    }
+
+    /// Ends the broker: wills are published, every client gets DISCONNECT 0x8B (5.0), sockets close. At most a few
+    /// seconds.
+    pub fn stop(mut self) {
+        drop(self.stop_accepting.take());
+        if let Some(acceptors) = self.acceptors.take() {
+            let _ = acceptors.join(); // A panic there was reported where it happened.
+        }
+        self.publish_wills();
+        self.shared.stopping.store(true, Relaxed);
+        let deadline = Instant::now() + STOP_WITHIN;
+        let threads: Vec<_> = self.workers.drain(..).map(|worker| worker.thread).collect();
+        while threads.iter().any(|thread| !thread.is_finished()) && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let left = threads.iter().filter(|thread| !thread.is_finished()).count();
+        if left > 0 {
+            tracing::warn!("{left} worker threads did not end in time");
+        }
+        tracing::info!("stopped");
+    }
+
+    /// While those who want them are still connected.
+    fn publish_wills(&self) {
+        struct Nobody;
+        impl Wire for Nobody {
+            fn write(&self, _parts: &[&[u8]]) -> Written {
+                Written::Gone
+            }
+            fn wake(&self) {}
+        }
+        let engine = &self.shared.engine;
+        let mut turn = engine.turn();
+        turn.now = self.shared.now();
+        let waiter: Arc<dyn Wire> = Arc::new(Nobody);
+        let deadline = Instant::now() + STOP_WITHIN / 2;
+        for mut publishing in engine.publish_all_wills(&mut turn, &waiter) {
+            while Instant::now() < deadline {
+                match engine.resume(&mut turn, publishing) {
+                    Progress::More(rest) => publishing = rest,
+                    Progress::Done { .. } => break,
+                }
+            }
+        }
+        engine.flush(&mut turn);
+    }
+}
+
+/// Opens every address of every listener.
+fn open_doors(config: &Config) -> Result<Vec<(std::net::TcpListener, Arc<Door>)>, Error> {
+    let mut passwords: Option<Arc<PasswordFile>> = None;
+    let mut doors = Vec::new();
+    for listener in &config.listeners {
+        let authenticator: Arc<dyn Authenticator> = match config.method(listener) {
+            Method::Anonymous => Arc::new(Anonymous),
+            Method::PasswordFile => password_file(config, listener, &mut passwords)?,
+        };
+        let door = Arc::new(Door {
+            name: listener.label().into(),
+            authenticator,
+            connections: AtomicUsize::new(0),
+            connections_max: listener.connections_max.or_else(|| u32::MAX) as usize,
+        });
+        for socket in open_sockets(listener)? {
+            doors.push((socket, door.clone()));
+        }
+    }
+    Ok(doors)
+}
+
+fn open_sockets(listener: &Listener) -> Result<Vec<std::net::TcpListener>, Error> {
+    let versions = if listener.ipv6_only { IpVersions::Six } else { IpVersions::Both };
+    let mut sockets: Vec<std::net::TcpListener> = Vec::new();
+    for mut address in listener.address.sockets() {
+        // `localhost:0` is one port on both addresses.
+        if address.port() == 0
+            && let Some(first) = sockets.first().and_then(|first| first.local_addr().ok())
+        {
+            address.set_port(first.port());
+        }
+        match listen(address, versions, BACKLOG) {
+            Ok(socket) => sockets.push(socket),
+            Err(error) if is_missing(listener, &error) => {
+                tracing::info!("not listening on {address}: this machine does not have it");
+            }
+            Err(source) => return Err(Error::Listen { listener: listener.label(), source }),
+        }
+    }
+    if sockets.is_empty() { Err(Error::NoLoopback { listener: listener.label() }) } else { Ok(sockets) }
+}
+
+/// Whether the address is the one loopback address of two that the machine does not have.
+fn is_missing(listener: &Listener, error: &ListenError) -> bool {
+    let absent = matches!(error.source.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported)
+        || error.source.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error());
+    matches!(listener.address, Address::Localhost { .. }) && absent
+}
+
+fn password_file(
+    config: &Config,
+    listener: &Listener,
+    opened: &mut Option<Arc<PasswordFile>>,
+) -> Result<Arc<PasswordFile>, Error> {
+    if let Some(passwords) = opened {
+        return Ok(passwords.clone());
+    }
+    let Some(options) = mapping::password_file(config) else {
+        return Err(Error::NoPasswordFile { listener: listener.label() });
+    };
+    let (passwords, warnings) = PasswordFile::open(&options)?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(opened.insert(Arc::new(passwords)).clone())
+}
+
+fn start_acceptors(
+    doors: Vec<(std::net::TcpListener, Arc<Door>)>,
+    workers: &[worker::Handle],
+    shared: &Arc<Shared>,
+    stopped: tokio::sync::oneshot::Receiver<()>,
+) -> io::Result<thread::JoinHandle<()>> {
+    let seats: Arc<[_]> = workers.iter().map(|worker| (worker.guests.clone(), worker.load.clone())).collect();
+    let shared = shared.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    let listeners = {
+        let _inside = runtime.enter();
+        doors
+            .into_iter()
+            .map(|(listener, door)| Ok((TcpListener::from_std(listener)?, door)))
+            .collect::<io::Result<Vec<_>>>()?
+    };
+    thread::Builder::new().name("accept".into()).spawn(move || {
+        runtime.block_on(async move {
+            for (listener, door) in listeners {
+                tokio::spawn(worker::accept(listener, door, seats.clone(), shared.clone()));
+            }
+            drop(seats);
+            let _ = stopped.await; // Either way: the broker ends.
+        });
+    })
+}

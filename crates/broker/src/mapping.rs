@@ -1,0 +1,99 @@
+//! From the configuration's words to the engine's and the authenticators' own structs.
+
+use std::{num::NonZeroUsize, time::Duration};
+
+use whimbrel_engine::{
+    Limits, QueueFull, ShareStrategy,
+    proto::{codec::QoS, server},
+};
+
+use crate::{
+    auth::PasswordFileOptions,
+    config::{self, Config},
+};
+
+/// Memory for all queues where the machine does not say how much it has.
+const QUEUES_BYTES_FALLBACK: u64 = 1 << 30;
+
+pub(crate) fn limits(config: &Config, connections_max: usize) -> Limits {
+    let limits = &config.limits;
+    let session = &config.session;
+    Limits {
+        connection: connection(config),
+        connections_max,
+        subscriptions_max: limits.subscriptions_max as usize,
+        queue_messages_max: limits.queue_messages_max as usize,
+        queue_bytes_max: size(limits.queue_bytes_max),
+        queues_bytes_max: size(limits.queues_bytes_max.or_else(quarter_of_memory)),
+        queue_full: match session.queue_full {
+            config::QueueFull::DropOldest => QueueFull::DropOldest,
+            config::QueueFull::DropNewest => QueueFull::DropNewest,
+            config::QueueFull::Refuse => QueueFull::Refuse,
+        },
+        queue_qos0: session.queue_qos0,
+        link_soft_bytes: limits.link_soft_bytes as usize,
+        link_hard_bytes: limits.link_hard_bytes as usize,
+        link_stall_millis: u64::from(limits.link_stall_secs) * 1_000,
+        outbox_bytes_max: size(limits.outbox_bytes_max),
+        retained_messages_max: size(limits.retained_messages_max),
+        retained_bytes_max: size(limits.retained_bytes_max),
+        share_strategy: match session.shared_strategy {
+            config::SharedStrategy::RoundRobin => ShareStrategy::RoundRobin,
+            config::SharedStrategy::LeastBacklog => ShareStrategy::LeastBacklog,
+            config::SharedStrategy::Sticky => ShareStrategy::StickyByPublisher,
+        },
+        ..Limits::default()
+    }
+}
+
+fn connection(config: &Config) -> server::Limits {
+    let limits = &config.limits;
+    let session = &config.session;
+    server::Limits {
+        connect_timeout_millis: u64::from(limits.connect_timeout_secs) * 1_000,
+        keep_alive_secs_max: limits.keep_alive_secs_max,
+        session_expiry_secs_max: limits.session_expiry_secs_max,
+        receive_maximum: limits.receive_maximum,
+        inflight_max: limits.inflight_max,
+        packet_bytes_max: limits.packet_bytes_max,
+        topic_aliases_in_max: limits.topic_aliases_in_max,
+        topic_aliases_out_max: limits.topic_aliases_out_max,
+        topic_bytes_max: usize::from(limits.topic_bytes_max),
+        topic_levels_max: usize::from(limits.topic_levels_max),
+        user_properties_max: limits.user_properties_max as usize,
+        user_properties_bytes_max: limits.user_properties_bytes_max as usize,
+        filters_per_subscribe_max: limits.filters_per_subscribe_max as usize,
+        qos_max: QoS::from_bits(session.qos_max).unwrap_or(QoS::ExactlyOnce),
+        retain_available: session.retain_available,
+        wildcard_available: session.wildcard_available,
+        subscription_ids_available: session.subscription_ids_available,
+        shared_available: session.shared_available,
+        client_id_31_strict: session.client_id_31_strict,
+    }
+}
+
+/// How the password file is to be used, if there is one.
+pub(crate) fn password_file(config: &Config) -> Option<PasswordFileOptions> {
+    let authentication = &config.authentication;
+    let mut options = PasswordFileOptions::new(authentication.password_file.as_ref()?);
+    if let config::Auto::Set(at_once) = authentication.verifications_at_once_max {
+        options.verifications_at_once_max = NonZeroUsize::new(usize::from(at_once))?;
+    }
+    options.verifications_waiting_max = NonZeroUsize::new(authentication.verifications_waiting_max as usize)?;
+    options.remembered_max = authentication.remembered_max as usize;
+    options.remembered_age_max = Duration::from_secs(u64::from(authentication.remembered_secs_max));
+    Some(options)
+}
+
+fn size(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+/// A quarter of the machine's memory, as Linux tells it.
+fn quarter_of_memory() -> u64 {
+    let kib = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+        line.split_ascii_whitespace().nth(1)?.parse::<u64>().ok()
+    });
+    kib.map_or(QUEUES_BYTES_FALLBACK, |kib| kib * 1_024 / 4)
+}

@@ -1,0 +1,47 @@
+//! Signals: SIGTERM and SIGINT end the broker, a second one ends the process at once; SIGHUP opens the log anew.
+
+use std::io;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{Broker, Error};
+
+/// Waits until a signal says that the broker is to end.
+pub(crate) fn wait(broker: &Broker, reopen_log: impl Fn() -> io::Result<()>) -> Result<(), Error> {
+    let system = |source| Error::System { what: "signal handlers", source };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(system)?;
+    let connected = || broker.engine().connected();
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
+        let mut hang_up = signal(SignalKind::hangup()).map_err(system)?;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hang_up.recv() => match reopen_log() {
+                    Ok(()) => tracing::info!("SIGHUP: the log goes on here"),
+                    Err(error) => tracing::error!(%error, "SIGHUP: the log file cannot be opened anew; the old one stays"),
+                },
+            }
+        }
+        tracing::info!("ending; {} clients are told to disconnect", connected());
+        Ok::<(), Error>(())
+    })?;
+    // The stop takes a moment; whoever does not want to wait signals again.
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            let (Ok(mut terminate), Ok(mut interrupt)) =
+                (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+            else {
+                return;
+            };
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            std::process::exit(1);
+        });
+    });
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! Accepts connections and places each with the worker that has the fewest.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use tokio::{net::TcpListener, sync::mpsc};
+
+use super::{Door, Guest, Shared};
+
+/// A worker as a listener sees it.
+pub(crate) type Seat = (mpsc::UnboundedSender<Guest>, Arc<AtomicUsize>);
+
+/// How long a listener rests when the system has no file descriptor or memory left for a connection.
+const REST: Duration = Duration::from_millis(100);
+
+/// Accepts until it is cancelled.
+pub(crate) async fn accept(listener: TcpListener, door: Arc<Door>, seats: Arc<[Seat]>, shared: Arc<Shared>) {
+    let mut resting = false;
+    loop {
+        match listener.accept().await {
+            Ok((stream, address)) => {
+                resting = false;
+                place(stream, address, &door, &seats, &shared);
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                if !resting {
+                    tracing::warn!(listener = %door.name, %error, "no connection can be accepted now; trying again");
+                }
+                resting = true;
+                tokio::time::sleep(REST).await;
+            }
+        }
+    }
+}
+
+/// Whether the error says something about the connection, not about the listener.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+fn place(
+    stream: tokio::net::TcpStream,
+    address: SocketAddr,
+    door: &Arc<Door>,
+    seats: &[Seat],
+    shared: &Shared,
+) {
+    let full = shared.connections.load(Relaxed) >= shared.connections_max
+        || door.connections.load(Relaxed) >= door.connections_max;
+    if full {
+        // Cheaper than a handshake: the socket closes before anything is read.
+        shared.refused.fetch_add(1, Relaxed);
+        tracing::debug!(listener = %door.name, %address, "refused: the limit of connections is reached");
+        return;
+    }
+    let Some((guests, load)) = seats.iter().min_by_key(|(_, load)| load.load(Relaxed)) else { return };
+    let Ok(stream) = stream.into_std() else { return };
+    shared.connections.fetch_add(1, Relaxed);
+    door.connections.fetch_add(1, Relaxed);
+    load.fetch_add(1, Relaxed);
+    if guests.send(Guest { stream, address, door: door.clone() }).is_err() {
+        super::leave(shared, door, load); // The server is ending.
+    }
+}

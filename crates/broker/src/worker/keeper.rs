@@ -1,0 +1,135 @@
+//! Watches deadlines: each connection's with a coarse sweep in slices instead of a timer of its own, and, on worker 0,
+//! those of the engine.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use tokio::time::{MissedTickBehavior, interval};
+use whimbrel_engine::{Progress, Publishing, Wire, Written, proto::Millis};
+
+use super::{Shared, link::TcpWire, with_bench};
+
+/// One sweep looks at a quarter of the connections, so that each is looked at once in a second.
+const TICK: Duration = Duration::from_millis(250);
+const SLICES: usize = 4;
+/// Ticks between two looks through the match cache for what it keeps in vain.
+const TICKS_PER_CACHE_SWEEP: u64 = 40;
+
+/// The wires of a worker's connections, by place.
+#[derive(Default)]
+pub(super) struct Wires {
+    places: Vec<Option<Arc<TcpWire>>>,
+    free: Vec<u32>,
+    slice: usize,
+}
+
+impl Wires {
+    /// Remembers a wire and gives its place.
+    pub(super) fn add(&mut self, wire: Arc<TcpWire>) -> u32 {
+        if let Some(place) = self.free.pop() {
+            if let Some(slot) = self.places.get_mut(place as usize) {
+                *slot = Some(wire);
+            }
+            return place;
+        }
+        self.places.push(Some(wire));
+        u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn remove(&mut self, place: u32) {
+        if let Some(slot) = self.places.get_mut(place as usize)
+            && slot.take().is_some()
+        {
+            self.free.push(place);
+        }
+        if self.free.len() == self.places.len() {
+            *self = Wires::default(); // Idle again: the memory of the busiest moment goes back.
+        }
+    }
+
+    /// Wakes the owners of connections whose deadline has come.
+    fn sweep(&mut self, now: Millis) {
+        self.slice = (self.slice + 1) % SLICES;
+        for wire in self.places.iter().skip(self.slice).step_by(SLICES).flatten() {
+            if wire.is_due(now) {
+                wire.wake();
+            }
+        }
+    }
+
+    /// Wakes everybody.
+    pub(super) fn wake_all(&self) {
+        for wire in self.places.iter().flatten() {
+            wire.wake();
+        }
+    }
+}
+
+/// Stands in for a client where the server itself publishes and may have to wait.
+struct NoWire;
+
+impl Wire for NoWire {
+    fn write(&self, _parts: &[&[u8]]) -> Written {
+        Written::Gone
+    }
+
+    fn wake(&self) {} // The next tick looks anyway.
+}
+
+/// Runs for as long as the worker.
+pub(super) async fn run(shared: Arc<Shared>, keeps_engine: bool) {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let waiter: Arc<dyn Wire> = Arc::new(NoWire);
+    let mut publishing = VecDeque::new();
+    let (mut count, mut sys_due, mut told) = (0_u64, Millis(0), false);
+    loop {
+        ticks.tick().await;
+        count += 1;
+        with_bench(|bench| {
+            bench.begin();
+            let now = bench.turn.now.mono;
+            bench.wires.sweep(now);
+            if count % TICKS_PER_CACHE_SWEEP == 0 {
+                shared.engine.sweep(&mut bench.turn);
+            }
+            if shared.stopping.load(Relaxed) && !told {
+                told = true;
+                bench.wires.wake_all();
+            }
+            if keeps_engine {
+                if sys_due <= now {
+                    sys_due = now.plus_secs(shared.sys_interval_secs);
+                    shared.engine.sys_tick(&mut bench.turn, &waiter);
+                }
+                publishing.extend(shared.engine.tick(&mut bench.turn, &waiter).publishing);
+            }
+            bench.finish();
+        });
+        go_on(&shared, &mut publishing).await;
+    }
+}
+
+/// Brings wills to all who are owed them, a slice at a time.
+async fn go_on(shared: &Shared, publishing: &mut VecDeque<Box<Publishing>>) {
+    let mut waiting = VecDeque::new();
+    while let Some(next) = publishing.pop_front() {
+        with_bench(|bench| {
+            bench.begin();
+            let was_waiting = next.is_waiting();
+            if let Progress::More(rest) = shared.engine.resume(&mut bench.turn, next) {
+                if was_waiting && rest.is_waiting() {
+                    waiting.push_back(rest); // Another publisher has the topic; the next tick tries again.
+                } else {
+                    publishing.push_back(rest);
+                }
+            }
+            bench.finish();
+        });
+        tokio::task::yield_now().await;
+    }
+    *publishing = waiting;
+}

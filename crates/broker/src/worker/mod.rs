@@ -1,0 +1,210 @@
+//! A worker: one thread, one single-threaded runtime, and the connections that were placed there. Nothing slow runs
+//! here; a connection may wait, a worker never.
+//!
+//! Its parts: [`link`] is the socket as the engine sees it, [`task`] drives one connection, [`keeper`] watches
+//! deadlines, [`flusher`] writes what a turn has appended.
+
+mod accept;
+mod flusher;
+mod keeper;
+mod link;
+mod task;
+
+use std::{
+    cell::RefCell,
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    task::Waker,
+    thread,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::sync::mpsc;
+use whimbrel_engine::{Engine, Now, Turn, proto::Millis};
+
+use crate::auth::Authenticator;
+use link::TcpWire;
+
+pub(crate) use accept::accept;
+
+/// Bytes read at once. One buffer per worker, none per connection.
+const READ_BYTES: usize = 64 << 10;
+
+/// A listener as its connections know it.
+pub(crate) struct Door {
+    /// Its name in logs.
+    pub name: Arc<str>,
+    pub authenticator: Arc<dyn Authenticator>,
+    pub connections: AtomicUsize,
+    pub connections_max: usize,
+}
+
+/// A connection on its way to a worker.
+pub(crate) struct Guest {
+    pub stream: std::net::TcpStream,
+    pub address: SocketAddr,
+    pub door: Arc<Door>,
+}
+
+/// What the workers and the rest of the process share.
+pub(crate) struct Shared {
+    pub engine: Arc<Engine>,
+    started: Instant,
+    /// Connections on all listeners, with or without CONNECT.
+    pub connections: AtomicUsize,
+    pub connections_max: usize,
+    /// Connections closed at accept because a limit was reached.
+    pub refused: AtomicU64,
+    /// The server is ending: every connection is told so and closed.
+    pub stopping: AtomicBool,
+    pub sys_interval_secs: u64,
+}
+
+impl Shared {
+    pub(crate) fn new(engine: Engine, connections_max: usize, sys_interval_secs: u64) -> Arc<Self> {
+        Arc::new(Shared {
+            engine: Arc::new(engine),
+            started: Instant::now(),
+            connections: AtomicUsize::new(0),
+            connections_max,
+            refused: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
+            sys_interval_secs,
+        })
+    }
+
+    /// The present moment.
+    pub(crate) fn now(&self) -> Now {
+        let wall_secs = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Now { mono: self.mono(), wall_secs }
+    }
+
+    fn mono(&self) -> Millis {
+        Millis(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// How others reach a worker.
+pub(crate) struct Handle {
+    pub guests: mpsc::UnboundedSender<Guest>,
+    /// Connections placed there.
+    pub load: Arc<AtomicUsize>,
+    pub thread: thread::JoinHandle<()>,
+}
+
+/// What a worker's tasks share; it never leaves its thread.
+struct Bench {
+    shared: Arc<Shared>,
+    turn: Turn,
+    read: Box<[u8]>,
+    flusher: Option<Waker>,
+    /// The flusher was woken and has not run yet.
+    flush_due: bool,
+    wires: keeper::Wires,
+}
+
+thread_local! {
+    static BENCH: RefCell<Option<Bench>> = const { RefCell::new(None) };
+}
+
+/// Runs `work` with this worker's bench. Tasks run one after the other, so nobody else has it.
+fn with_bench<R>(work: impl FnOnce(&mut Bench) -> R) -> Option<R> {
+    BENCH.with_borrow_mut(|bench| bench.as_mut().map(work))
+}
+
+impl Bench {
+    /// Begins a turn: the time moves on.
+    fn begin(&mut self) {
+        self.turn.now.mono = self.shared.mono();
+    }
+
+    /// Ends a turn: what it appended is written when the tasks that are ready have run.
+    fn finish(&mut self) {
+        if self.turn.has_output() && !self.flush_due {
+            self.flush_due = true;
+            if let Some(flusher) = &self.flusher {
+                flusher.wake_by_ref();
+            }
+        }
+    }
+}
+
+/// Starts worker number `index`. Worker 0 also keeps the engine's timers and `$SYS`.
+pub(crate) fn start(shared: &Arc<Shared>, index: usize) -> io::Result<Handle> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    let (guests, inbox) = mpsc::unbounded_channel();
+    let load = Arc::new(AtomicUsize::new(0));
+    let (shared, worker_load) = (shared.clone(), load.clone());
+    let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+        let turn = shared.engine.turn();
+        let bench = Bench {
+            turn,
+            read: vec![0; READ_BYTES].into_boxed_slice(),
+            flusher: None,
+            flush_due: false,
+            wires: keeper::Wires::default(),
+            shared: shared.clone(),
+        };
+        BENCH.set(Some(bench));
+        runtime.block_on(work(shared, inbox, worker_load, index == 0));
+        BENCH.set(None);
+    })?;
+    Ok(Handle { guests, load, thread })
+}
+
+/// Takes guests in until their channel closes and every connection has ended.
+async fn work(
+    shared: Arc<Shared>,
+    mut inbox: mpsc::UnboundedReceiver<Guest>,
+    load: Arc<AtomicUsize>,
+    keeps_engine: bool,
+) {
+    tokio::spawn(flusher::run());
+    let keeper = tokio::spawn(keeper::run(shared.clone(), keeps_engine));
+    let (idle, mut all_left) = mpsc::channel::<()>(1);
+    while let Some(guest) = inbox.recv().await {
+        match TcpWire::new(guest.stream) {
+            Ok((reader, wire)) => {
+                let place = Place {
+                    load: load.clone(),
+                    door: guest.door.clone(),
+                    shared: shared.clone(),
+                    _idle: idle.clone(),
+                };
+                tokio::spawn(task::Task::new(&shared, reader, wire, guest.address, guest.door, place));
+            }
+            Err(error) => {
+                tracing::debug!(address = %guest.address, %error, "a connection ended before it was taken in");
+                leave(&shared, &guest.door, &load);
+            }
+        }
+    }
+    drop(idle);
+    let _ = all_left.recv().await;
+    keeper.abort();
+}
+
+/// A connection's place in the counts; given up when its task ends, however it ends.
+struct Place {
+    load: Arc<AtomicUsize>,
+    door: Arc<Door>,
+    shared: Arc<Shared>,
+    /// While any of these lives, the worker has connections.
+    _idle: mpsc::Sender<()>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        leave(&self.shared, &self.door, &self.load);
+    }
+}
+
+fn leave(shared: &Shared, door: &Door, load: &AtomicUsize) {
+    shared.connections.fetch_sub(1, Relaxed);
+    door.connections.fetch_sub(1, Relaxed);
+    load.fetch_sub(1, Relaxed);
+}

@@ -1,0 +1,301 @@
+//! The task of one connection: reads into the worker's buffer, hands whole packets to the conversation, waits when the
+//! conversation has to wait. Between packets it holds no buffer.
+
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    task::{Context, Poll, ready},
+};
+
+use tokio::{
+    io::{AsyncRead, ReadBuf},
+    net::tcp::OwnedReadHalf,
+    sync::oneshot,
+};
+use whimbrel_engine::{
+    Conversation, Count, Standing, Wire,
+    proto::{Millis, codec::ReasonCode},
+};
+
+use super::{Bench, Door, Place, Shared, link::TcpWire, with_bench};
+use crate::auth::{Answer, Credentials, Denial, Secret, Verdict};
+
+/// Reads of one turn; then others go on.
+const READS_PER_TURN: usize = 4;
+/// After the last packet the client is given this long to read it and close; what it still sends is thrown away.
+const LINGER_MILLIS: u64 = 1_000;
+const LINGER_BYTES: usize = 4 << 20;
+
+/// Where the connection is on its way out.
+enum Phase {
+    Talking,
+    /// The last packet has been written; until when the client may take it, and how much it may still send.
+    Lingering {
+        until: Millis,
+        bytes: usize,
+    },
+    /// The socket is done with; what the conversation owes others is finished.
+    Ending,
+}
+
+/// One connection.
+pub(super) struct Task {
+    conversation: Conversation,
+    reader: OwnedReadHalf,
+    wire: Arc<TcpWire>,
+    /// Bytes that were read and not yet handled: an incomplete packet, or packets that have to wait.
+    tail: Vec<u8>,
+    /// Whether `tail` may hold a whole packet.
+    tail_whole: bool,
+    verdict: Option<oneshot::Receiver<Verdict>>,
+    phase: Phase,
+    address: SocketAddr,
+    /// Where the keeper finds the wire; from the first poll on.
+    keeper_place: Option<u32>,
+    place: Place,
+}
+
+impl Task {
+    pub(super) fn new(
+        shared: &Shared,
+        reader: OwnedReadHalf,
+        wire: Arc<TcpWire>,
+        address: SocketAddr,
+        _door: Arc<Door>,
+        place: Place,
+    ) -> Self {
+        Task {
+            conversation: Conversation::new(&shared.engine, shared.mono()),
+            reader,
+            wire,
+            tail: Vec::new(),
+            tail_whole: false,
+            verdict: None,
+            phase: Phase::Talking,
+            address,
+            keeper_place: None,
+            place,
+        }
+    }
+
+    fn turn(&mut self, bench: &mut Bench, context: &mut Context<'_>) -> Poll<()> {
+        bench.begin();
+        if self.keeper_place.is_none() {
+            self.keeper_place = Some(bench.wires.add(self.wire.clone()));
+        }
+        self.wire.register(context);
+        if let Phase::Talking = self.phase {
+            self.talk(bench, context);
+        }
+        if let Phase::Lingering { .. } = self.phase {
+            self.linger(bench, context);
+        }
+        if let Phase::Ending = self.phase {
+            return self.leave(bench, context);
+        }
+        Poll::Pending
+    }
+
+    fn talk(&mut self, bench: &mut Bench, context: &mut Context<'_>) {
+        let wire: Arc<dyn Wire> = self.wire.clone();
+        if self.wire.take_woken() {
+            let shared = bench.shared.clone();
+            if shared.stopping.load(Relaxed) {
+                self.conversation.close(&shared.engine, &mut bench.turn, ReasonCode::ServerShuttingDown);
+            }
+            self.conversation.handle_timeout(&shared.engine, &mut bench.turn, &wire);
+            self.conversation.proceed(&shared.engine, &mut bench.turn, &wire);
+        }
+        let mut reads = 0;
+        let mut open = true;
+        while open {
+            match self.conversation.standing() {
+                Standing::Closing => break,
+                Standing::Waiting => break,
+                Standing::Working => {
+                    let engine = bench.shared.engine.clone();
+                    self.conversation.proceed(&engine, &mut bench.turn, &wire);
+                    if self.conversation.standing() == Standing::Working {
+                        context.waker().wake_by_ref(); // The next slice in the next turn.
+                        break;
+                    }
+                }
+                Standing::Asking => match self.ask(bench, context, &wire) {
+                    Poll::Ready(()) => {}
+                    Poll::Pending => break,
+                },
+                Standing::Reading if reads == READS_PER_TURN => {
+                    context.waker().wake_by_ref();
+                    break;
+                }
+                Standing::Reading => match self.read(bench, context) {
+                    Poll::Ready(Ok(bytes)) => {
+                        reads += 1;
+                        open = bytes > 0;
+                    }
+                    Poll::Ready(Err(_)) => open = false,
+                    Poll::Pending => break,
+                },
+            }
+        }
+        self.wait_writable(bench, context);
+        self.wire.set_deadline(self.conversation.deadline());
+        if !open {
+            self.phase = Phase::Ending;
+        } else if self.conversation.standing() == Standing::Closing {
+            self.say_goodbye(bench);
+        }
+    }
+
+    /// Reads once, or handles what was read before. The count of bytes is 0 at the end of the stream.
+    fn read(&mut self, bench: &mut Bench, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let Bench { shared, turn, read, .. } = bench;
+        let engine = &shared.engine;
+        if !self.tail_whole {
+            let mut buffer = ReadBuf::new(read);
+            ready!(Pin::new(&mut self.reader).poll_read(context, &mut buffer))?;
+            let fresh = buffer.filled();
+            if fresh.is_empty() {
+                return Poll::Ready(Ok(0));
+            }
+            turn.count(Count::BytesReceived, fresh.len() as u64);
+            if self.tail.is_empty() {
+                let used = self.conversation.receive(engine, turn, fresh);
+                let rest = fresh.get(used..).unwrap_or_default();
+                if !rest.is_empty() {
+                    self.tail = rest.to_vec();
+                    self.tail_whole = self.conversation.standing() != Standing::Reading;
+                }
+                return Poll::Ready(Ok(fresh.len()));
+            }
+            self.tail.extend_from_slice(fresh);
+        }
+        let used = self.conversation.receive(engine, turn, &self.tail);
+        self.tail_whole = self.conversation.standing() != Standing::Reading;
+        if used == self.tail.len() {
+            self.tail = Vec::new();
+            self.tail_whole = false;
+        } else {
+            self.tail.drain(..used);
+        }
+        Poll::Ready(Ok(1))
+    }
+
+    /// Has the question of a CONNECT answered; the worker goes on with others until it is.
+    fn ask(&mut self, bench: &mut Bench, context: &mut Context<'_>, wire: &Arc<dyn Wire>) -> Poll<()> {
+        if let Some(question) = self.conversation.question() {
+            let credentials = Credentials {
+                client_id: question.client_id,
+                user_name: question.user_name,
+                password: question.password.map(|password| Secret::new(password.into_vec())),
+                address: self.address,
+                listener: self.place.door.name.clone(),
+            };
+            match self.place.door.authenticator.authenticate(credentials) {
+                Answer::Now(verdict) => {
+                    self.hear(bench, verdict, wire);
+                    return Poll::Ready(());
+                }
+                Answer::Later(verdict) => self.verdict = Some(verdict),
+            }
+        }
+        let Some(verdict) = &mut self.verdict else { return Poll::Pending };
+        let verdict = ready!(Pin::new(verdict).poll(context)).unwrap_or(Verdict::Deny(Denial::ServerBusy));
+        self.verdict = None;
+        self.hear(bench, verdict, wire);
+        Poll::Ready(())
+    }
+
+    fn hear(&mut self, bench: &mut Bench, verdict: Verdict, wire: &Arc<dyn Wire>) {
+        let verdict = match verdict {
+            Verdict::Allow(_) => Ok(()),
+            Verdict::Deny(denial) => {
+                tracing::info!(address = %self.address, listener = %self.place.door.name, ?denial, "a client was refused");
+                Err(denial.reason())
+            }
+        };
+        let engine = bench.shared.engine.clone();
+        self.conversation.answer(&engine, &mut bench.turn, verdict, wire);
+    }
+
+    /// While the socket takes no more, the owner waits until it does.
+    fn wait_writable(&mut self, bench: &mut Bench, context: &mut Context<'_>) {
+        let engine = bench.shared.engine.clone();
+        while self.conversation.is_blocked() && self.wire.poll_writable(context).is_ready() {
+            self.conversation.writable(&engine, &mut bench.turn);
+            engine.flush(&mut bench.turn);
+            // It may be blocked again; the flush has woken us then.
+        }
+    }
+
+    /// Writes what waits, then what only the closing connection says.
+    fn say_goodbye(&mut self, bench: &mut Bench) {
+        let engine = bench.shared.engine.clone();
+        engine.flush(&mut bench.turn);
+        if !self.conversation.last_words().is_empty() {
+            // A client that takes not even this is not owed more.
+            let _ = self.wire.write(&[self.conversation.last_words()]);
+        }
+        if let Some(violation) = self.conversation.violation() {
+            let client = self.conversation.attached().map(|attached| attached.session().client_id());
+            tracing::debug!(address = %self.address, client, "closed: {violation}");
+        }
+        self.wire.shut_down();
+        let until = bench.turn.now.mono + LINGER_MILLIS;
+        self.wire.set_deadline(until);
+        self.phase = Phase::Lingering { until, bytes: LINGER_BYTES };
+        // Who takes the session over does not wait until the client has read its last packet.
+        let _ = self.conversation.end(&engine, &mut bench.turn);
+    }
+
+    /// Throws away what still comes: closing a socket with unread bytes would take the last packet back.
+    fn linger(&mut self, bench: &mut Bench, context: &mut Context<'_>) {
+        let Phase::Lingering { until, bytes } = &mut self.phase else { return };
+        for _ in 0..READS_PER_TURN {
+            let mut buffer = ReadBuf::new(&mut bench.read);
+            let over = match Pin::new(&mut self.reader).poll_read(context, &mut buffer) {
+                Poll::Pending if bench.turn.now.mono < *until => return,
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    *bytes = bytes.saturating_sub(buffer.filled().len());
+                    *bytes == 0
+                }
+                Poll::Pending | Poll::Ready(_) => true,
+            };
+            if over {
+                self.phase = Phase::Ending;
+                return;
+            }
+        }
+        context.waker().wake_by_ref();
+    }
+
+    fn leave(&mut self, bench: &mut Bench, context: &Context<'_>) -> Poll<()> {
+        let engine = bench.shared.engine.clone();
+        if !self.conversation.end(&engine, &mut bench.turn) {
+            if self.conversation.standing() != Standing::Waiting {
+                context.waker().wake_by_ref();
+            }
+            return Poll::Pending;
+        }
+        if let Some(place) = self.keeper_place.take() {
+            bench.wires.remove(place);
+        }
+        Poll::Ready(())
+    }
+}
+
+impl Future for Task {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        with_bench(|bench| {
+            let progress = self.turn(bench, context);
+            bench.finish();
+            progress
+        })
+        .unwrap_or(Poll::Ready(()))
+    }
+}
