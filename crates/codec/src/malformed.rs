@@ -150,7 +150,6 @@ impl Malformed {
             | Malformed::Direction(_)
             | Malformed::AuthBeforeV5
             | Malformed::PacketIdZero
-            | Malformed::PropertyNotAllowed(_)
             | Malformed::PropertyDuplicate(_)
             | Malformed::PropertyValue(_)
             | Malformed::AuthenticationMethodMissing(_)

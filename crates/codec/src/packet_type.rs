@@ -120,7 +120,8 @@ impl PacketType {
     #[inline]
     pub(crate) const fn check_flags_of_any_version(self, flags: u8) -> Result<(), Malformed> {
         let dup_tolerated = match self {
-            PacketType::Publish => return Ok(()),
+            // CONNECT is read first, so that a server knows in which version to answer.
+            PacketType::Publish | PacketType::Connect => return Ok(()),
             // MQTT 3.1 set DUP when it sent one of these again.
             PacketType::PubRel | PacketType::Subscribe | PacketType::Unsubscribe => 0b1000,
             _ => 0,

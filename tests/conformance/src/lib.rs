@@ -11,13 +11,19 @@
 
 mod connack;
 mod connect;
+mod flow_control;
 mod malformed;
 mod malformed_connect;
+mod ordering;
 mod publish;
 mod qos;
+mod redelivery;
 mod retained;
 mod run;
 mod scenario;
+mod session_state;
+mod takeover;
+mod will;
 
 pub use run::{Against, Outcome, against, run};
 pub use scenario::{Basis, Scenario, Setting};
@@ -27,9 +33,15 @@ const SECTIONS: &[&[Scenario]] = &[
     connect::SCENARIOS,
     malformed_connect::SCENARIOS,
     connack::SCENARIOS,
+    will::SCENARIOS,
+    takeover::SCENARIOS,
+    session_state::SCENARIOS,
     publish::SCENARIOS,
     retained::SCENARIOS,
     qos::SCENARIOS,
+    redelivery::SCENARIOS,
+    ordering::SCENARIOS,
+    flow_control::SCENARIOS,
     malformed::SCENARIOS,
 ];
 

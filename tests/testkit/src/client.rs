@@ -164,6 +164,13 @@ impl Client {
         self.cut();
     }
 
+    /// Waits until the broker has dealt with everything that anybody has sent.
+    #[track_caller]
+    pub fn settle(&mut self) -> &mut Self {
+        Core::settle(&self.core);
+        self
+    }
+
     /// The network connection breaks.
     pub fn cut(&mut self) {
         self.core.borrow_mut().cut(self.index);
@@ -355,6 +362,15 @@ impl Client {
             Refusal::Closed => {}
             Refusal::Disconnect(_) if self.version() == Version::V5 => {}
             other => panic!("{}: expected the close of the connection, not {other:02X?}", self.name()),
+        }
+    }
+
+    /// The server refuses a CONNECT: with CONNACK and any code, or by the close alone.
+    #[track_caller]
+    pub fn expect_closed_or_refused(&mut self) {
+        match self.refusal() {
+            Refusal::Closed | Refusal::ConnAck(_) => {}
+            other => panic!("{}: expected that CONNECT is refused, not {other:02X?}", self.name()),
         }
     }
 

@@ -27,6 +27,7 @@ mod client;
 mod decode;
 mod driver;
 mod encode;
+mod memory;
 mod packet;
 mod peer;
 mod property;
@@ -38,6 +39,7 @@ pub use QoS::{QoS0, QoS1, QoS2};
 pub use client::{Client, Refusal};
 pub use decode::{Sender, decode};
 pub use driver::{Driver, Link, Quiet, Received};
+pub use memory::Memory;
 pub use packet::{
     Ack, ConnAck, Connect, Disconnect, Options, Packet, Publish, QoS, SubAck, Subscribe, Unsubscribe,
     Version, Will, publish, v5, v31, v311, will,

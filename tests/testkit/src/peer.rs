@@ -126,7 +126,10 @@ impl Peer {
             if let Packet::ConnAck(ack) = &packet {
                 self.answered = true;
                 self.connected = ack.code == 0;
-                self.resumed = ack.session_present;
+                // 3.1 does not tell; a session may be there whenever the client did not ask for a clean one.
+                let may_be_there =
+                    self.version == Version::V31 && self.connect.as_ref().is_some_and(|c| !c.clean);
+                self.resumed = ack.session_present || may_be_there;
             }
             self.ended |= matches!(packet, Packet::Disconnect(_));
             self.inbox.push(packet);

@@ -29,7 +29,7 @@ const BY_BYTES: &[(Version, Peer, &str, Malformed, &str, u8)] = &[
     (V5, Client, "40 04 0001 00 01", Malformed::PropertyLength, "section 2.2.2.1", 0x81),
     (V5, Client, "40 05 0001 00 01 1f", Malformed::PropertyTruncated, "section 2.2.2.2", 0x81),
     (V5, Client, "40 06 0001 00 02 0400", Malformed::PropertyUnknown(4), "section 2.2.2.2", 0x81),
-    (V5, Client, "40 06 0001 00 02 0100", Malformed::PropertyNotAllowed(PropertyId::PayloadFormatIndicator), "section 2.2.2.2", 0x82),
+    (V5, Client, "40 06 0001 00 02 0100", Malformed::PropertyNotAllowed(PropertyId::PayloadFormatIndicator), "section 2.2.2.2", 0x81),
     (V5, Client, "40 0a 0001 00 06 1f0000 1f0000", Malformed::PropertyDuplicate(PropertyId::ReasonString), "section 2.2.2.2", 0x82),
     (V5, Client, "30 06 0001't' 02 0102", Malformed::PropertyValue(PropertyId::PayloadFormatIndicator), "section 2.2.2.2", 0x82),
     (V5, Client, "10 07 0004'MQTX' 05", Malformed::ProtocolName, "MQTT-3.1.2-1", 0x84),

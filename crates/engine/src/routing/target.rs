@@ -106,8 +106,8 @@ fn grant<'a>(interests: impl Iterator<Item = &'a Interest>) -> Option<Granted> {
     }
     let mut granted = granted?;
     if !ids.is_empty() {
+        // Identical ones stay: each stands for a subscription [section 3.8.4].
         ids.sort_unstable();
-        ids.dedup();
         granted.ids = Some(ids.into());
     }
     Some(granted)

@@ -1,0 +1,41 @@
+//! Runs every scenario against the broker in memory, on virtual time: one test for each scenario and version. The
+//! tests come from the tables of the suite, so the harness is not the usual one.
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use whimbrel_conformance::{Outcome, Scenario, Setting, run, scenarios};
+use whimbrel_engine::Limits;
+use whimbrel_testkit::{Demand, Memory, Version};
+
+fn main() -> std::process::ExitCode {
+    let trials = scenarios().flat_map(|scenario| {
+        scenario.versions.iter().map(move |&version| {
+            let name = match scenario.versions {
+                [_] => scenario.name.to_owned(),
+                _ => format!("{}_in_{version:?}", scenario.name).to_lowercase(),
+            };
+            Trial::test(name, move || check(scenario, version))
+        })
+    });
+    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
+}
+
+fn check(scenario: &Scenario, version: Version) -> Result<(), Failed> {
+    let memory = Box::new(Memory::new(limits(scenario.setting)));
+    match run(scenario, version, Demand::House, memory, false) {
+        Outcome::Pass { .. } => Ok(()),
+        Outcome::Fail { why, transcript } => {
+            let proves = scenario.proves.join(", ");
+            Err(format!("{why}\nproves: {proves}\n{transcript}").into())
+        }
+        Outcome::Skip { why } => Err(format!("skipped: {why}").into()),
+    }
+}
+
+fn limits(setting: Option<Setting>) -> Limits {
+    let mut limits = Limits::default();
+    match setting {
+        None => {}
+        Some(Setting::QueueMessagesMax(count)) => limits.queue_messages_max = count,
+    }
+    limits
+}
