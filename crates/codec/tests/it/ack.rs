@@ -121,7 +121,14 @@ fn v5_section_3_4_2_2_properties() {
         let malformed = Malformed::PropertyDuplicate(PropertyId::ReasonString);
         refuses(V5, Client, (first, "1234 00 06 1f0000 1f0000"), malformed, "section 2.2.2.2", protocol);
         let malformed = Malformed::PropertyNotAllowed(PropertyId::TopicAlias);
-        refuses(V5, Client, (first, "1234 00 03 230001"), malformed, "section 2.2.2.2", protocol);
+        refuses(
+            V5,
+            Client,
+            (first, "1234 00 03 230001"),
+            malformed,
+            "section 2.2.2.2",
+            ReasonCode::MalformedPacket,
+        );
         let malformed = Malformed::PropertyTruncated;
         let reason = ReasonCode::MalformedPacket;
         refuses(V5, Client, (first, "1234 00 01 1f"), malformed, "section 2.2.2.2", reason);

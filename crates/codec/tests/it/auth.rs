@@ -77,6 +77,6 @@ fn v5_section_3_15_2_2_properties() {
         refuses(V5, Client, (0xf0, &format!("18 06 {one} {one}")), malformed, "section 2.2.2.2", PROTOCOL);
     }
     let malformed = Malformed::PropertyNotAllowed(PropertyId::ServerReference);
-    refuses(V5, Client, (0xf0, "18 03 1c0000"), malformed, "section 2.2.2.2", PROTOCOL);
+    refuses(V5, Client, (0xf0, "18 03 1c0000"), malformed, "section 2.2.2.2", ReasonCode::MalformedPacket);
     refuses(V5, Server, (0xf0, "18 04 150001'm' 00"), Malformed::TrailingBytes, "section 2.1.4", MALFORMED);
 }

@@ -289,7 +289,7 @@ fn v5_section_3_1_3_2_a_will_takes_no_alias_and_no_subscription_id() {
         let len = bytes(block).len();
         let body = format!("0004'MQTT' 05 06 000a 00 0001'p' {len:02x} {block} 0001't' 0000");
         let malformed = Malformed::PropertyNotAllowed(id);
-        refuses(V5, Client, (0x10, &body), malformed, "section 2.2.2.2", PROTOCOL);
+        refuses(V5, Client, (0x10, &body), malformed, "section 2.2.2.2", ReasonCode::MalformedPacket);
     }
     let body = "0004'MQTT' 05 06 000a 00 0001'p' 0a 1800000001 1800000001 0001't' 0000";
     let malformed = Malformed::PropertyDuplicate(PropertyId::WillDelayInterval);

@@ -162,7 +162,14 @@ fn v5_section_3_8_2_1_2_one_subscription_id_that_is_not_zero() {
     let malformed = Malformed::PropertyDuplicate(PropertyId::SubscriptionIdentifier);
     refuses(V5, Client, (0x82, "000a 04 0b01 0b01 0001'a' 00"), malformed, "section 2.2.2.2", PROTOCOL);
     let malformed = Malformed::PropertyNotAllowed(PropertyId::ReasonString);
-    refuses(V5, Client, (0x82, "000a 03 1f0000 0001'a' 00"), malformed, "section 2.2.2.2", PROTOCOL);
+    refuses(
+        V5,
+        Client,
+        (0x82, "000a 03 1f0000 0001'a' 00"),
+        malformed,
+        "section 2.2.2.2",
+        ReasonCode::MalformedPacket,
+    );
 }
 
 #[test]

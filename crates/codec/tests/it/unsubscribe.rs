@@ -49,7 +49,14 @@ fn v5_4_7_3_1_filters_are_checked() {
     }
     refuses(V5, Client, (0xa2, "0000 00 0001'a'"), Malformed::PacketIdZero, "MQTT-2.2.1-3", PROTOCOL);
     let malformed = Malformed::PropertyNotAllowed(PropertyId::SubscriptionIdentifier);
-    refuses(V5, Client, (0xa2, "000a 02 0b01 0001'a'"), malformed, "section 2.2.2.2", PROTOCOL);
+    refuses(
+        V5,
+        Client,
+        (0xa2, "000a 02 0b01 0001'a'"),
+        malformed,
+        "section 2.2.2.2",
+        ReasonCode::MalformedPacket,
+    );
 }
 
 #[test]
