@@ -51,16 +51,14 @@ impl Acks {
         self.owed.push_back(Owed { packet_id, qos, answer: None });
     }
 
-    /// The oldest message with this identifier that has no answer yet has one now. False when there is none.
-    pub(super) fn answer(&mut self, packet_id: PacketId, qos: QoS, reason: ReasonCode) -> bool {
+    /// The oldest message with this identifier that has no answer yet has one now. At QoS 2 all of them are the same
+    /// message and have it.
+    pub(super) fn answer(&mut self, packet_id: PacketId, qos: QoS, reason: ReasonCode) {
         let waiting =
             |owed: &&mut Owed| owed.packet_id == packet_id && owed.qos == qos && owed.answer.is_none();
-        match self.owed.iter_mut().find(waiting) {
-            Some(owed) => {
-                owed.answer = Some(reason);
-                true
-            }
-            None => false,
+        let count = if qos == QoS::AtLeastOnce { 1 } else { usize::MAX };
+        for owed in self.owed.iter_mut().filter(waiting).take(count) {
+            owed.answer = Some(reason);
         }
     }
 

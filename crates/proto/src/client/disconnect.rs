@@ -9,8 +9,8 @@ use crate::{
 };
 
 impl Connection {
-    /// Ends the connection: writes DISCONNECT, after which nothing may be sent [MQTT-3.14.4-2] and the network
-    /// connection is to be closed [MQTT-3.14.4-1].
+    /// Ends the connection: writes DISCONNECT, after which nothing may be sent [MQTT-3.14.4-1] and the network
+    /// connection is to be closed [MQTT-3.14.4-2].
     ///
     /// # Errors
     /// The connection is not open, a field is wrong, or the session expiry is raised from 0.

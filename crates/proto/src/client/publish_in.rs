@@ -38,11 +38,11 @@ impl Connection {
         if !valid {
             return Ok(());
         }
-        let owed = self.acks.answer(packet_id, qos, reason);
+        self.acks.answer(packet_id, qos, reason);
         if qos == QoS::ExactlyOnce {
             self.session.answer(packet_id, reason);
         }
-        if owed && self.is_open() {
+        if self.is_open() {
             self.write_acks(now, out);
         }
         Ok(())

@@ -12,9 +12,6 @@ use crate::{
     flow::Alias,
 };
 
-/// Packet identifiers that exist.
-const PACKET_IDS: usize = 65_535;
-
 impl ServerLimits {
     /// Whether the server takes this message; the reason code that it would answer with if not.
     pub(super) fn takes(&self, message: &Message, version: Version) -> Result<(), ReasonCode> {
@@ -50,9 +47,7 @@ impl Connection {
     /// a packet identifier is free, and nothing waits to be sent again.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.is_open()
-            && self.session.outgoing.has_room(self.server.receive_maximum)
-            && self.session.outgoing.len() + self.requests.len() < PACKET_IDS
+        self.is_open() && self.session.outgoing.has_room(self.server.receive_maximum) && self.has_packet_id()
     }
 
     /// Sends a message. At QoS 1 and 2 it stays in the session until the server has it, and [`Event::Delivery`] tells

@@ -11,6 +11,9 @@ use crate::{
     },
 };
 
+/// Packet identifiers that exist.
+const PACKET_IDS: usize = 65_535;
+
 /// A request that waits for its answer.
 #[derive(Copy, Clone, Debug)]
 struct Request {
@@ -28,10 +31,6 @@ pub(super) struct Requests {
 }
 
 impl Requests {
-    pub(super) fn len(&self) -> usize {
-        self.waiting.len()
-    }
-
     pub(super) fn contains(&self, id: PacketId) -> bool {
         self.waiting.iter().any(|request| request.packet_id == id)
     }
@@ -128,7 +127,15 @@ impl Connection {
         Ok(Event::Unsubscribed(unsuback))
     }
 
+    /// Whether a packet that needs an identifier can have one.
+    pub(super) fn has_packet_id(&self) -> bool {
+        self.session.outgoing.len() + self.requests.waiting.len() < PACKET_IDS
+    }
+
     fn request_id(&mut self) -> Result<PacketId, Misuse> {
+        if !self.has_packet_id() {
+            return Err(Misuse::NoRoom);
+        }
         let outgoing = &self.session.outgoing;
         self.requests.unused(|id| outgoing.contains(id)).ok_or(Misuse::NoRoom)
     }

@@ -1,0 +1,110 @@
+//! The order of acknowledgements, and acknowledgements that come when their connection is over.
+
+use whimbrel_proto::{
+    client::{Misuse, Session},
+    codec::{Packet, Publish, QoS, ReasonCode, Version},
+};
+
+use crate::it::transcript::{Client, accepted, persistent, publish};
+
+fn deliver(client: &mut Client, qos: QoS, packet_id: u16) -> Vec<String> {
+    client.receive(Packet::Publish(publish(qos, packet_id, "t")))
+}
+
+fn again(client: &mut Client, qos: QoS, packet_id: u16) -> Vec<String> {
+    client.receive(Packet::Publish(Publish { dup: true, ..publish(qos, packet_id, "t") }))
+}
+
+#[test]
+fn v5_4_6_0_2_and_3_acknowledgements_leave_in_the_order_of_the_messages() {
+    for version in [Version::V311, Version::V5] {
+        let mut client = Client::open(version);
+        for (qos, packet_id) in
+            [(QoS::AtLeastOnce, 1), (QoS::ExactlyOnce, 2), (QoS::AtLeastOnce, 3), (QoS::ExactlyOnce, 4)]
+        {
+            deliver(&mut client, qos, packet_id);
+        }
+        // The application takes the last first.
+        assert!(client.acknowledge(3, ReasonCode::Success).is_empty());
+        assert!(client.acknowledge(1, ReasonCode::Success).is_empty());
+        assert_eq!(client.acknowledge(0, ReasonCode::Success), ["> PUBACK #1", "> PUBREC #2"]);
+        assert_eq!(client.acknowledge(0, ReasonCode::Success), ["> PUBACK #3", "> PUBREC #4"]);
+    }
+}
+
+#[test]
+fn v5_3_4_2_1_and_3_5_2_1_only_the_reason_codes_of_the_packet_are_sent() {
+    let mut client = Client::open(Version::V5);
+    deliver(&mut client, QoS::AtLeastOnce, 1);
+    let ack = client.acks.remove(0);
+    let now = client.now;
+    let done =
+        client.act(|connection, out| connection.acknowledge(ack, ReasonCode::ServerShuttingDown, now, out));
+    assert_eq!(done, Err(Misuse::ReasonNotAllowed(ReasonCode::ServerShuttingDown)));
+}
+
+fn persistent_client(version: Version) -> Client {
+    let mut client = Client::start(&persistent(version), Session::default());
+    client.receive(Packet::ConnAck(accepted(false)));
+    client
+}
+
+#[test]
+fn a_late_answer_to_a_qos_1_message_is_void_and_the_server_sends_it_again() {
+    let mut old = persistent_client(Version::V5);
+    deliver(&mut old, QoS::AtLeastOnce, 1);
+    let late = old.acks.remove(0);
+    let (mut client, _) = Client::resume(Version::V5, old.lose());
+    // Another message with the same identifier must not be acknowledged by it.
+    deliver(&mut client, QoS::AtLeastOnce, 1);
+    client.acks.insert(0, late);
+    assert!(client.acknowledge(0, ReasonCode::Success).is_empty());
+    assert_eq!(client.acknowledge(0, ReasonCode::Success), ["> PUBACK #1"]);
+}
+
+#[test]
+fn v5_4_3_3_10_a_qos_2_message_is_delivered_once_although_the_connection_broke() {
+    for version in [Version::V311, Version::V5] {
+        // The application answered, and PUBREC was lost.
+        let mut old = persistent_client(version);
+        deliver(&mut old, QoS::ExactlyOnce, 1);
+        old.acknowledge(0, ReasonCode::Success);
+        let (mut client, _) = Client::resume(version, old.lose());
+        assert_eq!(again(&mut client, QoS::ExactlyOnce, 1), ["> PUBREC #1"]);
+    }
+}
+
+#[test]
+fn an_answer_to_a_qos_2_message_between_two_connections_is_remembered() {
+    let mut old = persistent_client(Version::V5);
+    deliver(&mut old, QoS::ExactlyOnce, 1);
+    let late = old.acks.remove(0);
+    let (mut client, _) = Client::resume(Version::V5, old.lose());
+    client.acks.push(late);
+    assert!(client.acknowledge(0, ReasonCode::Success).is_empty(), "the server has not asked yet");
+    assert_eq!(again(&mut client, QoS::ExactlyOnce, 1), ["> PUBREC #1"]);
+}
+
+#[test]
+fn a_qos_2_message_that_the_application_still_holds_is_answered_on_the_next_connection() {
+    let mut old = persistent_client(Version::V5);
+    deliver(&mut old, QoS::ExactlyOnce, 1);
+    let late = old.acks.remove(0);
+    let (mut client, _) = Client::resume(Version::V5, old.lose());
+    assert!(again(&mut client, QoS::ExactlyOnce, 1).is_empty());
+    client.acks.push(late);
+    assert_eq!(client.acknowledge(0, ReasonCode::Success), ["> PUBREC #1"]);
+}
+
+#[test]
+fn an_answer_to_a_message_of_a_lost_session_is_void() {
+    let mut old = persistent_client(Version::V5);
+    deliver(&mut old, QoS::ExactlyOnce, 1);
+    let late = old.acks.remove(0);
+    let mut client = Client::start(&persistent(Version::V5), old.lose());
+    client.receive(Packet::ConnAck(accepted(false)));
+    assert_eq!(deliver(&mut client, QoS::ExactlyOnce, 1), ["= message q2 `t`"], "another message");
+    client.acks.insert(0, late);
+    assert!(client.acknowledge(0, ReasonCode::Success).is_empty());
+    assert_eq!(client.acknowledge(0, ReasonCode::Success), ["> PUBREC #1"]);
+}
