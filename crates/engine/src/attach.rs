@@ -178,9 +178,12 @@ impl Engine {
         state.expiry_secs = negotiated.session_expiry_secs;
         state.link = Some(Link::new(state.epoch, wire.clone(), negotiated));
         if let Some(rare) = &mut state.rare {
-            rare.expires = None;
             rare.will = None; // [MQTT-3.1.3-9]: the client is back before the will was due.
-            rare.will_due = None;
+            rare.expires
+                .take()
+                .into_iter()
+                .chain(rare.will_due.take())
+                .for_each(|timer| self.timers.cancel(timer));
         }
         if let Some(will) = will.take() {
             state.rare().will = Some(will);
@@ -223,6 +226,15 @@ impl Engine {
             turn.notice(crate::Notice::SlowClient { client_id: own.session.client_id.clone(), cause });
             self.close_link(own, turn, ReasonCode::QuotaExceeded, Some(cause.name()));
         }
+    }
+
+    /// Whether bytes are under way on a link that is not blocked.
+    pub(crate) fn has_output(&self, from: &Attached) -> bool {
+        let Some(own) = self.lock_attached(from) else { return false };
+        own.state
+            .link
+            .as_ref()
+            .is_some_and(|link| link.writing || (link.blocked.is_none() && !link.out.is_empty()))
     }
 
     /// The wire of a blocked link can take more.
@@ -340,16 +352,14 @@ impl Engine {
         let expiry_secs = own.state.expiry_secs;
         let expires = now.plus_secs(u64::from(expiry_secs));
         let rare = own.state.rare();
-        rare.expires = Some(expires);
-        self.timers.add(expires, Timer::Session(from.session.clone()));
+        rare.expires = Some(self.timers.add(expires, Timer::Session(from.session.clone())));
         let mut due = None;
         match rare.will.as_ref().map(|will| will.delay_secs) {
             None => {}
             Some(0) => due = rare.will.take(),
             Some(delay) if delay < expiry_secs => {
                 let at = now.plus_secs(u64::from(delay));
-                rare.will_due = Some(at);
-                self.timers.add(at, Timer::Session(from.session.clone()));
+                rare.will_due = Some(self.timers.add(at, Timer::Session(from.session.clone())));
             }
             Some(_) => {} // It is published when the session ends.
         }
@@ -368,6 +378,9 @@ impl Engine {
             let (messages, bytes) = queue.remove(|_| true);
             self.budget.dequeued(bytes);
             turn.count(Count::DroppedSessionEnded, messages as u64);
+        }
+        if let Some(rare) = &rare {
+            rare.expires.iter().chain(&rare.will_due).for_each(|timer| self.timers.cancel(*timer));
         }
         // What it had not acknowledged at QoS 1 goes back to its group; QoS 2 ends with it [MQTT-4.8.2-5].
         let abandoned = outgoing.extract(|sent| {
@@ -393,13 +406,13 @@ impl Engine {
             return None;
         }
         let rare = locked.state.rare.as_mut()?;
-        if rare.expires.is_some_and(|at| at <= now) {
+        if rare.expires.is_some_and(|(at, _)| at <= now) {
             turn.count(Count::SessionsExpired, 1); // [MQTT-4.1.0-2]
             let remains = self.end(&mut locked, turn);
             drop(locked);
             return self.bury(turn, session, remains);
         }
-        if rare.will_due.is_some_and(|at| at <= now) {
+        if rare.will_due.is_some_and(|(at, _)| at <= now) {
             rare.will_due = None;
             return rare.will.take();
         }

@@ -290,6 +290,13 @@ impl Conversation {
         self.proceed(engine, turn, wire);
     }
 
+    /// Whether bytes are on their way to a client that still takes them: another thread is writing, or they wait for
+    /// the flush. The socket is not to be closed before.
+    #[must_use]
+    pub fn has_output(&self, engine: &Engine) -> bool {
+        self.attached.as_ref().is_some_and(|attached| engine.has_output(attached))
+    }
+
     /// What a client without a session is told at the end; to be written before the socket closes.
     #[must_use]
     pub fn last_words(&self) -> &[u8] {

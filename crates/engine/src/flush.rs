@@ -79,7 +79,7 @@ impl Engine {
                 false
             }
             Some(_) => {
-                let later = std::mem::replace(&mut link.out, Outbox::default());
+                let later = std::mem::take(&mut link.out);
                 let progress = out.len() < before;
                 out.append(later, turn);
                 link.out = out;

@@ -18,8 +18,7 @@ struct Large {
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     buffer: Vec<u8>,
-    /// Absent while no large payload waits.
-    large: Option<Box<Vec<Large>>>,
+    large: Vec<Large>,
     /// Bytes of `large` payloads.
     large_bytes: usize,
     /// Bytes from the front that the wire has taken already.
@@ -53,7 +52,7 @@ impl Outbox {
         }
         self.large_bytes += payload.len();
         let at = self.buffer.len();
-        self.large.get_or_insert_default().push(Large { at, message: message.clone() });
+        self.large.push(Large { at, message: message.clone() });
     }
 
     /// Moves what `later` holds behind what waits here.
@@ -70,39 +69,30 @@ impl Outbox {
             turn.recycle(later.buffer);
         }
         self.large_bytes += later.large_bytes;
-        if let Some(large) = later.large {
-            let moved = large.into_iter().map(|part| Large { at: part.at + shift, ..part });
-            self.large.get_or_insert_default().extend(moved);
-        }
+        self.large.extend(later.large.into_iter().map(|part| Large { at: part.at + shift, ..part }));
     }
 
     /// Lets go of what the wire has taken: a client that reads slowly and steadily never empties its outbox.
     fn compact(&mut self) {
         let mut cut = 0;
         let mut gone = 0;
-        if let Some(large) = &mut self.large {
-            let mut parts = 0;
-            for part in large.iter() {
-                let length = part.message.payload().len();
-                if part.at + gone + length > self.taken {
-                    break;
-                }
-                (parts, cut, gone) = (parts + 1, part.at, gone + length);
+        let mut parts = 0;
+        for part in &self.large {
+            let length = part.message.payload().len();
+            if part.at + gone + length > self.taken {
+                break;
             }
-            large.drain(..parts);
-            if large.is_empty() {
-                self.large = None;
-            }
+            (parts, cut, gone) = (parts + 1, part.at, gone + length);
         }
-        let next_large =
-            self.large.as_ref().and_then(|large| large.first()).map_or(self.buffer.len(), |part| part.at);
+        self.large.drain(..parts);
+        let next_large = self.large.first().map_or(self.buffer.len(), |part| part.at);
         let rest = self.taken - gone - cut;
         let more = rest.min(next_large - cut);
         cut += more;
         self.taken = rest - more;
         self.large_bytes -= gone;
         self.buffer.drain(..cut);
-        for part in self.large.iter_mut().flat_map(|large| large.iter_mut()) {
+        for part in &mut self.large {
             part.at -= cut;
         }
     }
@@ -113,7 +103,7 @@ impl Outbox {
         mut write: impl FnMut(&[&[u8]]) -> crate::Written,
     ) -> Option<crate::Written> {
         while !self.is_empty() {
-            let written = if self.large.is_none() {
+            let written = if self.large.is_empty() {
                 write(&[self.buffer.get(self.taken..).unwrap_or_default()])
             } else {
                 write(&self.parts())
@@ -143,7 +133,7 @@ impl Outbox {
             }
         };
         let mut from = 0;
-        for large in self.large.iter().flat_map(|large| large.iter()) {
+        for large in &self.large {
             add(self.buffer.get(from..large.at).unwrap_or_default());
             add(large.message.payload());
             from = large.at;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use whimbrel_proto::{
     Millis, Violation,
-    codec::{Publish, QoS, ReasonCode, Version, is_mqtt_utf8},
+    codec::{Publish, QoS, ReasonCode, Version},
     server::Ack,
 };
 
@@ -19,7 +19,6 @@ use crate::{
     routing::Target,
     session::{Locked, Offer, Offered},
     subscription::delivered_qos,
-    timers::Timer,
 };
 
 /// Receivers served before the publisher's task lets others go on.
@@ -170,6 +169,7 @@ impl Engine {
     }
 
     /// Goes on with a message.
+    #[expect(clippy::boxed_local, reason = "it stays in its box between turns")]
     pub fn resume(&self, turn: &mut Turn, publishing: Box<Publishing>) -> Progress {
         let Publishing { message, origin, waiter, stage } = *publishing;
         let Stage::Routing(mut route) = stage else {
@@ -241,14 +241,8 @@ impl Engine {
 
     /// Stores or clears the retained message; gives its shared form.
     fn retain(&self, turn: &mut Turn, body: &mut Body<'_>) -> Option<Arc<Message>> {
-        match self.retained.set(body, &self.limits) {
-            Ok(message) => {
-                if body.expires != Millis::NEVER && message.is_some() {
-                    let timer = Timer::Retained { topic: body.topic.into(), number: body.number };
-                    self.timers.add(body.expires, timer);
-                }
-                message
-            }
+        match self.retained.set(body, &self.limits, &self.timers) {
+            Ok(message) => message,
             Err(crate::retained::Full) => {
                 turn.count(Count::RetainedLimit, 1);
                 turn.notice(Notice::RetainedFull { topic: body.topic.into() });
@@ -333,7 +327,7 @@ fn refusal(turn: &Turn, publish: &Publish<'_>, topic: &str) -> Option<ReasonCode
         turn.count(Count::RefusedReservedTopic, 1);
         return Some(ReasonCode::NotAuthorized);
     }
-    if publish.properties.payload_is_utf8 == Some(true) && !is_mqtt_utf8(publish.payload) {
+    if publish.properties.payload_is_utf8 == Some(true) && std::str::from_utf8(publish.payload).is_err() {
         turn.count(Count::RefusedPayloadFormat, 1);
         return Some(ReasonCode::PayloadFormatInvalid);
     }

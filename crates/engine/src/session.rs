@@ -11,7 +11,7 @@ use std::sync::{
 
 use parking_lot::{Mutex, MutexGuard};
 use whimbrel_proto::codec::{Ack as AckPacket, QoS};
-use whimbrel_proto::{Incoming, Millis, Outgoing, Stage, codec::PacketType};
+use whimbrel_proto::{Incoming, Outgoing, Stage, codec::PacketType};
 
 use crate::{
     Count, Limits, Notice, Turn,
@@ -21,6 +21,7 @@ use crate::{
     retained::Fetch,
     share::Group,
     subscription::Subscription,
+    timers::TimerKey,
     will::Will,
 };
 
@@ -58,9 +59,9 @@ pub(crate) struct State {
 pub(crate) struct Rare {
     pub will: Option<Will>,
     /// When the will of a closed connection is due.
-    pub will_due: Option<Millis>,
+    pub will_due: Option<TimerKey>,
     /// When an absent session ends.
-    pub expires: Option<Millis>,
+    pub expires: Option<TimerKey>,
     /// Retained messages that SUBSCRIBE asked for and that have not all been sent.
     pub fetches: Vec<Fetch>,
     /// Connections that wait until the present one has let go.

@@ -49,9 +49,11 @@ struct Member {
     ids: SubscriptionIds,
 }
 
+type ByNameAndFilter = HashMap<(Box<str>, Box<str>), Arc<Group>, foldhash::fast::FixedState>;
+
 /// All groups, by share name and filter.
 pub(crate) struct Groups {
-    groups: Mutex<HashMap<(Box<str>, Box<str>), Arc<Group>, foldhash::fast::FixedState>>,
+    groups: Mutex<ByNameAndFilter>,
 }
 
 impl Groups {

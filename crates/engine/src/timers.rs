@@ -20,9 +20,12 @@ pub(crate) enum Timer {
 
 #[derive(Default)]
 struct Entries {
-    by_time: BTreeMap<(Millis, u64), Timer>,
+    by_time: BTreeMap<TimerKey, Timer>,
     next: u64,
 }
+
+/// Names a reminder, so that it can be taken back.
+pub(crate) type TimerKey = (Millis, u64);
 
 /// All reminders, earliest first.
 #[derive(Default)]
@@ -31,11 +34,18 @@ pub(crate) struct Timers {
 }
 
 impl Timers {
-    pub(crate) fn add(&self, at: Millis, timer: Timer) {
+    pub(crate) fn add(&self, at: Millis, timer: Timer) -> TimerKey {
         let mut entries = self.entries.lock();
-        let next = entries.next;
+        let key = (at, entries.next);
         entries.next += 1;
-        entries.by_time.insert((at, next), timer);
+        entries.by_time.insert(key, timer);
+        key
+    }
+
+    /// Takes a reminder back: who comes and goes often leaves no trail behind.
+    pub(crate) fn cancel(&self, key: TimerKey) {
+        let cancelled = self.entries.lock().by_time.remove(&key);
+        drop(cancelled); // A session's last reference is let go without the lock.
     }
 
     /// The next reminder that is due.

@@ -146,7 +146,7 @@ impl Task {
         if !open {
             self.phase = Phase::Ending;
         } else if self.conversation.standing() == Standing::Closing {
-            self.say_goodbye(bench);
+            self.say_goodbye(bench, context);
         }
     }
 
@@ -232,9 +232,13 @@ impl Task {
     }
 
     /// Writes what waits, then what only the closing connection says.
-    fn say_goodbye(&mut self, bench: &mut Bench) {
+    fn say_goodbye(&mut self, bench: &mut Bench, context: &Context<'_>) {
         let engine = bench.shared.engine.clone();
         engine.flush(&mut bench.turn);
+        if self.conversation.has_output(&engine) {
+            context.waker().wake_by_ref(); // Another worker is writing; it is a matter of microseconds.
+            return;
+        }
         if !self.conversation.last_words().is_empty() {
             // A client that takes not even this is not owed more.
             let _ = self.wire.write(&[self.conversation.last_words()]);

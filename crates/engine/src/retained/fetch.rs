@@ -61,7 +61,8 @@ impl Fetch {
         let mut full = false;
         let engine = to.engine;
         let tree = engine.retained.tree.read();
-        let walk = tree.walk(filter, cursor, SLICE_STEPS, |message| {
+        let walk = tree.walk(filter, cursor, SLICE_STEPS, |kept| {
+            let message = &kept.message;
             if message.body().number <= interest.since {
                 send(to, turn, message, interest, ids);
                 full = !to.is_free(whimbrel_proto::codec::QoS::AtLeastOnce);

@@ -15,6 +15,7 @@ use std::sync::{
 };
 
 use parking_lot::RwLock;
+use whimbrel_proto::Millis;
 
 pub(crate) use fetch::{Fetch, Slice};
 pub(crate) use stripe::{Stripe, Stripes};
@@ -23,13 +24,20 @@ use tree::Tree;
 use crate::{
     Limits,
     message::{Body, Message},
+    timers::{Timer, TimerKey, Timers},
 };
 
 /// The retained store would exceed a limit.
 pub(crate) struct Full;
 
+/// A retained message and the reminder of its expiry.
+pub(crate) struct Kept {
+    pub message: Arc<Message>,
+    timer: Option<TimerKey>,
+}
+
 pub(crate) struct Retained {
-    tree: RwLock<Tree<Arc<Message>>>,
+    tree: RwLock<Tree<Kept>>,
     last: AtomicU64,
     bytes: AtomicUsize,
     count: AtomicUsize,
@@ -64,16 +72,21 @@ impl Retained {
 
     /// Replaces the message of a topic [MQTT-3.3.1-5], or removes it when the payload is empty [MQTT-3.3.1-6]. Gives
     /// the message its number.
-    pub(crate) fn set(&self, body: &mut Body<'_>, limits: &Limits) -> Result<Option<Arc<Message>>, Full> {
+    pub(crate) fn set(
+        &self,
+        body: &mut Body<'_>,
+        limits: &Limits,
+        timers: &Timers,
+    ) -> Result<Option<Arc<Message>>, Full> {
         let mut tree = self.tree.write();
-        let before = tree.get(body.topic).map(|message| message.size());
+        let before = tree.get(body.topic).map(|kept| kept.message.size());
         if body.payload.is_empty() {
             body.number = self.last.fetch_add(1, Ordering::SeqCst) + 1;
             if let Some(size) = before {
                 let removed = tree.remove(body.topic);
                 self.account(&tree, size, 0);
                 drop(tree);
-                drop(removed);
+                forget(removed, timers);
             }
             return Ok(None);
         }
@@ -86,27 +99,37 @@ impl Retained {
         }
         body.number = self.last.fetch_add(1, Ordering::SeqCst) + 1;
         let message = Arc::new(Message::new(body));
-        let replaced = tree.insert(body.topic, message.clone());
+        let timer = (body.expires != Millis::NEVER).then(|| {
+            timers.add(body.expires, Timer::Retained { topic: body.topic.into(), number: body.number })
+        });
+        let replaced = tree.insert(body.topic, Kept { message: message.clone(), timer });
         self.account(&tree, before.unwrap_or(0), size);
         drop(tree);
-        drop(replaced);
+        forget(replaced, timers);
         Ok(Some(message))
     }
 
     /// Removes the message of a topic if it is still the one with this number: it has expired.
     pub(crate) fn expire(&self, topic: &str, number: u64) -> bool {
         let mut tree = self.tree.write();
-        if tree.get(topic).is_none_or(|message| message.body().number != number) {
+        if tree.get(topic).is_none_or(|kept| kept.message.body().number != number) {
             return false;
         }
-        let size = tree.remove(topic).map_or(0, |message| message.size());
+        let size = tree.remove(topic).map_or(0, |kept| kept.message.size());
         self.account(&tree, size, 0);
         true
     }
 
-    fn account(&self, tree: &Tree<Arc<Message>>, before: usize, after: usize) {
+    fn account(&self, tree: &Tree<Kept>, before: usize, after: usize) {
         let bytes = self.bytes.load(Ordering::Relaxed) - before + after;
         self.bytes.store(bytes, Ordering::Relaxed);
         self.count.store(tree.len(), Ordering::SeqCst);
+    }
+}
+
+/// Lets go of what was replaced, without the lock, and of the reminder of its expiry.
+fn forget(kept: Option<Kept>, timers: &Timers) {
+    if let Some(timer) = kept.and_then(|kept| kept.timer) {
+        timers.cancel(timer);
     }
 }

@@ -55,7 +55,7 @@ impl<V> Tree<V> {
             return Walk::Done;
         }
         let plan = Plan::new(self, filter);
-        let mut open = self.reopen(&plan, &mut cursor.path);
+        let mut open = self.reopen(&plan, &cursor.path);
         let mut steps = 0;
         while let Some(siblings) = open.last_mut() {
             let Some((level, node)) = siblings.next() else {
@@ -82,19 +82,16 @@ impl<V> Tree<V> {
         Walk::Done
     }
 
-    /// What is still to be visited behind `path`, by depth. Where nodes of the path have gone, it is cut: what
-    /// was below them has gone too.
-    fn reopen(&self, plan: &Plan, path: &mut Vec<LevelId>) -> Vec<Siblings<'_>> {
+    /// What is still to be visited behind `path`, by depth, as deep as the path still exists: below, everything
+    /// has gone that was there.
+    fn reopen(&self, plan: &Plan, path: &[LevelId]) -> Vec<Siblings<'_>> {
         let mut open = Vec::with_capacity(path.len() + 1);
         let mut node = ROOT;
         for (depth, &level) in path.iter().enumerate() {
             open.push(plan.open(self, depth, node, Some(level)));
             match self.child(node, level) {
                 Some(child) if plan.allows(self, depth, level) => node = child,
-                _ => {
-                    path.truncate(depth + 1);
-                    return open;
-                }
+                _ => return open,
             }
         }
         open.push(plan.open(self, path.len(), node, None));

@@ -59,6 +59,11 @@ impl<T: Default> Arena<T> {
         &mut self.slots[id as usize]
     }
 
+    /// Every slot with its number, in order; free ones hold the default value.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        (0..).zip(&self.slots)
+    }
+
     /// Every slot, in the order of the numbers; free ones hold the default value.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.slots.iter_mut()

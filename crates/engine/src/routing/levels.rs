@@ -46,8 +46,13 @@ impl Levels {
         }
         let level = Level::new(text.as_bytes());
         self.long_bytes += level.heap_bytes();
+        if self.ids.len() == self.ids.capacity() {
+            self.grow();
+        }
         let id = LevelId(self.texts.insert(level) + TEXTS_FROM);
-        self.index(id);
+        let Self { seed, ids, texts, .. } = self;
+        let rehash = |&id: &LevelId| seed.text(texts.at(id.0 - TEXTS_FROM).text());
+        ids.insert_unique(rehash(&id), id, rehash);
         id
     }
 
@@ -91,10 +96,17 @@ impl Levels {
         self.ids.allocation_size() + self.texts.bytes() + self.long_bytes
     }
 
-    fn index(&mut self, id: LevelId) {
+    /// Makes room in the table that finds texts.
+    ///
+    /// Left to itself the table would read the texts in its own order, that is from all over memory. In the
+    /// order of the arena it takes a third of the time, and others wait meanwhile.
+    fn grow(&mut self) {
         let Self { seed, ids, texts, .. } = self;
-        let rehash = |&id: &LevelId| seed.text(texts.at(id.0 - TEXTS_FROM).text());
-        ids.insert_unique(rehash(&id), id, rehash);
+        *ids = HashTable::with_capacity(ids.len() + ids.len() / 2 + 1);
+        for (place, level) in texts.iter().filter(|(_, level)| level.holders() > 0) {
+            let rehash = |&id: &LevelId| seed.text(texts.at(id.0 - TEXTS_FROM).text());
+            ids.insert_unique(seed.text(level.text()), LevelId(place + TEXTS_FROM), rehash);
+        }
     }
 
     fn level_mut(&mut self, id: LevelId) -> &mut Level {
@@ -141,6 +153,12 @@ impl Level {
         match self {
             Self::Short { length, bytes, .. } => bytes.get(..usize::from(*length)).unwrap_or_default(),
             Self::Long { text, .. } => text,
+        }
+    }
+
+    const fn holders(&self) -> u32 {
+        match self {
+            Self::Short { holders, .. } | Self::Long { holders, .. } => *holders,
         }
     }
 

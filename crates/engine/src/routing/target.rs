@@ -57,7 +57,7 @@ impl Target {
 /// Merges what matched: one target per session, groups as they are.
 pub(crate) fn merge(mut found: Vec<(u64, &Entry)>) -> Arc<[Target]> {
     found.sort_by_key(|(key, _)| *key);
-    found.chunk_by(|one, other| one.0 == other.0).filter_map(|same| target(same)).collect()
+    found.chunk_by(|one, other| one.0 == other.0).filter_map(target).collect()
 }
 
 fn target(same: &[(u64, &Entry)]) -> Option<Target> {

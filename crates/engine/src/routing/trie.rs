@@ -32,16 +32,17 @@ pub struct Trie<T> {
 /// Working memory of [`Trie::for_each_match`], kept by the caller so that matching does not allocate.
 #[derive(Default, Debug)]
 pub struct Scratch {
-    /// The levels of the topic, as far as they were looked at; `None` where no filter has that text.
-    levels: Vec<Option<LevelId>>,
-    /// Nodes still to be visited, with their depth.
-    nodes: Vec<(NodeId, u32)>,
+    /// The nodes that match the topic as far as it was read.
+    nodes: Vec<NodeId>,
+    /// Those that match one level more. Look-ups at one depth do not wait for each other, so that the
+    /// processor overlaps their cache misses.
+    children: Vec<NodeId>,
 }
 
 impl Scratch {
     /// Empty working memory.
     pub const fn new() -> Self {
-        Self { levels: Vec::new(), nodes: Vec::new() }
+        Self { nodes: Vec::new(), children: Vec::new() }
     }
 }
 
@@ -106,34 +107,36 @@ impl<T> Trie<T> {
         mut visit: impl FnMut(u64, &'t T),
     ) {
         // [MQTT-4.7.2-1] A filter that starts with a wildcard does not match a topic that starts with `$`.
-        let starts_with_dollar = topic.starts_with('$');
-        let mut texts = topic.split('/');
-        let Scratch { levels, nodes } = scratch;
-        levels.clear();
+        let mut wildcards_match = !topic.starts_with('$');
+        let Scratch { nodes, children } = scratch;
         nodes.clear();
-        nodes.push((ROOT, 0));
-        while let Some((id, depth)) = nodes.pop() {
-            // A level is looked up when the first node of its depth is met: most topics end early.
-            if levels.len() == depth as usize {
-                levels.extend(texts.next().map(|text| self.levels.find(text)));
-            }
-            let node = self.nodes.at(id.0);
-            let wildcards_match = depth > 0 || !starts_with_dollar;
-            if node.edges.has_hash() && wildcards_match {
-                // `sport/#` matches `sport` too: the topic may end here or go on.
-                if let Some(child) = self.edges.find(id, HASH) {
-                    self.visit_entries(child, &mut visit);
+        nodes.push(ROOT);
+        for text in topic.split('/') {
+            let level = self.levels.find(text);
+            children.clear();
+            for &id in nodes.iter() {
+                let kinds = &self.nodes.at(id.0).edges;
+                if let Some(level) = level.filter(|_| kinds.has_texts()) {
+                    children.extend(self.edges.find(id, level));
+                }
+                if kinds.has_plus() && wildcards_match {
+                    children.extend(self.edges.find(id, PLUS));
+                }
+                if kinds.has_hash() && wildcards_match {
+                    self.visit_hash(id, &mut visit);
                 }
             }
-            let Some(&level) = levels.get(depth as usize) else {
-                self.visit_entries(id, &mut visit);
-                continue;
-            };
-            if node.edges.has_plus() && wildcards_match {
-                nodes.extend(self.edges.find(id, PLUS).map(|child| (child, depth + 1)));
+            core::mem::swap(nodes, children);
+            if nodes.is_empty() {
+                return;
             }
-            if let Some(level) = level.filter(|_| node.edges.has_texts()) {
-                nodes.extend(self.edges.find(id, level).map(|child| (child, depth + 1)));
+            wildcards_match = true;
+        }
+        for &id in nodes.iter() {
+            self.visit_entries(id, &mut visit);
+            // `sport/#` matches `sport` too.
+            if self.nodes.at(id.0).edges.has_hash() {
+                self.visit_hash(id, &mut visit);
             }
         }
     }
@@ -222,6 +225,13 @@ impl<T> Trie<T> {
                 self.levels.release(level);
             }
             node = parent;
+        }
+    }
+
+    /// Visits the entries of the filter that continues `parent` with `#`.
+    fn visit_hash<'t>(&'t self, parent: NodeId, visit: &mut impl FnMut(u64, &'t T)) {
+        if let Some(child) = self.edges.find(parent, HASH) {
+            self.visit_entries(child, visit);
         }
     }
 

@@ -18,7 +18,7 @@ use crate::{
     Millis, Violation,
     codec::{
         Auth, Connect, Disconnect, Frame, Packet, PacketId, PacketType, Peer, Publish, QoS, ReasonCode,
-        Subscribe, Unsubscribe, Version, is_mqtt_utf8,
+        Subscribe, Unsubscribe, Version,
     },
     flow::{AliasesIn, Quota},
 };
@@ -298,7 +298,7 @@ impl Connection {
             check_topic(limits, will.topic)?;
             let properties = &will.properties.user_properties;
             check_user_properties(limits, properties.count(), properties.byte_len())?;
-            if will.properties.payload_is_utf8 == Some(true) && !is_mqtt_utf8(will.payload) {
+            if will.properties.payload_is_utf8 == Some(true) && core::str::from_utf8(will.payload).is_err() {
                 return Err(Violation::PayloadNotUtf8);
             }
         }
