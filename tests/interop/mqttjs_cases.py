@@ -29,7 +29,7 @@ class Session:
             cls.running = Running(["node", SCRIPT, house.broker.host, house.broker.port, folder])
             atexit.register(cls.running.stop)
         while True:
-            outcome = json.loads(cls.running.lines.first(lambda line: line.startswith("{"), CASE_SECS))
+            outcome = json.loads(cls.running.line(lambda line: line.startswith("{"), CASE_SECS))
             if (outcome["name"], outcome["version"]) == (name, version):
                 return outcome
 

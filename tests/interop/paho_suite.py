@@ -84,7 +84,7 @@ def run_beside(suite: Path, name: str, port: int) -> list[dict]:
     rows = []
     with Running([*own, "--suite", suite, "--one", name, "--port", port]) as running:
         while True:
-            line = running.lines.first(lambda line: line.startswith("{"), FILE_SECS_MAX)
+            line = running.line(lambda line: line.startswith("{"), FILE_SECS_MAX)
             row = json.loads(line)
             if "test" not in row:
                 return rows

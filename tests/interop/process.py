@@ -31,6 +31,16 @@ class Running:
             text = line.decode("utf-8", "replace").rstrip("\n")
             self.said.append(text)
             self.lines.put(text)
+        self.lines.put(None)
+
+    def line(self, matches, within_secs: float = DEADLINE_SECS) -> str:
+        """The next line that matches; a failure as well when the program ends before."""
+        line = self.lines.first(lambda line: line is None or matches(line), within_secs)
+        if line is None:
+            # Whoever asks again is told again.
+            self.lines.put(None)
+            raise Failed(f"{self.command[0]} has ended with {self.finish()}: {self.tail()}")
+        return line
 
     def send(self, number: int) -> None:
         """Sends a signal, if the program still runs."""

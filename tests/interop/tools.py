@@ -60,7 +60,7 @@ class Subscriber:
         return self
 
     def _read(self, within_secs: float) -> dict:
-        line = self.running.lines.first(lambda line: line.startswith(MESSAGE), within_secs)
+        line = self.running.line(lambda line: line.startswith(MESSAGE), within_secs)
         return json.loads(line[len(MESSAGE) :])
 
     def next(self, within_secs: float = DEADLINE_SECS) -> dict:
