@@ -96,8 +96,6 @@ fn wrong_format(world: &mut World) {
         row("a second client identifier", connect(world, 0x02, id().string("other")), MALFORMED),
         row("a will without payload", connect(world, 0x06, id().string("w")), MALFORMED),
     ];
-    let name = world.version().protocol_name();
-    rows.push(row("nothing after the protocol name", bytes().string(name).packet(0x10), &[0x81, 0x82, 0x84]));
     if world.version() != Version::V31 {
         let whole = world.client("id").header(2).raw(id().0);
         rows.push(row("flags in the fixed header", whole.packet(0x11), MALFORMED));
