@@ -45,10 +45,7 @@ impl TcpWire {
 
     /// Names the task that owns the connection.
     pub(crate) fn register(&self, context: &Context<'_>) {
-        let mut task = self.task.lock();
-        if !task.as_ref().is_some_and(|known| known.will_wake(context.waker())) {
-            *task = Some(context.waker().clone());
-        }
+        *self.task.lock() = Some(context.waker().clone());
     }
 
     /// Whether somebody has called since the last time.

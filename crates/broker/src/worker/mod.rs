@@ -111,9 +111,10 @@ thread_local! {
     static BENCH: RefCell<Option<Bench>> = const { RefCell::new(None) };
 }
 
-/// Runs `work` with this worker's bench. Tasks run one after the other, so nobody else has it.
+/// Runs `work` with this worker's bench. Tasks run one after the other, so nobody else has it; `None` when the worker is
+/// ending.
 fn with_bench<R>(work: impl FnOnce(&mut Bench) -> R) -> Option<R> {
-    BENCH.with_borrow_mut(|bench| bench.as_mut().map(work))
+    BENCH.with(|bench| bench.try_borrow_mut().ok()?.as_mut().map(work))
 }
 
 impl Bench {
@@ -171,11 +172,11 @@ async fn work(
             Ok((reader, wire)) => {
                 let place = Place {
                     load: load.clone(),
-                    door: guest.door.clone(),
+                    door: guest.door,
                     shared: shared.clone(),
                     _idle: idle.clone(),
                 };
-                tokio::spawn(task::Task::new(&shared, reader, wire, guest.address, guest.door, place));
+                tokio::spawn(task::Task::new(&shared, reader, wire, guest.address, place));
             }
             Err(error) => {
                 tracing::debug!(address = %guest.address, %error, "a connection ended before it was taken in");

@@ -20,7 +20,7 @@ use whimbrel_engine::{
     proto::{Millis, codec::ReasonCode},
 };
 
-use super::{Bench, Door, Place, Shared, link::TcpWire, with_bench};
+use super::{Bench, Place, Shared, link::TcpWire, with_bench};
 use crate::auth::{Answer, Credentials, Denial, Secret, Verdict};
 
 /// Reads of one turn; then others go on.
@@ -28,6 +28,8 @@ const READS_PER_TURN: usize = 4;
 /// After the last packet the client is given this long to read it and close; what it still sends is thrown away.
 const LINGER_MILLIS: u64 = 1_000;
 const LINGER_BYTES: usize = 4 << 20;
+/// Slices of a message under way that are still brought to its receivers when a task is torn down.
+const SLICES_AT_DROP: usize = 1_000;
 
 /// Where the connection is on its way out.
 enum Phase {
@@ -64,7 +66,6 @@ impl Task {
         reader: OwnedReadHalf,
         wire: Arc<TcpWire>,
         address: SocketAddr,
-        _door: Arc<Door>,
         place: Place,
     ) -> Self {
         Task {
@@ -84,9 +85,10 @@ impl Task {
     fn turn(&mut self, bench: &mut Bench, context: &mut Context<'_>) -> Poll<()> {
         bench.begin();
         if self.keeper_place.is_none() {
+            // A task keeps its waker for life, so it is named once.
+            self.wire.register(context);
             self.keeper_place = Some(bench.wires.add(self.wire.clone()));
         }
-        self.wire.register(context);
         if let Phase::Talking = self.phase {
             self.talk(bench, context);
         }
@@ -100,9 +102,9 @@ impl Task {
     }
 
     fn talk(&mut self, bench: &mut Bench, context: &mut Context<'_>) {
-        let wire: Arc<dyn Wire> = self.wire.clone();
         if self.wire.take_woken() {
             let shared = bench.shared.clone();
+            let wire = self.dyn_wire();
             if shared.stopping.load(Relaxed) {
                 self.conversation.close(&shared.engine, &mut bench.turn, ReasonCode::ServerShuttingDown);
             }
@@ -117,13 +119,14 @@ impl Task {
                 Standing::Waiting => break,
                 Standing::Working => {
                     let engine = bench.shared.engine.clone();
+                    let wire = self.dyn_wire();
                     self.conversation.proceed(&engine, &mut bench.turn, &wire);
                     if self.conversation.standing() == Standing::Working {
                         context.waker().wake_by_ref(); // The next slice in the next turn.
                         break;
                     }
                 }
-                Standing::Asking => match self.ask(bench, context, &wire) {
+                Standing::Asking => match self.ask(bench, context) {
                     Poll::Ready(()) => {}
                     Poll::Pending => break,
                 },
@@ -185,7 +188,7 @@ impl Task {
     }
 
     /// Has the question of a CONNECT answered; the worker goes on with others until it is.
-    fn ask(&mut self, bench: &mut Bench, context: &mut Context<'_>, wire: &Arc<dyn Wire>) -> Poll<()> {
+    fn ask(&mut self, bench: &mut Bench, context: &mut Context<'_>) -> Poll<()> {
         if let Some(question) = self.conversation.question() {
             let credentials = Credentials {
                 client_id: question.client_id,
@@ -196,7 +199,7 @@ impl Task {
             };
             match self.place.door.authenticator.authenticate(credentials) {
                 Answer::Now(verdict) => {
-                    self.hear(bench, verdict, wire);
+                    self.hear(bench, verdict);
                     return Poll::Ready(());
                 }
                 Answer::Later(verdict) => self.verdict = Some(verdict),
@@ -205,11 +208,11 @@ impl Task {
         let Some(verdict) = &mut self.verdict else { return Poll::Pending };
         let verdict = ready!(Pin::new(verdict).poll(context)).unwrap_or(Verdict::Deny(Denial::ServerBusy));
         self.verdict = None;
-        self.hear(bench, verdict, wire);
+        self.hear(bench, verdict);
         Poll::Ready(())
     }
 
-    fn hear(&mut self, bench: &mut Bench, verdict: Verdict, wire: &Arc<dyn Wire>) {
+    fn hear(&mut self, bench: &mut Bench, verdict: Verdict) {
         let verdict = match verdict {
             Verdict::Allow(_) => Ok(()),
             Verdict::Deny(denial) => {
@@ -218,11 +221,19 @@ impl Task {
             }
         };
         let engine = bench.shared.engine.clone();
-        self.conversation.answer(&engine, &mut bench.turn, verdict, wire);
+        let wire = self.dyn_wire();
+        self.conversation.answer(&engine, &mut bench.turn, verdict, &wire);
+    }
+
+    fn dyn_wire(&self) -> Arc<dyn Wire> {
+        self.wire.clone()
     }
 
     /// While the socket takes no more, the owner waits until it does.
     fn wait_writable(&mut self, bench: &mut Bench, context: &mut Context<'_>) {
+        if !self.conversation.is_blocked() {
+            return;
+        }
         let engine = bench.shared.engine.clone();
         while self.conversation.is_blocked() && self.wire.poll_writable(context).is_ready() {
             self.conversation.writable(&engine, &mut bench.turn);
@@ -301,5 +312,28 @@ impl Future for Task {
             progress
         })
         .unwrap_or(Poll::Ready(()))
+    }
+}
+
+impl Drop for Task {
+    /// A task that is torn down before its end (it panicked) lets go of its session all the same: the client can come
+    /// back.
+    fn drop(&mut self) {
+        if self.keeper_place.is_none() {
+            return;
+        }
+        with_bench(|bench| {
+            let engine = bench.shared.engine.clone();
+            // What waits for another publisher is given up with the connection.
+            for _ in 0..SLICES_AT_DROP {
+                if self.conversation.end(&engine, &mut bench.turn) {
+                    break;
+                }
+            }
+            if let Some(place) = self.keeper_place.take() {
+                bench.wires.remove(place);
+            }
+            bench.finish();
+        });
     }
 }
