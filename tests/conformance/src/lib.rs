@@ -9,12 +9,18 @@
     reason = "a scenario fails by panicking, with the transcript of what was said"
 )]
 
+mod auth;
 mod connack;
 mod connect;
+mod disconnect;
 mod flow_control;
 mod malformed;
 mod malformed_connect;
+mod message_expiry;
 mod ordering;
+mod packet_size;
+mod ping;
+mod problem_information;
 mod publish;
 mod qos;
 mod redelivery;
@@ -22,7 +28,14 @@ mod retained;
 mod run;
 mod scenario;
 mod session_state;
+mod shared;
+mod subscribe;
+mod sys;
 mod takeover;
+mod topic_alias;
+mod topics;
+mod unsubscribe;
+mod v31;
 mod will;
 
 pub use run::{Against, Outcome, against, run};
@@ -32,17 +45,30 @@ pub use scenario::{Basis, Scenario, Setting};
 const SECTIONS: &[&[Scenario]] = &[
     connect::SCENARIOS,
     malformed_connect::SCENARIOS,
-    connack::SCENARIOS,
-    will::SCENARIOS,
     takeover::SCENARIOS,
+    will::SCENARIOS,
     session_state::SCENARIOS,
+    connack::SCENARIOS,
     publish::SCENARIOS,
     retained::SCENARIOS,
+    message_expiry::SCENARIOS,
+    topic_alias::SCENARIOS,
+    subscribe::SCENARIOS,
+    unsubscribe::SCENARIOS,
+    ping::SCENARIOS,
+    disconnect::SCENARIOS,
+    auth::SCENARIOS,
     qos::SCENARIOS,
     redelivery::SCENARIOS,
     ordering::SCENARIOS,
+    topics::SCENARIOS,
+    shared::SCENARIOS,
     flow_control::SCENARIOS,
+    packet_size::SCENARIOS,
+    problem_information::SCENARIOS,
     malformed::SCENARIOS,
+    v31::SCENARIOS,
+    sys::SCENARIOS,
 ];
 
 /// All scenarios, section by section.

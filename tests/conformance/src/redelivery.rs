@@ -211,10 +211,10 @@ fn within_receive_maximum(world: &mut World) {
         .map(|n| sub.expect_publish("a", n.to_string()).expect_dup(true).expect_id(sent[n].id))
         .collect();
     sub.expect_nothing();
-    for n in 2..6 {
+    for (n, earlier) in sent.iter().enumerate().skip(2) {
         let done = window.remove(0);
         sub.acknowledge(&done);
-        window.push(sub.expect_publish("a", n.to_string()).expect_dup(true).expect_id(sent[n].id));
+        window.push(sub.expect_publish("a", n.to_string()).expect_dup(true).expect_id(earlier.id));
         sub.expect_nothing();
     }
     let done = window.remove(0);
@@ -272,12 +272,15 @@ fn inbound_forgotten(world: &mut World) {
     let mut publisher = world.connect(world.client("pub"));
     publisher.publish(publish("a", "two").at(QoS2, 5)).expect_pubrec(5);
     publisher.pubrel(5).expect_pubcomp(5);
-    let first = sub.delivery();
-    sub.acknowledge(&first);
-    // The first had been accepted with its PUBREC, so it is delivered too, before or at the latest by now.
-    let second = sub.delivery();
-    sub.acknowledge(&second);
-    assert_eq!([first.payload, second.payload], [b"one", b"two"]);
+    // The first had been accepted with its PUBREC. A server may have waited for its PUBREL to pass it on, and then it
+    // went with the session.
+    let mut texts = Vec::new();
+    while texts.last() != Some(&"two".to_owned()) {
+        let message = sub.delivery();
+        sub.acknowledge(&message);
+        texts.push(String::from_utf8_lossy(&message.payload).into_owned());
+    }
+    assert!(texts == ["one", "two"] || (texts == ["two"] && !world.house()), "what was delivered: {texts:?}");
     sub.expect_nothing();
 }
 

@@ -338,8 +338,8 @@ impl Client {
         self
     }
 
-    /// A 5.0 server ends the connection with DISCONNECT and this reason. The text only recommends the packet, so by
-    /// the letter the close alone passes.
+    /// A 5.0 server ends the connection with DISCONNECT and this reason. The text demands the close and recommends the
+    /// packet, so by the letter the close alone passes, and another reason is noted.
     #[track_caller]
     pub fn expect_disconnect(&mut self, code: u8) {
         self.expect_disconnect_one_of(&[code]);
@@ -351,6 +351,10 @@ impl Client {
         match self.refusal() {
             Refusal::Disconnect(code) if codes.contains(&code) => {}
             Refusal::Closed if self.demand == Demand::Text => {}
+            Refusal::Disconnect(code) if self.demand == Demand::Text => {
+                let note = format!("DISCONNECT with 0x{code:02X} where the text has {codes:02X?}");
+                self.core.borrow_mut().note(note);
+            }
             other => panic!("{}: expected DISCONNECT with {codes:02X?}, not {other:02X?}", self.name()),
         }
     }

@@ -118,7 +118,7 @@ impl World {
 
     /// Says something about the broker that the text leaves free; it is shown with the result.
     pub fn note(&mut self, text: impl Into<String>) {
-        self.core.borrow_mut().notes.push(text.into());
+        self.core.borrow_mut().note(text.into());
     }
 
     /// What the scenario has noted.
@@ -184,6 +184,11 @@ pub(crate) struct Core {
 impl Core {
     fn new(driver: Box<dyn Driver>) -> Self {
         Self { driver, peers: Vec::new(), transcript: Vec::new(), notes: Vec::new(), left: Left::default() }
+    }
+
+    /// Keeps a remark for the result.
+    pub(crate) fn note(&mut self, text: String) {
+        self.notes.push(text);
     }
 
     /// Adds a line about one connection.
