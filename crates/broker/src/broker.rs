@@ -273,9 +273,10 @@ fn start_acceptors(
             .collect::<io::Result<Vec<_>>>()?
     };
     thread::Builder::new().name("accept".into()).spawn(move || {
+        let counters = shared.engine.counters();
         runtime.block_on(async move {
             for (listener, door) in listeners {
-                tokio::spawn(worker::accept(listener, door, seats.clone(), shared.clone()));
+                tokio::spawn(worker::accept(listener, door, seats.clone(), shared.clone(), counters.clone()));
             }
             drop(seats);
             let _ = stopped.await; // Either way: the broker ends.

@@ -223,7 +223,7 @@ impl Conversation {
 
     /// The client broke the protocol: it is told what its version has words for, then the connection ends.
     fn break_off(&mut self, engine: &Engine, turn: &mut Turn, violation: Violation) {
-        turn.count(Count::Violations, 1);
+        turn.count(Count::of(violation), 1);
         self.violation = Some(violation);
         self.closing = true;
         let why = format!("{violation} [{}]", violation.statement(self.connection.version()));

@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use parking_lot::Mutex;
+use whimbrel_proto::{Violation, codec::Malformed};
 
 macro_rules! counts {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
@@ -51,8 +52,24 @@ counts! {
     ConnectRefused = "connects_refused",
     /// CONNECT packets refused because of the limit of connections.
     ConnectionsLimit = "connections_limit_reached",
-    /// Connections ended because the client broke the protocol or a limit of its connection.
+    /// Connections ended because the client broke the protocol; the limits of a connection are counted below.
     Violations = "violations",
+    /// No CONNECT within the time-out.
+    ConnectTimeout = "connect_timeouts",
+    /// Nothing within one and a half times the keep-alive.
+    KeepAliveTimeout = "keep_alive_timeouts",
+    /// Packets above the largest size.
+    PacketLimit = "packet_limit_reached",
+    /// Topics with too many bytes or levels.
+    TopicLimit = "topic_limit_reached",
+    /// Packets with too many user properties.
+    UserPropertiesLimit = "user_properties_limit_reached",
+    /// Packets with too many topic filters.
+    FiltersLimit = "filters_limit_reached",
+    /// More unacknowledged messages than the receive maximum.
+    ReceiveMaximumLimit = "receive_maximum_exceeded",
+    /// Topic aliases above the maximum.
+    TopicAliasLimit = "topic_alias_limit_reached",
     /// Connections that another one with the same client identifier took over.
     Takeovers = "takeovers",
     /// Sessions that ended by their expiry.
@@ -93,6 +110,25 @@ counts! {
     SlowStalled = "slow_client_stalled",
     /// Topics looked up that the match cache did not know.
     MatchCacheMisses = "match_cache_misses",
+}
+
+impl Count {
+    /// What a violation counts as.
+    #[must_use]
+    pub fn of(violation: Violation) -> Count {
+        match violation {
+            Violation::ConnectTimeout => Count::ConnectTimeout,
+            Violation::KeepAliveTimeout => Count::KeepAliveTimeout,
+            Violation::Malformed(Malformed::PacketTooLarge) => Count::PacketLimit,
+            Violation::TopicTooLong => Count::TopicLimit,
+            Violation::UserPropertiesTooMany => Count::UserPropertiesLimit,
+            Violation::FiltersTooMany => Count::FiltersLimit,
+            Violation::ReceiveMaximumExceeded => Count::ReceiveMaximumLimit,
+            Violation::TopicAliasTooHigh => Count::TopicAliasLimit,
+            Violation::QuotaExceeded => Count::RefusedQueueFull,
+            _ => Count::Violations,
+        }
+    }
 }
 
 /// The counts of one worker. Only its worker writes; anybody may read.

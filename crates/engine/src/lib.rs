@@ -164,6 +164,12 @@ impl Engine {
         publishing
     }
 
+    /// Counters for a thread that has no turn but something to count. One thread writes them.
+    #[must_use]
+    pub fn counters(&self) -> Arc<Counters> {
+        self.counters.register()
+    }
+
     /// A count over all workers.
     #[must_use]
     pub fn count(&self, count: Count) -> u64 {

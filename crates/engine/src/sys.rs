@@ -136,6 +136,12 @@ impl Engine {
         .into_iter()
         .map(|(name, value)| (format!("$SYS/broker/{name}"), value))
         .collect::<Vec<_>>();
+        for count in Count::ALL {
+            values.push((
+                format!("$SYS/broker/counters/{}", count.name()),
+                self.counters.sum(*count).to_string(),
+            ));
+        }
         for ((_, name), averages) in LOADS.iter().zip(&state.load) {
             for ((window, _), average) in WINDOWS.iter().zip(averages) {
                 values.push((format!("$SYS/broker/load/{name}/{window}"), format!("{average:.2}")));

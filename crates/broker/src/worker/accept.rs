@@ -7,10 +7,11 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{net::TcpListener, sync::mpsc};
+use whimbrel_engine::{Count, Counters};
 
 use super::{Door, Guest, Shared};
 
@@ -20,14 +21,34 @@ pub(crate) type Seat = (mpsc::UnboundedSender<Guest>, Arc<AtomicUsize>);
 /// How long a listener rests when the system has no file descriptor or memory left for a connection.
 const REST: Duration = Duration::from_millis(100);
 
+/// How often the log says that connections are refused, at most.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
+
 /// Accepts until it is cancelled.
-pub(crate) async fn accept(listener: TcpListener, door: Arc<Door>, seats: Arc<[Seat]>, shared: Arc<Shared>) {
+pub(crate) async fn accept(
+    listener: TcpListener,
+    door: Arc<Door>,
+    seats: Arc<[Seat]>,
+    shared: Arc<Shared>,
+    counters: Arc<Counters>,
+) {
     let mut resting = false;
+    let mut told: Option<Instant> = None;
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
                 resting = false;
-                place(stream, address, &door, &seats, &shared);
+                if !is_full(&door, &shared) {
+                    place(stream, address, &door, &seats, &shared);
+                    continue;
+                }
+                // Cheaper than a handshake: the socket closes before anything is read.
+                counters.add(Count::ConnectionsLimit, 1);
+                if told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
+                    told = Some(Instant::now());
+                    let name = &door.name;
+                    tracing::warn!(listener = %name, %address, "the limit of connections is reached: more are refused");
+                }
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -47,6 +68,11 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }
 
+fn is_full(door: &Door, shared: &Shared) -> bool {
+    shared.connections.load(Relaxed) >= shared.connections_max
+        || door.connections.load(Relaxed) >= door.connections_max
+}
+
 fn place(
     stream: tokio::net::TcpStream,
     address: SocketAddr,
@@ -54,14 +80,6 @@ fn place(
     seats: &[Seat],
     shared: &Shared,
 ) {
-    let full = shared.connections.load(Relaxed) >= shared.connections_max
-        || door.connections.load(Relaxed) >= door.connections_max;
-    if full {
-        // Cheaper than a handshake: the socket closes before anything is read.
-        shared.refused.fetch_add(1, Relaxed);
-        tracing::debug!(listener = %door.name, %address, "refused: the limit of connections is reached");
-        return;
-    }
     let Some((guests, load)) = seats.iter().min_by_key(|(_, load)| load.load(Relaxed)) else { return };
     let Ok(stream) = stream.into_std() else { return };
     shared.connections.fetch_add(1, Relaxed);

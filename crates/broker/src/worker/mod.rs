@@ -16,7 +16,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     task::Waker,
     thread,
@@ -57,8 +57,6 @@ pub(crate) struct Shared {
     /// Connections on all listeners, with or without CONNECT.
     pub connections: AtomicUsize,
     pub connections_max: usize,
-    /// Connections closed at accept because a limit was reached.
-    pub refused: AtomicU64,
     /// The server is ending: every connection is told so and closed.
     pub stopping: AtomicBool,
     pub sys_interval_secs: u64,
@@ -71,7 +69,6 @@ impl Shared {
             started: Instant::now(),
             connections: AtomicUsize::new(0),
             connections_max,
-            refused: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             sys_interval_secs,
         })
