@@ -12,9 +12,8 @@ use super::seed::Seed;
 ///
 /// A tree of levels: their texts are interned, the nodes lie in one arena, and the edges of all nodes in one
 /// table. At a million subscriptions that is about 65 bytes each; a match takes a quarter of a microsecond while
-/// its nodes are in the cache, and just under one when all are read from memory. The `+`
-/// and `#` of a filter are edges like others, and a node knows whether it has them, so that they are
-/// looked up only where they exist.
+/// its nodes are in the cache, and just under one when all are read from memory. The `+` and `#` of a filter are
+/// edges like others, and a node knows whether it has them, so that they are looked up only where they exist.
 ///
 /// Filters must be valid (wildcards only as whole levels, `#` only last): what checks them is not here.
 pub struct Trie<T> {

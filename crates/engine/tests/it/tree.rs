@@ -186,6 +186,59 @@ fn memory_comes_back_when_topics_go() {
     assert!(tree.bytes() < 2048, "{}", tree.bytes());
 }
 
+/// One topic stays, so that nothing is forgotten merely because all is.
+#[test]
+fn memory_does_not_grow_with_topics_that_come_and_go() {
+    let mut tree = Tree::new(1);
+    tree.insert("always/here", 0);
+    let mut bytes_first = 0;
+    for round in 0..300 {
+        let topic_of = |number: u32| format!("{round}/{}/a long name of a level {number}", number % 3);
+        for number in 0..20 {
+            tree.insert(&topic_of(number), number);
+        }
+        for number in 0..20 {
+            assert_eq!(tree.remove(&topic_of(number)), Some(number));
+        }
+        if round == 0 {
+            bytes_first = tree.bytes();
+        }
+    }
+    assert!(tree.bytes() <= 2 * bytes_first, "{} after {bytes_first}", tree.bytes());
+    assert_eq!(tree.get("always/here"), Some(&0));
+}
+
+/// The numbers of levels that went are free while the table of texts grows again; none may answer for the
+/// empty text.
+#[test]
+fn a_tree_grows_again_after_most_of_it_has_gone() {
+    let mut tree = Tree::new(1);
+    for number in 0..20_000 {
+        tree.insert(&format!("first/{number}"), number);
+    }
+    for number in 100..20_000 {
+        tree.remove(&format!("first/{number}"));
+    }
+    for number in 0..10_000 {
+        assert_eq!(tree.get("first/"), None);
+        assert_eq!(tree.insert(&format!("second/{number}"), number), None);
+        assert_eq!(tree.insert(&format!("{number}/"), number), None);
+        assert_eq!(tree.remove(&format!("{number}/")), Some(number));
+    }
+    assert_eq!(tree.len(), 10_100);
+    assert!((0..100).all(|number| tree.get(&format!("first/{number}")) == Some(&number)));
+    assert!((0..10_000).all(|number| tree.get(&format!("second/{number}")) == Some(&number)));
+}
+
+#[test]
+fn a_walk_that_is_done_stays_done() {
+    let mut tree = Tree::new(1);
+    let mut cursor = Cursor::new();
+    assert_eq!(tree.walk("#", &mut cursor, usize::MAX, |()| unreachable!()), Walk::Done);
+    tree.insert("a", ());
+    assert_eq!(tree.walk("#", &mut cursor, usize::MAX, |()| unreachable!()), Walk::Done);
+}
+
 /// What is renumbered inside when much is removed does not show in a walk that rests meanwhile.
 #[test]
 fn a_walk_goes_on_after_most_of_the_tree_has_gone() {

@@ -28,7 +28,7 @@ fn shuffled(count: u64) -> Vec<u64> {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        numbers.swap(place, usize::try_from(state).unwrap() % (place + 1));
+        numbers.swap(place, (state % (place as u64 + 1)) as usize);
     }
     numbers
 }
@@ -204,6 +204,50 @@ fn memory_comes_back_when_subscriptions_go() {
     assert!(trie.bytes() < 2048, "{}", trie.bytes());
     trie.insert("a", 1, 1);
     assert_eq!(matched(&trie, "a"), [(1, 1)]);
+}
+
+/// One filter stays, so that nothing is forgotten merely because all is.
+#[test]
+fn memory_does_not_grow_with_those_who_come_and_go() {
+    let mut trie = Trie::new(1);
+    trie.insert("always/here", 1, 0);
+    let mut bytes_first = 0;
+    for round in 0..300_u64 {
+        let filter_of = |key: u64| format!("{round}/a level longer than eighteen bytes {key}/+");
+        for key in 0..20 {
+            trie.insert(&filter_of(key), key, 0);
+            trie.insert(&filter_of(key), key + 1, 0);
+            trie.insert("popular/#", round * 20 + key, 0);
+        }
+        for key in 0..20 {
+            assert_eq!(trie.remove(&filter_of(key), key), Some(0));
+            assert_eq!(trie.remove(&filter_of(key), key + 1), Some(0));
+            // Ten stay behind for a round: the list keeps its index all the time.
+            trie.remove("popular/#", (round * 20 + key).saturating_sub(10));
+        }
+        if round == 1 {
+            bytes_first = trie.bytes();
+        }
+    }
+    assert!(trie.bytes() <= 2 * bytes_first, "{} after {bytes_first}", trie.bytes());
+    assert_eq!(matched(&trie, "always/here"), [(1, 0)]);
+}
+
+/// Lists are renumbered with the nodes, when some of them have gone.
+#[test]
+fn lists_stay_with_their_filters_when_memory_comes_back() {
+    let mut trie = Trie::new(1);
+    for key in 0..5_000_u64 {
+        trie.insert(&format!("a/{key}"), key, 1);
+        trie.insert(&format!("a/{key}"), key + 1, 2);
+    }
+    for key in (0..5_000).filter(|key| key % 10 != 0) {
+        trie.remove(&format!("a/{key}"), key);
+        trie.remove(&format!("a/{key}"), key + 1);
+    }
+    for key in (0..5_000).filter(|key| key % 10 == 0) {
+        assert_eq!(matched(&trie, &format!("a/{key}")), [(key, 1), (key + 1, 2)]);
+    }
 }
 
 #[test]
