@@ -22,7 +22,7 @@ class Tools:
     """A way to publish and one to subscribe, at one broker and in one version."""
 
     def __init__(self, broker, version: str, publisher, subscriber):
-        self.version = version
+        self.broker, self.version, self.programs = broker, version, (publisher, subscriber)
         at = ["-h", broker.host, "-p", broker.port, "-V", PROTOCOL[version]]
         self.publisher, self.subscriber = [*publisher, *at], [*subscriber, *at]
 
@@ -36,9 +36,9 @@ class Tools:
         self.publish(READY, "ready", "-r", "-q", "1")
         return Subscriber(self.subscriber, filters, flags).ready()
 
-    def collect(self, *flags, within_secs: float = DEADLINE_SECS) -> bytes:
-        """Runs the subscriber to its end (`-C`, `-E`, `-W`); returns what it wrote."""
-        return succeed([*self.subscriber, *flags], within_secs=within_secs)
+    def collect(self, *flags) -> bytes:
+        """Runs the subscriber to its end (`-C`, `-E`); returns what it wrote."""
+        return succeed([*self.subscriber, *flags])
 
 
 class Subscriber:

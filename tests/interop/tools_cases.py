@@ -7,6 +7,7 @@ import signal
 
 from broker import HOST, Broker, mosquitto
 from case import ALL, V5, V311, Failed, Group, expect
+from flags_cases import FLAGS
 from tools import READY, Tools
 
 # 900 KB: below the packet size of 1 MiB that brokers allow by default, far above every buffer on the way.
@@ -243,7 +244,7 @@ EVERY_VERSION = [
     a_thousand_lines_keep_their_order_at_qos_2,
     what_is_unsubscribed_stops,
 ]
-ONE_VERSION = [(V311, a_silent_client_is_taken_for_dead), (V311, the_broker_tells_about_itself)]
+ONE_VERSION = [a_silent_client_is_taken_for_dead, the_broker_tells_about_itself, *FLAGS]
 FIVE_ONLY = [
     properties_are_forwarded,
     user_properties_keep_their_order,
@@ -257,7 +258,7 @@ MOSQUITTO_PUB, MOSQUITTO_SUB = ["mosquitto_pub"], ["mosquitto_sub"]
 def register(group, programs, is_wanted, broker_of=None):
     """Makes a case of every function, in every version, with these tools."""
     for version in ALL:
-        functions = EVERY_VERSION + [one for at, one in ONE_VERSION if at == version]
+        functions = EVERY_VERSION + (ONE_VERSION if version == V311 else [])
         functions += FIVE_ONLY if version == V5 else []
         for function in filter(is_wanted, functions):
 
