@@ -14,6 +14,7 @@ mod connack;
 mod connect;
 mod disconnect;
 mod flow_control;
+mod limits;
 mod malformed;
 mod malformed_connect;
 mod message_expiry;
@@ -66,6 +67,7 @@ const SECTIONS: &[&[Scenario]] = &[
     flow_control::SCENARIOS,
     packet_size::SCENARIOS,
     problem_information::SCENARIOS,
+    limits::SCENARIOS,
     malformed::SCENARIOS,
     v31::SCENARIOS,
     sys::SCENARIOS,

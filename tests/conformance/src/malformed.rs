@@ -134,12 +134,20 @@ pub(crate) struct Row {
     /// Whether the text binds the sender only and says nothing of the receiver: 4.13.1 leaves it free how rigorously
     /// a receiver checks.
     pub(crate) free: bool,
+    /// Whether nothing in the bytes says that they are of 5.0, so that a close without a word is right.
+    pub(crate) versionless: bool,
 }
 
 impl Row {
     /// A receiver may omit this check.
     pub(crate) fn free(mut self) -> Self {
         self.free = true;
+        self
+    }
+
+    /// The version cannot be told from the bytes.
+    pub(crate) fn versionless(mut self) -> Self {
+        self.versionless = true;
         self
     }
 
@@ -163,7 +171,7 @@ impl Row {
         };
         let right = match told {
             Some(code) => self.codes.contains(&code),
-            None => world.version() != Version::V5,
+            None => self.versionless || world.version() != Version::V5,
         };
         if right {
             return None;
@@ -180,7 +188,7 @@ impl Row {
 }
 
 pub(crate) fn row(what: &'static str, bytes: Vec<u8>, codes: &'static [u8]) -> Row {
-    Row { what, bytes, codes, free: false }
+    Row { what, bytes, codes, free: false, versionless: false }
 }
 
 pub(crate) const MALFORMED: &[u8] = &[0x81];

@@ -15,7 +15,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::new(
         "v311_3_1_4_1_connect_must_match_its_format",
         wrong_format,
-        &["MQTT-3.1.4-1", "MQTT-3.1.3-3"],
+        &["MQTT-3.1.4-1", "MQTT-3.1.3-3", "MQTT-3.2.2-6"],
     )
     .and_v31(),
     Scenario::new("v5_3_1_2_3_the_reserved_connect_flag_is_zero", reserved_flag, &["MQTT-3.1.2-3"]),
@@ -96,6 +96,10 @@ fn wrong_format(world: &mut World) {
         row("a second client identifier", connect(world, 0x02, id().string("other")), MALFORMED),
         row("a will without payload", connect(world, 0x06, id().string("w")), MALFORMED),
     ];
+    let name = world.version().protocol_name();
+    let short = bytes().string(name).packet(0x10);
+    rows.push(row("nothing after the protocol name", short, &[0x81, 0x82, 0x84]).versionless());
+    rows.push(row("nothing at all", bytes().packet(0x10), &[0x81, 0x82, 0x84]).versionless());
     if world.version() != Version::V31 {
         let whole = world.client("id").header(2).raw(id().0);
         rows.push(row("flags in the fixed header", whole.packet(0x11), MALFORMED));

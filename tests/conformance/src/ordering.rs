@@ -75,7 +75,8 @@ fn queue_first(world: &mut World) {
     }
     assert_eq!(sub.expect_connack().code, 0);
     for n in 0..80 {
-        sub.taken("a", n.to_string()).expect_dup(false);
+        let message = sub.taken("a", n.to_string());
+        sub.expect_waited(&message);
     }
     sub.expect_nothing();
 }

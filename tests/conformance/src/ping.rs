@@ -16,6 +16,20 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::new("v311_3_1_2_24_any_packet_keeps_the_connection", any_packet, &["MQTT-3.1.2-24"]).timed(),
     Scenario::new("v5_3_1_2_22_deliveries_do_not_keep_the_connection", deliveries, &["MQTT-3.1.2-22"])
         .timed(),
+    Scenario::new("v5_3_2_2_21_the_servers_keep_alive_holds", servers_keep_alive, &["MQTT-3.2.2-21"])
+        .choice()
+        .virtual_only(),
+    Scenario::new(
+        "v5_3_2_2_22_without_a_servers_keep_alive_the_clients_holds",
+        clients_keep_alive,
+        &["MQTT-3.2.2-22"],
+    )
+    .virtual_only(),
+    Scenario::new("v5_3_1_2_22_one_and_a_half_times_to_the_second", to_the_second, &["MQTT-3.1.2-22"])
+        .virtual_only(),
+    Scenario::new("v311_3_1_2_24_one_and_a_half_times_to_the_second", to_the_second, &["MQTT-3.1.2-24"])
+        .and_v31()
+        .virtual_only(),
     Scenario::new("v5_3_1_2_10_keep_alive_zero_is_off", off, &["section 3.1.2.10"]).timed(),
     Scenario::new("v311_3_1_2_10_keep_alive_zero_is_off", off, &["section 3.1.2.10"]).timed(),
 ];
@@ -81,4 +95,37 @@ fn off(world: &mut World) {
     let mut client = world.connect(world.client("mute").keep_alive(0));
     world.advance(Duration::from_secs(6));
     client.ping().expect_pingresp();
+}
+
+fn servers_keep_alive(world: &mut World) {
+    for asked in [0, 60_000] {
+        let mut client = world.connect(v5("mute").keep_alive(asked));
+        let told = client.connack().properties.server_keep_alive().expect("a server keep alive");
+        world.advance(Duration::from_secs(u64::from(told)));
+        client.expect_nothing();
+        world.advance(Duration::from_secs(u64::from(told / 2 + 10)));
+        client.expect_disconnect(0x8D);
+    }
+}
+
+fn clients_keep_alive(world: &mut World) {
+    let mut client = world.connect(v5("mute").keep_alive(600));
+    assert_eq!(client.connack().properties.server_keep_alive(), None);
+    world.advance(Duration::from_secs(890));
+    client.expect_nothing();
+    world.advance(Duration::from_secs(20));
+    client.expect_disconnect(0x8D);
+}
+
+/// Within one and a half times the keep-alive a client must not be disconnected, and soon after it must be. How soon
+/// the text leaves open; a twentieth or two seconds is prompt.
+fn to_the_second(world: &mut World) {
+    for keep_alive in [1u16, 2, 10, 60, 1200] {
+        let limit = Duration::from_millis(1500 * u64::from(keep_alive));
+        let mut client = world.connect(world.client("mute").keep_alive(keep_alive));
+        world.advance(limit - Duration::from_millis(1));
+        client.expect_nothing();
+        world.advance(Duration::from_millis(1) + (limit / 20).max(Duration::from_secs(2)));
+        client.expect_closed();
+    }
 }

@@ -297,14 +297,15 @@ fn each_filter(world: &mut World) {
 fn many(world: &mut World) {
     let mut publisher = world.connect(world.client("pub"));
     for n in 0..200 {
-        publisher.publish(publish(&format!("many/{}/{n}", n % 10), n.to_string()).retain());
+        publisher.published(publish(&format!("many/{}/{n}", n % 10), n.to_string()).retain().at(QoS1, 0));
     }
-    world.settle();
     let mut sub = world.connect(world.client("sub"));
     sub.subscribed("many/+/+", QoS1);
     let mut found: Vec<u16> = (0..200)
         .map(|_| {
-            String::from_utf8_lossy(&sub.delivery().expect_retain(true).payload).parse().expect("a number")
+            let message = sub.delivery().expect_retain(true);
+            sub.acknowledge(&message);
+            String::from_utf8_lossy(&message.payload).parse().expect("a number")
         })
         .collect();
     found.sort_unstable();

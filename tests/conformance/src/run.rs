@@ -117,6 +117,9 @@ fn why_not(scenario: &Scenario, options: &Against) -> Option<String> {
     if let Some(setting) = scenario.setting {
         return Some(format!("needs {setting}"));
     }
+    if scenario.virtual_only {
+        return Some("takes hours, on virtual time only".into());
+    }
     if scenario.timed && !options.timed {
         return Some("waits for time to pass (--timed)".into());
     }

@@ -43,6 +43,8 @@ pub struct Scenario {
     pub versions: &'static [Version],
     /// Whether it needs time to pass: seconds of waiting over a network, none in memory.
     pub timed: bool,
+    /// Whether so much time has to pass that it runs on virtual time only.
+    pub virtual_only: bool,
     /// On what it stands.
     pub basis: Basis,
     /// The setting that the broker needs.
@@ -62,7 +64,16 @@ impl Scenario {
             [b'v', b'3', b'1', b'_', ..] => &[Version::V31],
             _ => panic!("a scenario's name begins with its version"),
         };
-        Self { name, run, proves, versions, timed: false, basis: Basis::Text, setting: None }
+        Self {
+            name,
+            run,
+            proves,
+            versions,
+            timed: false,
+            virtual_only: false,
+            basis: Basis::Text,
+            setting: None,
+        }
     }
 
     /// Runs in 3.1 too, where the text of 3.1 says the same.
@@ -74,6 +85,12 @@ impl Scenario {
     /// Needs time to pass.
     pub(crate) const fn timed(mut self) -> Self {
         self.timed = true;
+        self
+    }
+
+    /// Needs hours to pass: on virtual time only.
+    pub(crate) const fn virtual_only(mut self) -> Self {
+        self.virtual_only = true;
         self
     }
 

@@ -67,6 +67,14 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::new("v5_4_1_qos_0_does_not_wait", qos_0_dropped, &["section 4.1"]).choice(),
     Scenario::new("v311_3_1_2_4_a_session_goes_on_in_another_version", across_versions, &["section 3.1.2.4"])
         .choice(),
+    Scenario::new("v5_4_1_0_2_the_expiry_to_the_second", to_the_second, &["MQTT-4.1.0-2", "MQTT-3.1.2-23"])
+        .virtual_only(),
+    Scenario::new("v5_3_1_2_11_2_no_session_outlives_a_week", a_week, &["section 3.2.2.3.2"])
+        .virtual_only()
+        .choice(),
+    Scenario::new("v311_4_1_no_session_outlives_a_week", a_week_v311, &["section 4.1"])
+        .virtual_only()
+        .choice(),
     Scenario::new("v5_4_1_a_full_queue_drops_the_oldest", drop_oldest, &["section 4.1.1"])
         .needs(Setting::QueueMessagesMax(5))
         .choice(),
@@ -101,8 +109,9 @@ fn resumed(world: &mut World) {
         }
         publisher.say("a", "one", QoS1).say("b/c", "two", QoS2).say("c", "not for it", QoS1);
         sub = world.connect(world.client("sub").persistent());
-        sub.taken("a", "one").expect_qos(QoS1).expect_dup(false);
-        sub.taken("b/c", "two").expect_qos(QoS2).expect_dup(false);
+        let (one, two) = (sub.taken("a", "one").expect_qos(QoS1), sub.taken("b/c", "two").expect_qos(QoS2));
+        sub.expect_waited(&one);
+        sub.expect_waited(&two);
         publisher.say("a", "live", QoS1);
         sub.taken("a", "live");
         sub.expect_nothing();
@@ -263,7 +272,8 @@ fn wait_in_order(world: &mut World) {
     let mut sub = world.connect(world.client("sub").persistent());
     for n in 0..90 {
         let qos = if n % 3 == 0 { QoS2 } else { QoS1 };
-        sub.taken(&format!("a/{}", n % 5), n.to_string()).expect_qos(qos).expect_dup(false);
+        let message = sub.taken(&format!("a/{}", n % 5), n.to_string()).expect_qos(qos);
+        sub.expect_waited(&message);
     }
     sub.expect_nothing();
 }
@@ -313,4 +323,47 @@ fn drop_oldest(world: &mut World) {
         sub.drain_settled().iter().all(|packet| !matches!(packet, Packet::Publish(_))),
         "no more than five"
     );
+}
+
+fn to_the_second(world: &mut World) {
+    for expiry in [1u32, 60, 3600, 86_400] {
+        for (early, present) in [(true, true), (false, false)] {
+            let mut sub = world.connect(v5("sub").expiry(expiry));
+            sub.subscribed("a", QoS1);
+            sub.cut();
+            let time = Duration::from_secs(u64::from(expiry));
+            let margin = Duration::from_millis(100).max(time / 20);
+            world.advance(if early { time - margin } else { time + margin.max(Duration::from_secs(2)) });
+            let sub = world.connect(v5("sub").resume());
+            assert_eq!(sub.connack().session_present, present, "an expiry of {expiry} s, before it: {early}");
+        }
+    }
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn a_week(world: &mut World) {
+    let mut sub = world.connect(v5("sub").resume().expiry(u32::MAX));
+    sub.subscribed("a", QoS1);
+    sub.cut();
+    world.advance(DAY * 6);
+    let mut sub = world.connect(v5("sub").resume().expiry(u32::MAX));
+    assert!(sub.connack().session_present);
+    sub.cut();
+    world.advance(DAY * 7 + Duration::from_secs(3600));
+    assert!(!world.connect(v5("sub").resume()).connack().session_present);
+}
+
+fn a_week_v311(world: &mut World) {
+    let mut sub = world.connect(v311("sub").resume());
+    sub.subscribed("a", QoS1);
+    sub.cut();
+    world.advance(DAY * 6);
+    world.connect(v311("pub")).say("a", "x", QoS1);
+    let mut sub = world.connect(v311("sub").resume());
+    assert!(sub.connack().session_present);
+    sub.taken("a", "x");
+    sub.cut();
+    world.advance(DAY * 7 + Duration::from_secs(3600));
+    assert!(!world.connect(v311("sub").resume()).connack().session_present);
 }

@@ -113,6 +113,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         clean_takeover,
         &["MQTT-3.1.2-8", "section 3.1.4"],
     ),
+    Scenario::new("v5_3_1_3_9_the_delay_to_the_second", to_the_second, &["MQTT-3.1.2-8", "MQTT-3.1.3-9"])
+        .virtual_only(),
     Scenario::new("v5_3_1_3_2_the_wills_expiry_counts_from_its_publication", expiry, &["section 3.1.3.2.4"])
         .timed(),
 ];
@@ -367,4 +369,19 @@ fn expiry(world: &mut World) {
     let mut other = world.connect(v5("other"));
     other.publish(publish("fate/two", "x"));
     heir.taken("fate/two", "x");
+}
+
+fn to_the_second(world: &mut World) {
+    let mut watcher = world.connect(v5("watcher").keep_alive(1200));
+    watcher.subscribed("fate/#", QoS2);
+    for seconds in [1u32, 59, 900] {
+        world.connect(v5("mortal").expiry(3600).will(will("fate/one", "gone").delay(seconds))).cut();
+        let time = Duration::from_secs(u64::from(seconds));
+        let margin = Duration::from_millis(100).max(time / 20);
+        world.advance(time - margin);
+        watcher.expect_nothing();
+        world.advance(margin * 2 + Duration::from_secs(1));
+        watcher.taken("fate/one", "gone");
+    }
+    watcher.expect_nothing();
 }

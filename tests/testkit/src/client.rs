@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use crate::driver::Quiet;
 use crate::packet::{
     Ack, ConnAck, Disconnect, Options, Packet, Publish, QoS, SubAck, Subscribe, Unsubscribe, Version, publish,
 };
@@ -303,6 +304,17 @@ impl Client {
         let publish = self.expect_publish(topic, payload);
         self.acknowledge(&publish);
         publish
+    }
+
+    /// Asserts that a delivery which waited for this connection has not been sent before. Over a network nobody knows
+    /// when a broker has noticed the end of the earlier connection: what it wrote there meanwhile comes with DUP.
+    #[track_caller]
+    pub fn expect_waited(&mut self, publish: &Publish) {
+        let mut core = self.core.borrow_mut();
+        let link = core.peers[self.index].link;
+        if core.driver.quiet(link) == Quiet::Proven {
+            assert!(!publish.dup, "DUP in {publish}, which has waited");
+        }
     }
 
     /// The whole exchange that a delivery asks for.
