@@ -8,7 +8,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use hashbrown::HashMap;
+use hashbrown::HashTable;
 use parking_lot::Mutex;
 use whimbrel_proto::codec::{Filter, QoS};
 
@@ -16,7 +16,7 @@ use crate::{
     Count, Engine, QueueFull, ShareStrategy, Turn,
     message::Fresh,
     queue::{Delivery, Queue, SubscriptionIds},
-    routing::Interest,
+    routing::{Interest, Seed},
     session::{Locked, Offer, Offered, Session},
     subscription::delivered_qos,
 };
@@ -49,17 +49,19 @@ struct Member {
     ids: SubscriptionIds,
 }
 
-type ByNameAndFilter = HashMap<(Box<str>, Box<str>), Arc<Group>, foldhash::fast::FixedState>;
-
 /// All groups, by share name and filter.
 pub(crate) struct Groups {
-    groups: Mutex<ByNameAndFilter>,
+    groups: Mutex<HashTable<Arc<Group>>>,
+    seed: Seed,
 }
 
 impl Groups {
     pub(crate) fn new(seed: u64) -> Self {
-        let hasher = foldhash::fast::FixedState::with_seed(seed);
-        Groups { groups: Mutex::new(HashMap::with_hasher(hasher)) }
+        Groups { groups: Mutex::default(), seed: Seed::new(seed) }
+    }
+
+    fn hash(&self, name: &str, filter: &str) -> u64 {
+        self.seed.text(name.as_bytes()).rotate_left(1) ^ self.seed.text(filter.as_bytes())
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -156,15 +158,20 @@ impl Engine {
             ids: (interest.id != 0).then(|| Arc::from([interest.id])),
         };
         let mut groups = self.groups.groups.lock();
-        let key = (Box::from(name), Box::from(filter.filter));
-        let group = groups.entry(key).or_insert_with(|| {
-            Arc::new(Group {
+        let hash = self.groups.hash(name, filter.filter);
+        let known =
+            groups.find(hash, |group| *group.name == *name && *group.filter == *filter.filter).cloned();
+        let group = known.unwrap_or_else(|| {
+            let group = Arc::new(Group {
                 key: self.new_key(),
                 name: name.into(),
                 filter: filter.filter.into(),
                 state: Mutex::default(),
                 waiting: AtomicUsize::new(0),
-            })
+            });
+            let rehash = |known: &Arc<Group>| self.groups.hash(&known.name, &known.filter);
+            groups.insert_unique(hash, group.clone(), rehash);
+            group
         });
         let mut state = group.state.lock();
         match state.members.iter_mut().find(|known| known.session.key == session.key) {
@@ -174,9 +181,9 @@ impl Engine {
         let first = state.members.len() == 1;
         drop(state);
         if first {
-            self.router.insert_group(&group.filter, group);
+            self.router.insert_group(&group.filter, &group);
         }
-        group.clone()
+        group
     }
 
     /// Removes a session from a group; with the last one the group and its queue end.
@@ -193,7 +200,10 @@ impl Engine {
         self.budget.dequeued(bytes);
         turn.count(Count::DroppedSessionEnded, messages as u64);
         drop(state);
-        groups.remove(&(group.name.clone(), group.filter.clone()));
+        let hash = self.groups.hash(&group.name, &group.filter);
+        if let Ok(entry) = groups.find_entry(hash, |known| Arc::ptr_eq(known, group)) {
+            entry.remove();
+        }
         self.router.remove(&group.filter, group.key);
     }
 
