@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::workspace::{cargo, root};
-use crate::{interop, layers, no_std, report, tidy};
+use crate::{instructions, interop, layers, no_std, report, tidy};
 
 /// The tests of the whole workspace, as README.md tells a newcomer to run them.
 const TEST_COMMAND: &[&str] = &["test", "--workspace"];
@@ -19,6 +19,7 @@ const STEPS: &[(&str, Step)] = &[
     ("clippy", Step::Cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])),
     ("doc", Step::Documentation),
     ("test", Step::Cargo(TEST_COMMAND)),
+    ("instructions", Step::Instructions),
 ];
 
 /// One step of the whole.
@@ -31,6 +32,8 @@ enum Step {
     Check(fn() -> Result<Vec<String>, String>),
     /// The documentation builds and its links lead somewhere.
     Documentation,
+    /// The counts of instructions stay below their ratchet.
+    Instructions,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -78,6 +81,8 @@ impl Step {
             Step::Tool(program, arguments) if is_installed(program) => succeed(cargo().args(*arguments)),
             Step::Tool(program, _) => return Outcome::Skipped(format!("{program} is not installed")),
             Step::Check(check) => report(check()),
+            Step::Instructions if instructions::is_possible() => instructions::run(&[]),
+            Step::Instructions => return Outcome::Skipped("valgrind is not installed".to_owned()),
             Step::Documentation => succeed(
                 cargo()
                     .args(["doc", "--workspace", "--no-deps", "--locked"])
@@ -94,7 +99,7 @@ fn line(name: &str, outcome: &Outcome, duration: Duration) -> String {
         Outcome::Skipped(reason) => format!("skipped: {reason}"),
         Outcome::Failed(reason) => format!("FAILED: {reason}"),
     };
-    format!("{name:<10}{:>6} s  {said}", duration.as_secs())
+    format!("{name:<13}{:>6} s  {said}", duration.as_secs())
 }
 
 /// Runs a command; anything but success is an error that says which.
@@ -108,7 +113,7 @@ pub(crate) fn succeed(command: &mut Command) -> Result<(), String> {
     }
 }
 
-fn is_installed(program: &str) -> bool {
+pub(crate) fn is_installed(program: &str) -> bool {
     let status = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
 }
@@ -135,9 +140,9 @@ mod tests {
         let check = |outcome: Outcome, expect: &str| {
             assert_eq!(line("deny", &outcome, Duration::from_millis(2500)), expect);
         };
-        check(Outcome::Passed, "deny           2 s  passed");
-        check(Outcome::Skipped("no".to_owned()), "deny           2 s  skipped: no");
-        check(Outcome::Failed("no".to_owned()), "deny           2 s  FAILED: no");
+        check(Outcome::Passed, "deny              2 s  passed");
+        check(Outcome::Skipped("no".to_owned()), "deny              2 s  skipped: no");
+        check(Outcome::Failed("no".to_owned()), "deny              2 s  FAILED: no");
     }
 
     #[test]
