@@ -34,6 +34,9 @@ pub(crate) use accept::accept;
 /// Bytes read at once. One buffer per worker, none per connection.
 const READ_BYTES: usize = 64 << 10;
 
+/// Refused clients that a worker tells the log in one second; all are counted.
+const REFUSALS_TOLD_PER_SECOND: u32 = 5;
+
 /// A listener as its connections know it.
 pub(crate) struct Door {
     /// Its name in logs.
@@ -101,6 +104,8 @@ struct Bench {
     flusher: Option<Waker>,
     /// The flusher was woken and has not run yet.
     flush_due: bool,
+    /// The second in which clients were refused last, and how many were told to the log in it.
+    refusals: (u64, u32),
     wires: keeper::Wires,
 }
 
@@ -115,6 +120,16 @@ fn with_bench<R>(work: impl FnOnce(&mut Bench) -> R) -> Option<R> {
 }
 
 impl Bench {
+    /// Whether the log shall hear of one more refused client: somebody who tries passwords does not fill the disk.
+    fn may_tell_refusal(&mut self) -> bool {
+        let second = self.turn.now.mono.0 / 1_000;
+        if self.refusals.0 != second {
+            self.refusals = (second, 0);
+        }
+        self.refusals.1 += 1;
+        self.refusals.1 <= REFUSALS_TOLD_PER_SECOND
+    }
+
     /// Begins a turn: the time moves on.
     fn begin(&mut self) {
         self.turn.now.mono = self.shared.mono();
@@ -144,6 +159,7 @@ pub(crate) fn start(shared: &Arc<Shared>, index: usize) -> io::Result<Handle> {
             read: vec![0; READ_BYTES].into_boxed_slice(),
             flusher: None,
             flush_due: false,
+            refusals: (0, 0),
             wires: keeper::Wires::default(),
             shared: shared.clone(),
         };

@@ -216,7 +216,10 @@ impl Task {
         let verdict = match verdict {
             Verdict::Allow(_) => Ok(()),
             Verdict::Deny(denial) => {
-                tracing::info!(address = %self.address, listener = %self.place.door.name, ?denial, "a client was refused");
+                if bench.may_tell_refusal() {
+                    let (address, listener) = (self.address, &self.place.door.name);
+                    tracing::info!(%address, %listener, ?denial, "a client was refused");
+                }
                 Err(denial.reason())
             }
         };
