@@ -2,10 +2,25 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use crate::{Limits, link::Link};
+use whimbrel_proto::{Millis, codec::QoS};
+
+use crate::{Limits, QueueFull, link::Link, queue::Queue};
 
 /// The soft limit of a link never shrinks below this share of itself.
 const SOFT_SHARE_MIN: usize = 16;
+
+/// How room was made in a queue for a new message.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Made {
+    /// Whether the new message may enter.
+    pub room: bool,
+    /// Messages that went because they had expired.
+    pub expired: u64,
+    /// Older messages that went for the new one.
+    pub pushed_out: u64,
+    /// All queues together were full, not this one.
+    pub memory_full: bool,
+}
 
 /// Shared counts; touched only for clients that are blocked or absent, not on the way of an ordinary message.
 #[derive(Debug, Default)]
@@ -59,6 +74,38 @@ impl Budget {
     /// Whether all queues together cannot take `size` bytes more.
     pub(crate) fn is_memory_full(&self, limits: &Limits, size: usize) -> bool {
         self.queue_bytes().saturating_add(size) > limits.queues_bytes_max
+    }
+
+    /// Makes room for a message by the policy. Nothing is pushed out for a message that would not fit even then, nor for
+    /// one of QoS 0.
+    pub(crate) fn make_room(
+        &self,
+        limits: &Limits,
+        queue: &mut Queue,
+        size: usize,
+        qos: QoS,
+        now: Millis,
+    ) -> Made {
+        let full = |queue: &Queue| self.is_queue_full(limits, queue.len(), queue.bytes(), size);
+        let mut made = Made::default();
+        if full(queue) {
+            let (messages, bytes) = queue.remove_expired(now);
+            self.dequeued(bytes);
+            made.expired = messages as u64;
+        }
+        made.memory_full = self.is_memory_full(limits, size);
+        let others = self.queue_bytes().saturating_sub(queue.bytes());
+        let fits = size <= limits.queue_bytes_max && others.saturating_add(size) <= limits.queues_bytes_max;
+        if fits && qos > QoS::AtMostOnce && limits.queue_full == QueueFull::DropOldest {
+            while full(queue)
+                && let Some(oldest) = queue.pop()
+            {
+                self.dequeued(oldest.message.size());
+                made.pushed_out += 1;
+            }
+        }
+        made.room = !full(queue);
+        made
     }
 
     /// Whether a queue of `messages` and `bytes` cannot take `size` bytes more.

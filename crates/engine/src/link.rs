@@ -110,14 +110,14 @@ impl Link {
                 <= self.packet_bytes_max as usize
     }
 
-    /// Appends a PUBLISH that [`Self::takes`] said fits; `packet_id` at QoS 1 and 2.
+    /// Appends a PUBLISH that [`Self::takes`] said fits; `packet_id` at QoS 1 and 2. Whether it tells of dropped messages.
     pub(crate) fn append_publish(
         &mut self,
         turn: &mut Turn,
         fresh: &mut Fresh<'_>,
         sending: &Sending<'_>,
         packet_id: Option<PacketId>,
-    ) {
+    ) -> bool {
         turn.count(Count::PacketsSent, 1);
         turn.count(Count::PublishSent, 1);
         turn.count(Count::PayloadSent, fresh.body.payload.len() as u64);
@@ -136,31 +136,33 @@ impl Link {
             {
                 place.copy_from_slice(&id.value().to_be_bytes());
             }
-            return;
+            return false;
         }
-        self.append_encoded(turn, &fresh.body, sending, packet_id);
+        let told = self.append_encoded(turn, &fresh.body, sending, packet_id);
         if fresh.body.payload.len() <= COPY_MAX {
             let payload = fresh.body.payload;
             self.out.buffer(turn).extend_from_slice(payload);
         } else {
             self.out.append_payload(fresh.share());
         }
+        told
     }
 
-    /// Appends a message that was kept: from the queue, from flight, retained.
+    /// Appends a message that was kept: from the queue, from flight, retained. Whether it tells of dropped messages.
     pub(crate) fn append_kept(
         &mut self,
         turn: &mut Turn,
         message: &Arc<Message>,
         sending: &Sending<'_>,
         packet_id: Option<PacketId>,
-    ) {
+    ) -> bool {
         let body = message.body();
         turn.count(Count::PacketsSent, 1);
         turn.count(Count::PublishSent, 1);
         turn.count(Count::PayloadSent, body.payload.len() as u64);
-        self.append_encoded(turn, &body, sending, packet_id);
+        let told = self.append_encoded(turn, &body, sending, packet_id);
         self.out.append_payload(message);
+        told
     }
 
     fn head<'a>(
@@ -183,15 +185,15 @@ impl Link {
         body: &Body<'_>,
         sending: &Sending<'_>,
         packet_id: Option<PacketId>,
-    ) {
+    ) -> bool {
         let now = turn.now.mono;
         let mut head = self.head(body, sending, packet_id, now);
-        let mut told = Vec::new();
-        if sending.dropped_untold > 0 && self.version == Version::V5 {
-            told = with_drops_told(body.forwarded, sending.dropped_untold);
+        let (mut told, properties) = (false, with_drops_told(self.version, body, sending));
+        if let Some(properties) = &properties {
             let plain = head.forwarded;
-            head.forwarded = &told;
-            if head.frame_len(self.version, body.payload.len()) > self.packet_bytes_max as usize {
+            head.forwarded = properties;
+            told = head.frame_len(self.version, body.payload.len()) <= self.packet_bytes_max as usize;
+            if !told {
                 head.forwarded = plain;
             }
         }
@@ -205,23 +207,26 @@ impl Link {
             }
         }
         head.encode(self.version, body.payload.len(), self.out.buffer(turn));
-        drop(told);
+        told
     }
 }
 
 /// The name of the user property that tells a client how many messages its full queue has cost it.
 const DROPPED_PROPERTY: &str = "whimbrel-dropped";
 
-/// The forwarded properties of a message and one more that tells of dropped messages.
-fn with_drops_told(forwarded: &[u8], dropped: u64) -> Vec<u8> {
+/// The forwarded properties of a message and one more that tells of dropped messages, if there is something to tell.
+fn with_drops_told(version: Version, body: &Body<'_>, sending: &Sending<'_>) -> Option<Vec<u8>> {
     use whimbrel_proto::codec::{PublishProperties, UserProperties};
-    let mut told = forwarded.to_vec();
-    let value = dropped.to_string();
+    if sending.dropped_untold == 0 || version != Version::V5 {
+        return None;
+    }
+    let mut told = body.forwarded.to_vec();
+    let value = sending.dropped_untold.to_string();
     let pairs = [(DROPPED_PROPERTY, value.as_str())];
     let properties = PublishProperties {
         user_properties: UserProperties::from_pairs(&pairs),
         ..PublishProperties::default()
     };
     properties.forwarded(&mut told);
-    told
+    Some(told)
 }

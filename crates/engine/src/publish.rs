@@ -236,7 +236,7 @@ impl Engine {
             ids: &granted.ids,
             fresh,
         };
-        Locked::new(self, session).offer(turn, offer) != Offered::Dropped
+        Locked::new(self, session).offer(turn, offer) != Offered::Over
     }
 
     /// Stores or clears the retained message; gives its shared form.
@@ -265,10 +265,7 @@ impl Engine {
                     && Locked::new(self, session).is_full(size)
             }
         });
-        full.then(|| {
-            turn.count(Count::RefusedQueueFull, 1);
-            ReasonCode::QuotaExceeded
-        })
+        full.then_some(ReasonCode::QuotaExceeded)
     }
 
     fn refuse(
@@ -281,6 +278,9 @@ impl Engine {
         let told = from.version == Version::V5 || reason == ReasonCode::NotAuthorized;
         match ack {
             Some(ack) if told => {
+                if reason == ReasonCode::QuotaExceeded {
+                    turn.count(Count::RefusedQueueFull, 1); // Where the client is closed, that is what is counted.
+                }
                 self.answer(turn, from, &ack, reason, false);
                 Ok(Progress::Done { acknowledged: true })
             }

@@ -27,10 +27,17 @@ impl Delivery {
 }
 
 /// A queue in order of arrival. Its limits are its owner's.
-#[derive(Default)]
 pub(crate) struct Queue {
     deliveries: VecDeque<Delivery>,
     bytes: usize,
+    /// Nothing expires before: a full queue is not searched in vain at every message.
+    earliest_expiry: Millis,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Queue { deliveries: VecDeque::new(), bytes: 0, earliest_expiry: Millis::NEVER }
+    }
 }
 
 impl Queue {
@@ -52,6 +59,7 @@ impl Queue {
 
     pub(crate) fn push(&mut self, delivery: Delivery) {
         self.bytes += delivery.message.size();
+        self.earliest_expiry = self.earliest_expiry.min(delivery.message.expires());
         self.deliveries.push_back(delivery);
     }
 
@@ -59,6 +67,7 @@ impl Queue {
     pub(crate) fn push_front(&mut self, deliveries: Vec<Delivery>) {
         for delivery in deliveries.into_iter().rev() {
             self.bytes += delivery.message.size();
+            self.earliest_expiry = self.earliest_expiry.min(delivery.message.expires());
             self.deliveries.push_front(delivery);
         }
     }
@@ -72,18 +81,24 @@ impl Queue {
     /// Removes what `gone` says and tells how many messages and bytes that were.
     pub(crate) fn remove(&mut self, mut gone: impl FnMut(&Delivery) -> bool) -> (usize, usize) {
         let (messages, bytes) = (self.deliveries.len(), self.bytes);
-        let mut left = 0;
+        let (mut left, mut earliest) = (0, Millis::NEVER);
         self.deliveries.retain(|delivery| {
             let keep = !gone(delivery);
-            left += if keep { delivery.message.size() } else { 0 };
+            if keep {
+                left += delivery.message.size();
+                earliest = earliest.min(delivery.message.expires());
+            }
             keep
         });
-        self.bytes = left;
+        (self.bytes, self.earliest_expiry) = (left, earliest);
         (messages - self.deliveries.len(), bytes - left)
     }
 
     /// Removes what has expired [MQTT-3.3.2-5].
     pub(crate) fn remove_expired(&mut self, now: Millis) -> (usize, usize) {
+        if now < self.earliest_expiry {
+            return (0, 0);
+        }
         self.remove(|delivery| delivery.message.expires() <= now)
     }
 }

@@ -70,6 +70,8 @@ pub(crate) struct Rare {
     pub dropped: u64,
     /// Of these, those that the client has not been told about.
     pub dropped_untold: u64,
+    /// The operator has been told; until the queue has been empty once there is nothing new to tell.
+    pub drops_noticed: bool,
 }
 
 impl State {
@@ -94,8 +96,10 @@ pub(crate) enum Offered {
     Sent,
     /// In the session's queue.
     Queued,
-    /// Dropped and counted, or not for this session.
+    /// Dropped and counted.
     Dropped,
+    /// The session is over, or ends with its closing connection: it is no receiver.
+    Over,
 }
 
 /// What one receiver is to get of a message.
@@ -167,7 +171,7 @@ impl<'a> Locked<'a> {
     /// Offers a message: appended to the link, queued, or dropped by policy and counted.
     pub(crate) fn offer(&mut self, turn: &mut Turn, offer: Offer<'_, '_>) -> Offered {
         if self.state.ended {
-            return Offered::Dropped;
+            return Offered::Over;
         }
         if self.state.open_link().is_none() {
             return self.offer_absent(turn, offer);
@@ -191,7 +195,7 @@ impl<'a> Locked<'a> {
 
     fn offer_absent(&mut self, turn: &mut Turn, offer: Offer<'_, '_>) -> Offered {
         if self.state.expiry_secs == 0 {
-            return Offered::Dropped; // The connection is closing and the session ends with it.
+            return Offered::Over; // The connection is closing and the session ends with it.
         }
         if offer.qos == QoS::AtMostOnce && !self.limits().queue_qos0 {
             turn.count(Count::DroppedQos0Absent, 1);
@@ -229,8 +233,8 @@ impl<'a> Locked<'a> {
             let message = fresh.share().clone();
             outgoing.send(qos, Delivery { message, ids: ids.clone(), group: None, qos, retain }, |_| false)
         });
-        link.append_publish(turn, fresh, &sending, packet_id);
-        self.after_append(turn);
+        let told = link.append_publish(turn, fresh, &sending, packet_id);
+        self.after_append(turn, told);
         Offered::Sent
     }
 
@@ -258,13 +262,14 @@ impl<'a> Locked<'a> {
         }
         let packet_id =
             (delivery.qos > QoS::AtMostOnce).then(|| outgoing.send(delivery.qos, delivery, |_| false));
-        link.append_kept(turn, &message, &sending, packet_id);
-        self.after_append(turn);
+        let told = link.append_kept(turn, &message, &sending, packet_id);
+        self.after_append(turn, told);
         Offered::Sent
     }
 
-    fn after_append(&mut self, turn: &mut Turn) {
-        if let Some(rare) = &mut self.state.rare {
+    /// `told`: the packet has told the client how many messages were dropped.
+    fn after_append(&mut self, turn: &mut Turn, told: bool) {
+        if told && let Some(rare) = &mut self.state.rare {
             rare.dropped_untold = 0;
         }
         if let Some(link) = &mut self.state.link {
@@ -276,7 +281,7 @@ impl<'a> Locked<'a> {
 
     fn enqueue_fresh(&mut self, turn: &mut Turn, offer: Offer<'_, '_>) -> Offered {
         let Offer { fresh, qos, retain, ids } = offer;
-        if !self.make_room(turn, fresh.share().size()) {
+        if !self.make_room(turn, fresh.share().size(), qos) {
             return Offered::Dropped;
         }
         let message = fresh.share().clone();
@@ -302,41 +307,21 @@ impl<'a> Locked<'a> {
     }
 
     /// Makes room in the queue for `size` bytes by the policy. False when the new message is the one to be dropped.
-    fn make_room(&mut self, turn: &mut Turn, size: usize) -> bool {
+    fn make_room(&mut self, turn: &mut Turn, size: usize, qos: QoS) -> bool {
         let limits = self.limits();
-        let budget = &self.engine.budget;
         let queue = self.state.queue.get_or_insert_default();
-        let full = |queue: &Queue| budget.is_queue_full(limits, queue.len(), queue.bytes(), size);
-        let mut lost = 0;
-        let mut cause = Count::DroppedQueueOldest;
-        if full(queue) {
-            let (messages, bytes) = queue.remove_expired(turn.now.mono);
-            budget.dequeued(bytes);
-            turn.count(Count::DroppedExpired, messages as u64);
-        }
-        if budget.is_memory_full(limits, size) && full(queue) {
-            cause = Count::DroppedQueuesMemory;
-        }
-        if limits.queue_full == crate::QueueFull::DropOldest {
-            while full(queue)
-                && let Some(oldest) = queue.pop()
-            {
-                budget.dequeued(oldest.message.size());
-                lost += 1;
-            }
-        }
-        let room = !full(queue);
-        if !room {
-            lost += 1;
-            if cause == Count::DroppedQueueOldest {
-                cause = Count::DroppedQueueNewest;
-            }
-        }
-        if queue.is_empty() {
+        let made = self.engine.budget.make_room(limits, queue, size, qos, turn.now.mono);
+        if !made.room && queue.is_empty() {
             self.state.queue = None;
         }
-        self.note_drops(turn, cause, lost);
-        room
+        turn.count(Count::DroppedExpired, made.expired);
+        let cause = match (made.memory_full, made.room) {
+            (true, _) => Count::DroppedQueuesMemory,
+            (false, true) => Count::DroppedQueueOldest,
+            (false, false) => Count::DroppedQueueNewest,
+        };
+        self.note_drops(turn, cause, made.pushed_out + u64::from(!made.room));
+        made.room
     }
 
     fn note_drops(&mut self, turn: &mut Turn, cause: Count, lost: u64) {
@@ -345,10 +330,9 @@ impl<'a> Locked<'a> {
         }
         turn.count(cause, lost);
         let rare = self.state.rare();
-        let first = rare.dropped_untold == 0;
         rare.dropped += lost;
         rare.dropped_untold += lost;
-        if first {
+        if !std::mem::replace(&mut rare.drops_noticed, true) {
             turn.notice(Notice::QueueFull { client_id: self.session.client_id.clone(), cause });
         }
     }
@@ -415,7 +399,7 @@ impl<'a> Locked<'a> {
                     dropped_untold: 0,
                 };
                 if link.takes(&delivery.message.body(), &sending, turn.now.mono) {
-                    link.append_kept(turn, &delivery.message, &sending, Some(packet_id));
+                    let _ = link.append_kept(turn, &delivery.message, &sending, Some(packet_id));
                 } else {
                     // The client takes less than on the connection before: as if it had been sent and acknowledged.
                     turn.count(Count::DroppedTooLarge, 1);
@@ -430,7 +414,7 @@ impl<'a> Locked<'a> {
                 );
             }),
         }
-        self.after_append(turn);
+        self.after_append(turn, false);
         true
     }
 
@@ -443,6 +427,9 @@ impl<'a> Locked<'a> {
         let Some(delivery) = queue.pop() else { return false };
         if queue.is_empty() {
             self.state.queue = None;
+            if let Some(rare) = &mut self.state.rare {
+                rare.drops_noticed = false;
+            }
         }
         self.engine.budget.dequeued(delivery.message.size());
         self.send_kept(turn, delivery);

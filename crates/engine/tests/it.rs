@@ -1,7 +1,19 @@
 //! The integration tests of the engine, in one binary.
 
+#![expect(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what tests share fails by panicking"
+)]
+
 mod it {
+    mod dice;
     mod matching;
+    mod queue;
     mod tree;
     mod trie;
+    mod wire;
+    mod worker;
 }
