@@ -1,10 +1,15 @@
 //! Runs every scenario against the broker in memory, on virtual time: one test for each scenario and version. The
-//! tests come from the tables of the suite, so the harness is not the usual one.
+//! tests come from the tables of the suite, so the harness is not the usual one. That the suite notices what is wrong
+//! is tested in `it::tampering`.
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use whimbrel_conformance::{Outcome, Scenario, Setting, run, scenarios};
 use whimbrel_engine::Limits;
 use whimbrel_testkit::{Demand, Memory, Version};
+
+mod it {
+    pub(crate) mod tampering;
+}
 
 fn main() -> std::process::ExitCode {
     let trials = scenarios().flat_map(|scenario| {
@@ -16,7 +21,7 @@ fn main() -> std::process::ExitCode {
             Trial::test(name, move || check(scenario, version))
         })
     });
-    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
+    libtest_mimic::run(&Arguments::from_args(), trials.chain(it::tampering::trials()).collect()).exit_code()
 }
 
 fn check(scenario: &Scenario, version: Version) -> Result<(), Failed> {
