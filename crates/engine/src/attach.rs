@@ -91,17 +91,17 @@ impl Engine {
         will: &mut Option<Will>,
         wire: &Arc<dyn Wire>,
     ) -> Attach {
-        if self.connected.load(Relaxed) >= self.limits.connections_max {
-            turn.count(Count::ConnectionsLimit, 1);
-            return Attach::Refused(ReasonCode::QuotaExceeded);
-        }
         let assigned = negotiated.client_id.is_empty().then(|| self.assign_client_id());
         let client_id = assigned.as_deref().unwrap_or(&negotiated.client_id);
         let mut forward = None;
+        let mut admitted = false;
         loop {
             let Some(session) = self.sessions.find(client_id) else {
                 let session = Arc::new(Session::new(self.new_key(), client_id.into()));
                 let mut locked = Locked::new(self, &session);
+                if !self.admit(turn, &mut admitted) {
+                    return Attach::Refused(ReasonCode::QuotaExceeded);
+                }
                 // Entered while it is locked: nobody sees it without its link.
                 if !self.sessions.insert(&session) {
                     continue;
@@ -117,8 +117,15 @@ impl Engine {
                 continue;
             }
             if locked.state.link.is_some() {
+                // The limit of connections does not keep a client out that has one: it takes its own place.
+                if admitted {
+                    self.connected.fetch_sub(1, Relaxed);
+                }
                 self.take_over(&mut locked, turn, wire);
                 return Attach::Wait;
+            }
+            if !self.admit(turn, &mut admitted) {
+                return Attach::Refused(ReasonCode::QuotaExceeded);
             }
             if !negotiated.clean_start {
                 let attached =
@@ -131,6 +138,17 @@ impl Engine {
             let will = self.bury(turn, &session, remains);
             forward = forward.or(will.and_then(|will| self.publish_will(turn, &session, &will, wire)));
         }
+    }
+
+    /// Counts a connection in, once, unless there are as many as there may be.
+    fn admit(&self, turn: &Turn, admitted: &mut bool) -> bool {
+        if !*admitted {
+            let max = self.limits.connections_max;
+            let more = |connected| (connected < max).then_some(connected + 1);
+            *admitted = self.connected.fetch_update(Relaxed, Relaxed, more).is_ok();
+            turn.count(Count::ConnectionsLimit, u64::from(!*admitted));
+        }
+        *admitted
     }
 
     fn take_over(&self, locked: &mut Locked<'_>, turn: &mut Turn, waiter: &Arc<dyn Wire>) {
@@ -171,7 +189,6 @@ impl Engine {
         session_present: bool,
         assigned: Option<&str>,
     ) -> Attached {
-        self.connected.fetch_add(1, Relaxed);
         turn.count(Count::Connected, 1);
         let state = &mut *locked.state;
         state.epoch = state.epoch.wrapping_add(1);
@@ -209,8 +226,8 @@ impl Engine {
         own.pump(turn);
         let limits = &self.limits;
         let Some(link) = &own.state.link else { return Attention::default() };
-        let stalled_at = link.blocked.map_or(Millis::NEVER, |since| since + limits.link_stall_millis);
-        let (waiting, blocked) = (link.out.len(), link.blocked.is_some());
+        let stalled_at = link.stuck_since + limits.link_stall_millis;
+        let (waiting, blocked) = (link.out.len(), link.blocked);
         if waiting > limits.link_hard_bytes + limits.connection.packet_bytes_max as usize {
             self.close_slow(&mut own, turn, Count::SlowOverflow);
         } else if stalled_at <= turn.now.mono {
@@ -231,17 +248,14 @@ impl Engine {
     /// Whether bytes are under way on a link that is not blocked.
     pub(crate) fn has_output(&self, from: &Attached) -> bool {
         let Some(own) = self.lock_attached(from) else { return false };
-        own.state
-            .link
-            .as_ref()
-            .is_some_and(|link| link.writing || (link.blocked.is_none() && !link.out.is_empty()))
+        own.state.link.as_ref().is_some_and(|link| link.writing || (!link.blocked && !link.out.is_empty()))
     }
 
     /// The wire of a blocked link can take more.
     pub fn writable(&self, turn: &mut Turn, from: &Attached) {
         let Some(mut own) = self.lock_attached(from) else { return };
         if let Some(link) = &mut own.state.link {
-            link.blocked = None;
+            link.blocked = false;
             self.budget.follow(link);
         }
         own.mark_dirty(turn);

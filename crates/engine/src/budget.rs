@@ -40,7 +40,7 @@ impl Budget {
 
     /// Brings the count up to date with a link: what waits counts while it is blocked.
     pub(crate) fn follow(&self, link: &mut Link) {
-        let counts = if link.blocked.is_some() { link.out.len() } else { 0 };
+        let counts = if link.blocked { link.out.len() } else { 0 };
         if counts > link.accounted {
             self.outboxes.fetch_add(counts - link.accounted, Relaxed);
         } else if counts < link.accounted {

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use whimbrel_proto::Millis;
+
 use crate::{
     Count, Engine, Turn, Wire, Written,
     outbox::Outbox,
@@ -42,7 +44,7 @@ impl Engine {
         let mut state = session.lock();
         let link = state.link.as_mut()?;
         link.dirty = false;
-        if link.writing || link.blocked.is_some() || link.out.is_empty() {
+        if link.writing || link.blocked || link.out.is_empty() {
             return None; // The writer looks again; a blocked link is flushed by its owner.
         }
         link.writing = true;
@@ -66,6 +68,7 @@ impl Engine {
         link.writing = false;
         match stopped {
             None => {
+                link.stuck_since = Millis::NEVER;
                 if link.out.is_empty() && locked.has_work() {
                     // One slice per turn of the owner: a long queue does not keep others waiting.
                     wire.wake();
@@ -83,8 +86,9 @@ impl Engine {
                 let progress = out.len() < before;
                 out.append(later, turn);
                 link.out = out;
-                if progress || link.blocked.is_none() {
-                    link.blocked = Some(turn.now.mono);
+                link.blocked = true;
+                if progress || link.stuck_since == Millis::NEVER {
+                    link.stuck_since = turn.now.mono;
                 }
                 self.budget.follow(link);
                 wire.wake();

@@ -219,7 +219,7 @@ impl Engine {
     /// Keeps the count of what waits for blocked clients up to date after an append.
     fn follow(&self, state: &mut session::State) {
         if let Some(link) = &mut state.link
-            && link.blocked.is_some()
+            && link.blocked
         {
             self.budget.follow(link);
         }

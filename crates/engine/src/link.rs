@@ -43,8 +43,11 @@ pub(crate) struct Link {
     pub dirty: bool,
     /// A thread is writing; others append and leave.
     pub writing: bool,
-    /// The wire took less than all; since when.
-    pub blocked: Option<Millis>,
+    /// The wire took less than all, and nobody has said since that it can take more.
+    pub blocked: bool,
+    /// Since when it has taken nothing, `Millis::NEVER` unless it was blocked; a false alarm that it can take more does
+    /// not change it.
+    pub stuck_since: Millis,
     /// What of `out` the budget of all blocked links counts.
     pub accounted: usize,
     /// Set when the connection is to end: nothing is appended any more [MQTT-3.14.4-1].
@@ -65,7 +68,8 @@ impl Link {
             aliases,
             dirty: false,
             writing: false,
-            blocked: None,
+            blocked: false,
+            stuck_since: Millis::NEVER,
             accounted: 0,
             closing: None,
         }

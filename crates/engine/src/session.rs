@@ -165,7 +165,7 @@ impl<'a> Locked<'a> {
         let waiting = link.out.len();
         // Not blocked yet, but beyond any bound: nobody has flushed it, the turn is `urgent`.
         waiting >= self.limits().link_hard_bytes
-            || (link.blocked.is_some() && waiting >= self.engine.budget.soft_limit(self.limits()))
+            || (link.blocked && waiting >= self.engine.budget.soft_limit(self.limits()))
     }
 
     /// Offers a message: appended to the link, queued, or dropped by policy and counted.
@@ -344,7 +344,7 @@ impl<'a> Locked<'a> {
         let budget = self.limits().link_soft_bytes;
         loop {
             let Some(link) = self.state.open_link() else { return false };
-            if link.blocked.is_some() {
+            if link.blocked {
                 return false; // It is looked at again when the client takes bytes.
             }
             if link.out.len().saturating_sub(start) >= budget {
@@ -362,7 +362,7 @@ impl<'a> Locked<'a> {
 
     /// Whether [`Self::pump`] would find something to send.
     pub(crate) fn has_work(&mut self) -> bool {
-        if self.state.open_link().is_none_or(|link| link.blocked.is_some()) {
+        if self.state.open_link().is_none_or(|link| link.blocked) {
             return false;
         }
         let room = self.has_room();

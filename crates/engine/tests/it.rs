@@ -9,7 +9,9 @@
 )]
 
 mod it {
+    mod blocked;
     mod dice;
+    mod limits;
     mod matching;
     mod queue;
     mod tree;

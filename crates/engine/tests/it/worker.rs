@@ -186,6 +186,13 @@ impl Worker {
         ack.expect("an UNSUBACK")
     }
 
+    /// Unsubscribes, whatever the version says about it.
+    pub(super) fn unsubscribe_any(&mut self, who: Who, filter: &str) {
+        let (id, properties) = (501, Default::default());
+        self.send(who, Packet::Unsubscribe(Unsubscribe { id, properties, filters: vec![filter.into()] }));
+        assert!(matches!(self.take(who)[..], [Packet::UnsubAck(_)]), "an UNSUBACK");
+    }
+
     pub(super) fn puback(&mut self, who: Who, id: u16) {
         self.send(who, Packet::PubAck(Ack::new(id, 0)));
     }
@@ -425,6 +432,13 @@ impl Worker {
             self.time_out();
             self.settle();
         }
+    }
+
+    /// Lets time pass in which this client says nothing, whatever it has said before.
+    pub(super) fn advance_unread(&mut self, who: Who, millis: u64) {
+        self.clients[who].input.clear();
+        self.clients[who].fresh = false;
+        self.advance(millis);
     }
 
     /// The next moment at which somebody has something to do.

@@ -1,0 +1,173 @@
+//! The limits that are not a queue's and not a blocked link's: connections, subscriptions, retained messages, messages
+//! in flight.
+
+use whimbrel_engine::{Count, Limits, Notice, proto::server};
+use whimbrel_testkit::{QoS0, QoS1, QoS2, Subscribe, publish, v5, v31, v311};
+
+use super::worker::{Worker, text};
+
+#[test]
+fn connections_have_a_limit_and_one_that_ends_makes_room() {
+    let mut worker = Worker::new(Limits { connections_max: 2, ..Limits::default() });
+    let first = worker.connect(v5("a"));
+    worker.connect(v5("b"));
+    for (connect, code) in [(v5("c"), 0x97), (v311("c"), 3), (v31("c"), 3)] {
+        let refused = worker.start(connect);
+        worker.settle();
+        assert_eq!(worker.next_connack(refused).code, code);
+        assert!(worker.is_closed(refused));
+    }
+    assert_eq!((worker.count(Count::ConnectionsLimit), worker.count(Count::ConnectRefused)), (3, 3));
+    assert_eq!((worker.engine.connected(), worker.engine.sessions()), (2, 2));
+    worker.disconnect(first, 0);
+    worker.connect(v5("c"));
+    assert_eq!((worker.engine.connected(), worker.engine.sessions()), (2, 2));
+}
+
+#[test]
+fn a_client_that_comes_back_is_let_in_although_all_connections_are_taken() {
+    let mut worker = Worker::new(Limits { connections_max: 2, ..Limits::default() });
+    let old = worker.connect(v5("a").persistent());
+    worker.connect(v5("b"));
+    let (_, ack) = worker.connect_answered(v5("a").persistent());
+    assert!(ack.session_present);
+    assert!(worker.is_closed(old));
+    assert_eq!((worker.engine.connected(), worker.count(Count::Takeovers)), (2, 1));
+    assert_eq!(worker.count(Count::ConnectionsLimit), 0);
+}
+
+#[test]
+fn a_connect_that_the_limit_refuses_leaves_the_session_as_it_was() {
+    let mut worker = Worker::new(Limits { connections_max: 1, ..Limits::default() });
+    let old = worker.connect(v5("a").persistent());
+    worker.subscribe(old, "t", QoS1);
+    worker.disconnect(old, 0);
+    let other = worker.connect(v5("b"));
+    let refused = worker.start(v5("a")); // Clean Start
+    worker.settle();
+    assert_eq!(worker.next_connack(refused).code, 0x97);
+    assert_eq!((worker.engine.connected(), worker.engine.sessions()), (1, 2));
+    worker.disconnect(other, 0);
+    let (_, ack) = worker.connect_answered(v5("a").persistent());
+    assert!(ack.session_present);
+    assert_eq!(worker.engine.filters(), 1);
+}
+
+#[test]
+fn subscriptions_of_a_session_have_a_limit() {
+    for (connect, refused) in [(v5("s"), 0x97), (v311("s"), 0x80), (v31("s"), 0)] {
+        let mut worker = Worker::new(Limits { subscriptions_max: 2, ..Limits::default() });
+        let who = worker.connect(connect);
+        let three = Subscribe::one(1, "a", QoS1).and("b", QoS0).and("c", QoS2);
+        assert_eq!(worker.subscribe_with(who, three).0.codes, [1, 0, refused]);
+        assert_eq!(worker.count(Count::SubscriptionsLimit), 1);
+        assert_eq!((worker.engine.subscriptions(), worker.engine.filters()), (2, 2));
+        assert_eq!(worker.subscribe(who, "a", QoS2), [2], "one that is there already may be changed");
+        worker.say(who, "c", "1");
+        assert_eq!(worker.payloads(who), Vec::<String>::new());
+        worker.unsubscribe_any(who, "b");
+        assert_eq!(worker.subscribe(who, "c", QoS0), [0]);
+        worker.disconnect(who, 0);
+        assert_eq!((worker.engine.subscriptions(), worker.engine.filters()), (0, 0));
+    }
+}
+
+#[test]
+fn retained_messages_have_a_limit_of_number() {
+    let mut worker = Worker::new(Limits { retained_messages_max: 2, ..Limits::default() });
+    let from = worker.connect(v5("p"));
+    let live = worker.connect(v5("live"));
+    worker.subscribe(live, "#", QoS0);
+    for topic in ["a", "b", "c", "a"] {
+        worker.publish(from, publish(topic, "12").retain());
+    }
+    assert_eq!(worker.engine.retained(), (2, 6));
+    assert_eq!(worker.count(Count::RetainedLimit), 1);
+    assert_eq!(worker.notices(), [Notice::RetainedFull { topic: "c".into() }]);
+    assert_eq!(worker.messages(live).len(), 4, "it is delivered all the same");
+    worker.publish(from, publish("b", "").retain());
+    worker.publish(from, publish("c", "12").retain());
+    let late = worker.connect(v5("late"));
+    let (_, kept) = worker.subscribe_with(late, Subscribe::one(1, "#", QoS0));
+    let mut topics: Vec<_> = kept.iter().map(|publish| publish.topic.as_str()).collect();
+    topics.sort_unstable();
+    assert_eq!(topics, ["a", "c"]);
+    for topic in ["a", "c", "d"] {
+        worker.publish(from, publish(topic, "").retain());
+    }
+    assert_eq!(worker.engine.retained(), (0, 0));
+}
+
+#[test]
+fn retained_messages_have_a_limit_of_bytes() {
+    let mut worker = Worker::new(Limits { retained_bytes_max: 20, ..Limits::default() });
+    let from = worker.connect(v5("p"));
+    for (topic, payload) in [("a", "123456789"), ("b", "123456789"), ("c", ""), ("a", "1234567890")] {
+        worker.publish(from, publish(topic, payload).retain());
+    }
+    assert_eq!((worker.engine.retained(), worker.count(Count::RetainedLimit)), ((2, 20), 1));
+    worker.publish(from, publish("b", "12345678").retain());
+    worker.publish(from, publish("a", "1234567890").retain());
+    assert_eq!((worker.engine.retained(), worker.count(Count::RetainedLimit)), ((2, 20), 1));
+    let late = worker.connect(v5("late"));
+    let (_, kept) = worker.subscribe_with(late, Subscribe::one(1, "a", QoS0));
+    assert_eq!(kept.iter().map(text).collect::<Vec<_>>(), ["1234567890"]);
+}
+
+#[test]
+fn an_expired_retained_message_gives_its_room_back() {
+    let mut worker = Worker::new(Limits { retained_messages_max: 1, ..Limits::default() });
+    let from = worker.connect(v5("p").keep_alive(0));
+    worker.publish(from, publish("a", "1").retain().expiry(10));
+    worker.publish(from, publish("a", "2").retain().expiry(20));
+    worker.advance(10_000);
+    assert_eq!((worker.engine.retained().0, worker.count(Count::DroppedExpired)), (1, 0));
+    worker.advance(10_000);
+    assert_eq!((worker.engine.retained(), worker.count(Count::DroppedExpired)), ((0, 0), 1));
+    worker.publish(from, publish("b", "1").retain());
+    assert_eq!((worker.engine.retained().0, worker.count(Count::RetainedLimit)), (1, 0));
+}
+
+#[test]
+fn v5_3_3_4_9_no_more_is_in_flight_than_the_client_and_the_server_allow() {
+    let few = server::Limits { inflight_max: 3, ..server::Limits::default() };
+    for (connect, expect) in [
+        (v5("s").receive_maximum(2), 2),
+        (v5("s").receive_maximum(100), 3),
+        (v5("s"), 3),
+        (v311("s"), 3),
+        (v31("s"), 3),
+    ] {
+        let mut worker = Worker::new(Limits { connection: few.clone(), ..Limits::default() });
+        let who = worker.connect(connect);
+        worker.subscribe(who, "t", QoS2);
+        let from = worker.connect(v5("p"));
+        for number in 0..10_u16 {
+            let qos = if number % 2 == 0 { QoS1 } else { QoS2 };
+            worker.publish(from, publish("t", number.to_string()).at(qos, 100 + number));
+        }
+        let mut got = Vec::new();
+        let mut open = 0_usize;
+        loop {
+            let packets = worker.take(who);
+            let fresh = super::worker::messages(packets.clone());
+            open += fresh.len();
+            assert!(open <= expect, "{open} in flight");
+            got.extend(fresh.iter().map(text));
+            // One answer after the other: each lets at most one message go.
+            let Some((first, rest)) = packets.split_first() else { break };
+            for packet in std::iter::once(first).chain(rest) {
+                worker.acknowledge(who, std::slice::from_ref(packet));
+            }
+            open -= packets.iter().filter(|packet| ends_delivery(packet)).count();
+        }
+        assert_eq!(got, (0..10).map(|number| number.to_string()).collect::<Vec<_>>());
+        assert_eq!(worker.engine.waiting_bytes(), (0, 0));
+    }
+}
+
+/// Whether the client's answer to this packet ends a delivery.
+fn ends_delivery(packet: &whimbrel_testkit::Packet) -> bool {
+    use whimbrel_testkit::Packet;
+    matches!(packet, Packet::PubRel(_)) || matches!(packet, Packet::Publish(publish) if publish.qos == 1)
+}
