@@ -226,6 +226,9 @@ fn assigned_id(world: &mut World) {
     let (first_id, second_id) = (first.assigned_id(), second.assigned_id());
     assert_ne!(first_id, second_id, "an assigned identifier is used by no other session");
     assert!(!first_id.is_empty(), "an assigned identifier is not empty");
+    let third = world.connect(v5("").resume().expiry(60));
+    assert!(!third.connack().session_present, "nobody knew the identifier that was assigned");
+    assert!(![&first_id, &second_id].contains(&&third.assigned_id()));
     let mut first = first;
     first.cut();
     let again = world.connect(v5(&first_id).resume().expiry(60));

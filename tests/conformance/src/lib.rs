@@ -26,6 +26,7 @@ mod publish;
 mod qos;
 mod redelivery;
 mod retained;
+mod row;
 mod run;
 mod scenario;
 mod session_state;

@@ -1,8 +1,9 @@
 //! Sections 4.13 of 5.0 and 4.8 of 3.1.1: what is wrong after CONNECT, as tables with one row for each way to be
 //! wrong. A row has the reasons that the text permits for it. Wrong CONNECTs are in `malformed_connect`.
 
-use whimbrel_testkit::{Bytes, Packet, QoS0, Refusal, Version, World, bytes, hex};
+use whimbrel_testkit::{Bytes, Packet, QoS0, Version, World, bytes, hex};
 
+use crate::row::{MALFORMED, PROTOCOL_ERROR, Row, WRONG, row};
 use crate::scenario::Scenario;
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -125,76 +126,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::new("v5_4_13_1_others_are_unharmed", others_unharmed, &["MQTT-4.13.1-1", "MQTT-4.13.2-1"]),
 ];
 
-/// One way to be wrong.
-pub(crate) struct Row {
-    pub(crate) what: &'static str,
-    pub(crate) bytes: Vec<u8>,
-    /// The reasons that the text permits (5.0).
-    pub(crate) codes: &'static [u8],
-    /// Whether the text binds the sender only and says nothing of the receiver: 4.13.1 leaves it free how rigorously
-    /// a receiver checks.
-    pub(crate) free: bool,
-    /// Whether nothing in the bytes says that they are of 5.0, so that a close without a word is right.
-    pub(crate) versionless: bool,
-}
-
-impl Row {
-    /// A receiver may omit this check.
-    pub(crate) fn free(mut self) -> Self {
-        self.free = true;
-        self
-    }
-
-    /// The version cannot be told from the bytes.
-    pub(crate) fn versionless(mut self) -> Self {
-        self.versionless = true;
-        self
-    }
-
-    /// Judges how a server has answered: nothing, or what is wrong with it. By the letter it must only close, the
-    /// reason that it tells is recommended; the difference is a note.
-    pub(crate) fn judge(&self, world: &mut World, refusal: &Refusal) -> Option<String> {
-        let told = match refusal {
-            Refusal::Disconnect(code) | Refusal::ConnAck(code) if world.version() == Version::V5 => {
-                Some(*code)
-            }
-            Refusal::Closed => None,
-            _ => {
-                let words = format!("{}: expected {:02X?}, not {refusal:02X?}", self.what, self.codes);
-                // The text of 3.1 does not number its duties.
-                if world.house() || !(self.free || world.version() == Version::V31) {
-                    return Some(words);
-                }
-                world.note(words);
-                return None;
-            }
-        };
-        let right = match told {
-            Some(code) => self.codes.contains(&code),
-            None => self.versionless || world.version() != Version::V5,
-        };
-        if right {
-            return None;
-        }
-        let words = format!("{}: expected {:02X?}, not {refusal:02X?}", self.what, self.codes);
-        if world.house() {
-            return Some(words);
-        }
-        if told.is_some() {
-            world.note(words);
-        }
-        None
-    }
-}
-
-pub(crate) fn row(what: &'static str, bytes: Vec<u8>, codes: &'static [u8]) -> Row {
-    Row { what, bytes, codes, free: false, versionless: false }
-}
-
-pub(crate) const MALFORMED: &[u8] = &[0x81];
-pub(crate) const PROTOCOL_ERROR: &[u8] = &[0x82];
-/// Where the text says that it is wrong, but not as which of the two.
-pub(crate) const WRONG: &[u8] = &[0x81, 0x82];
 const WRONG_TOPIC: &[u8] = &[0x81, 0x82, 0x90];
 const WRONG_FILTER: &[u8] = &[0x81, 0x82, 0x8F];
 

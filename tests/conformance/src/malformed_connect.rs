@@ -3,7 +3,7 @@
 
 use whimbrel_testkit::{Bytes, Connect, Version, World, bytes, hex, v5, v311, will};
 
-use crate::malformed::{MALFORMED, PROTOCOL_ERROR, Row, WRONG, row};
+use crate::row::{MALFORMED, PROTOCOL_ERROR, Row, WRONG, row};
 use crate::scenario::Scenario;
 
 pub(crate) const SCENARIOS: &[Scenario] = &[

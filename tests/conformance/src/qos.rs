@@ -63,6 +63,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::new("v5_4_3_3_many_exchanges_at_once", many_at_once, &["MQTT-2.2.1-4", "MQTT-2.2.1-5"]),
     Scenario::new("v311_4_3_3_many_exchanges_at_once", many_at_once, &["MQTT-2.3.1-4", "MQTT-2.3.1-6"])
         .and_v31(),
+    Scenario::new(
+        "v5_2_2_1_4_identifiers_come_round",
+        identifiers_come_round,
+        &["MQTT-2.2.1-4", "MQTT-4.3.2-1"],
+    ),
+    Scenario::new("v311_2_3_1_4_identifiers_come_round", identifiers_come_round, &["MQTT-2.3.1-4"]),
     Scenario::new("v5_2_2_1_the_same_identifier_in_both_directions", both_directions, &["section 2.2.1"]),
     Scenario::new("v311_2_3_1_the_same_identifier_in_both_directions", both_directions, &["section 2.3.1"])
         .and_v31(),
@@ -335,4 +341,28 @@ fn answers_in_order(world: &mut World) {
             other => panic!("expected PUBACK or PUBREC {id}, not {other}"),
         }
     }
+}
+
+/// More deliveries than there are packet identifiers, while a few stay open. That none of these is used again, and
+/// never zero, is checked by the peer.
+fn identifiers_come_round(world: &mut World) {
+    let mut sub = world.connect(world.client("sub"));
+    sub.subscribed("a", QoS2);
+    let mut publisher = world.connect(world.client("pub"));
+    publisher.say("a", "open", QoS1).say("a", "open", QoS2);
+    let (one, two) = (sub.delivery(), sub.delivery());
+    sub.pubrec(two.id).expect_pubrel(two.id);
+    for _ in 0..330u16 {
+        for id in 1..=200 {
+            publisher.publish(publish("a", "x").at(QoS1, id));
+        }
+        for id in 1..=200 {
+            publisher.expect_puback(id);
+            let message = sub.delivery();
+            sub.puback(message.id);
+        }
+    }
+    sub.puback(one.id);
+    sub.pubcomp(two.id);
+    sub.expect_nothing();
 }

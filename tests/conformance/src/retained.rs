@@ -52,6 +52,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::new("v5_4_1_retained_messages_outlive_the_session", outlive_session, &["section 4.1"]),
     Scenario::new("v311_3_1_2_7_retained_messages_outlive_the_session", outlive_session, &["MQTT-3.1.2-7"])
         .and_v31(),
+    Scenario::new("v5_3_3_1_9_a_resumed_session_gets_none_again", none_on_resume, &["MQTT-3.3.1-9"]),
+    Scenario::new("v311_3_3_1_6_a_resumed_session_gets_none_again", none_on_resume, &["MQTT-3.3.1-6"])
+        .and_v31(),
     Scenario::new(
         "v5_3_3_1_3_each_subscriber_gets_it_with_its_identifier",
         with_subscription_id,
@@ -338,4 +341,22 @@ fn last_value(world: &mut World) {
         "what the client knows in the end, of {seen:?}"
     );
     assert_eq!(world.version(), Version::V5);
+}
+
+fn none_on_resume(world: &mut World) {
+    let mut publisher = world.connect(world.client("pub"));
+    publisher.published(publish("kept", "x").retain().at(QoS1, 0));
+    let mut sub = world.connect(world.client("sub").persistent());
+    sub.subscribed("kept", QoS1);
+    sub.taken("kept", "x").expect_retain(true);
+    sub.settle();
+    sub.cut();
+    let mut sub = world.connect(world.client("sub").persistent());
+    sub.expect_nothing();
+    // What is published while it is away comes as a message of its subscription, not as a retained one.
+    sub.cut();
+    publisher.published(publish("kept", "y").retain().at(QoS1, 0));
+    let mut sub = world.connect(world.client("sub").persistent());
+    sub.taken("kept", "y").expect_retain(false);
+    sub.expect_nothing();
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use whimbrel_testkit::{
-    Disconnect, Packet, Property, QoS, QoS0, QoS1, QoS2, Subscribe, Version, World, publish, v5, v311,
+    Disconnect, Packet, Property, QoS, QoS0, QoS1, QoS2, Subscribe, Version, World, hex, publish, v5, v311,
 };
 
 use crate::scenario::{Scenario, Setting};
@@ -58,6 +58,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     )
     .timed(),
     Scenario::new("v5_3_1_2_11_2_the_newest_connect_sets_the_expiry", newest_expiry, &["section 3.1.2.11.2"]),
+    Scenario::new(
+        "v5_4_13_1_the_session_outlives_an_error",
+        outlives_error,
+        &["section 4.13.1", "MQTT-3.1.2-23"],
+    ),
+    Scenario::new("v311_3_1_2_4_the_session_outlives_an_error", outlives_error, &["MQTT-3.1.2-4"]).and_v31(),
     Scenario::new("v5_3_1_3_2_the_client_id_names_the_session", by_client_id, &["MQTT-3.1.3-2"]),
     Scenario::new("v311_3_1_3_2_the_client_id_names_the_session", by_client_id, &["MQTT-3.1.3-2"]).and_v31(),
     Scenario::new("v5_4_1_the_session_keeps_the_subscriptions_options", keeps_options, &["section 4.1"]),
@@ -366,4 +372,20 @@ fn a_week_v311(world: &mut World) {
     sub.cut();
     world.advance(DAY * 7 + Duration::from_secs(3600));
     assert!(!world.connect(v311("sub").resume()).connack().session_present);
+}
+
+fn outlives_error(world: &mut World) {
+    let mut sub = world.connect(world.client("sub").persistent());
+    sub.subscribed("a", QoS1);
+    let mut publisher = world.connect(world.client("pub"));
+    publisher.say("a", "one", QoS1);
+    let one = sub.expect_publish("a", "one");
+    // A PUBLISH of QoS 3 ends the connection, not the session.
+    sub.send(hex("36 05 00 01 61 00 01"));
+    sub.expect_closed();
+    publisher.say("a", "two", QoS1);
+    let mut sub = world.connect(world.client("sub").persistent());
+    sub.taken("a", "one").expect_dup(true).expect_id(one.id);
+    sub.taken("a", "two");
+    sub.expect_nothing();
 }

@@ -4,9 +4,10 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use crate::builders::publish;
 use crate::driver::Quiet;
 use crate::packet::{
-    Ack, ConnAck, Disconnect, Options, Packet, Publish, QoS, SubAck, Subscribe, Unsubscribe, Version, publish,
+    Ack, ConnAck, Disconnect, Options, Packet, Publish, QoS, SubAck, Subscribe, Unsubscribe, Version,
 };
 use crate::property::{Properties, Property};
 use crate::world::{Core, Demand};

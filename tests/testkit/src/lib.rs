@@ -23,6 +23,7 @@
     reason = "a test kit fails by panicking, with the transcript of what was said"
 )]
 
+mod builders;
 mod client;
 mod decode;
 mod driver;
@@ -36,13 +37,14 @@ mod wire;
 mod world;
 
 pub use QoS::{QoS0, QoS1, QoS2};
+pub use builders::{publish, v5, v31, v311, will};
 pub use client::{Client, Refusal};
 pub use decode::{Sender, decode};
 pub use driver::{Driver, Link, Quiet, Received};
 pub use memory::Memory;
 pub use packet::{
     Ack, ConnAck, Connect, Disconnect, Options, Packet, Publish, QoS, SubAck, Subscribe, Unsubscribe,
-    Version, Will, publish, v5, v31, v311, will,
+    Version, Will,
 };
 pub use property::{Properties, Property};
 pub use tcp::Tcp;

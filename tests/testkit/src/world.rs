@@ -6,10 +6,11 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::builders::publish;
 use crate::client::Client;
 use crate::decode::{Sender, decode};
 use crate::driver::{Driver, Quiet, Received};
-use crate::packet::{Connect, Packet, Publish, Version, publish};
+use crate::packet::{Connect, Packet, Publish, Version};
 use crate::peer::Peer;
 
 /// What is asked of the broker.
