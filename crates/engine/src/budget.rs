@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use whimbrel_proto::{Millis, codec::QoS};
 
-use crate::{Limits, QueueFull, link::Link, queue::Queue};
+use crate::{Count, Limits, QueueFull, link::Link, queue::Queue};
 
 /// The soft limit of a link never shrinks below this share of itself.
 const SOFT_SHARE_MIN: usize = 16;
@@ -20,6 +20,22 @@ pub(crate) struct Made {
     pub pushed_out: u64,
     /// All queues together were full, not this one.
     pub memory_full: bool,
+}
+
+impl Made {
+    /// Messages that were lost, the new one among them where there is no room.
+    pub(crate) fn lost(&self) -> u64 {
+        self.pushed_out + u64::from(!self.room)
+    }
+
+    /// Why they were lost.
+    pub(crate) fn cause(&self) -> Count {
+        match (self.memory_full, self.room) {
+            (true, _) => Count::DroppedQueuesMemory,
+            (false, true) => Count::DroppedQueueOldest,
+            (false, false) => Count::DroppedQueueNewest,
+        }
+    }
 }
 
 /// Shared counts; touched only for clients that are blocked or absent, not on the way of an ordinary message.

@@ -13,11 +13,11 @@ use parking_lot::Mutex;
 use whimbrel_proto::codec::{Filter, QoS};
 
 use crate::{
-    Count, Engine, QueueFull, ShareStrategy, Turn,
+    Count, Engine, ShareStrategy, Turn,
     message::Fresh,
     queue::{Delivery, Queue, SubscriptionIds},
     routing::{Interest, Seed},
-    session::{Locked, Offer, Offered, Session},
+    session::{Locked, Offer, Session},
     subscription::delivered_qos,
 };
 
@@ -91,36 +91,45 @@ impl Group {
         None
     }
 
-    /// The members in the order in which they shall be tried, one at a time: `tried` is how many were.
-    fn candidate(&self, strategy: ShareStrategy, publisher: u64, tried: usize) -> Option<Member> {
+    /// The member that the strategy names, whether it has room or not.
+    fn first_choice(&self, strategy: ShareStrategy, publisher: u64) -> Option<Member> {
         let mut state = self.state.lock();
         let count = state.members.len();
-        if tried >= count {
-            return None;
-        }
+        let next = state.next.checked_rem(count)?;
         let at = match strategy {
-            ShareStrategy::RoundRobin => {
-                let at = state.next % count;
-                state.next = (at + 1) % count;
-                at
-            }
-            ShareStrategy::StickyByPublisher => (spread(publisher) as usize + tried) % count,
+            ShareStrategy::RoundRobin => next,
+            ShareStrategy::StickyByPublisher => spread(publisher) as usize % count,
             ShareStrategy::LeastBacklog => {
-                let next = state.next;
-                let ranked = |at: &usize| {
-                    let backlog =
-                        state.members.get(*at).map(|member| member.session.backlog.load(Ordering::Relaxed));
-                    // Equals take turns.
-                    (backlog, (at + count - next % count) % count)
-                };
-                let mut order: Vec<usize> = (0..count).collect();
-                order.sort_by_key(ranked);
-                let at = order.get(tried).copied()?;
-                state.next = (at + 1) % count;
-                at
+                let backlog = |at: &usize| state.members.get(*at).map(Member::backlog);
+                (next..count).chain(0..next).min_by_key(backlog)? // Equals take turns.
             }
         };
+        state.next = at + 1;
         state.members.get(at).cloned()
+    }
+
+    /// Everybody but `first`, in the order in which they shall be tried: each is tried, or a message could be lost
+    /// although somebody has room.
+    fn other_choices(&self, strategy: ShareStrategy, first: &Member) -> Vec<Member> {
+        let state = self.state.lock();
+        let is_first = |member: &Member| member.session.key == first.session.key;
+        let at = state.members.iter().position(is_first).map_or(0, |at| at + 1);
+        let (before, behind) = state.members.split_at_checked(at).unwrap_or_default();
+        let in_turn = behind.iter().chain(before).filter(|member| !is_first(member));
+        let mut others: Vec<Member> = in_turn.cloned().collect();
+        if strategy == ShareStrategy::LeastBacklog {
+            others.sort_by_key(Member::backlog);
+        }
+        others
+    }
+
+    /// The turn goes on behind this member: it has taken what another one could not.
+    fn note_turn(&self, taker: &Member) {
+        let mut state = self.state.lock();
+        let taker = |member: &Member| member.session.key == taker.session.key;
+        if let Some(at) = state.members.iter().position(taker) {
+            state.next = at + 1;
+        }
     }
 }
 
@@ -130,6 +139,10 @@ fn spread(publisher: u64) -> u64 {
 }
 
 impl Member {
+    fn backlog(&self) -> u32 {
+        self.session.backlog.load(Ordering::Relaxed)
+    }
+
     fn delivery(&self, group: &Arc<Group>, delivery: Delivery) -> Delivery {
         let body_retain = delivery.message.body().retain;
         Delivery {
@@ -207,32 +220,17 @@ impl Engine {
         self.router.remove(&group.filter, group.key);
     }
 
-    /// Gives a message to one member of the group, or keeps it until one has room. True when the group has it.
+    /// Gives a message to one member of the group, or keeps it until one has room. True when the group has it, whatever
+    /// became of it there.
     pub(crate) fn offer_to_group(&self, turn: &mut Turn, group: &Arc<Group>, fresh: &mut Fresh<'_>) -> bool {
-        let publisher = fresh.body.publisher;
-        let mut tried = 0;
         // Messages that wait go first: a new one does not overtake them.
-        while !(group.has_waiting() && fresh.body.qos > QoS::AtMostOnce) {
-            let Some(member) = group.candidate(self.limits.share_strategy, publisher, tried) else { break };
-            tried += 1;
-            let qos = delivered_qos(fresh.body.qos, member.qos);
-            let retain = member.retain_as_published && fresh.body.retain;
-            let mut locked = Locked::new(self, &member.session);
-            if !locked.is_free(qos) {
-                continue;
-            }
-            if qos > QoS::AtMostOnce {
-                let message = fresh.share().clone();
-                let delivery =
-                    Delivery { message, ids: member.ids.clone(), group: Some(group.clone()), qos, retain };
-                locked.send_kept(turn, delivery);
-                return true;
-            }
-            return locked.offer(turn, Offer { fresh, qos, retain, ids: &member.ids }) == Offered::Sent;
+        let may_go = fresh.body.qos == QoS::AtMostOnce || !group.has_waiting();
+        if may_go && self.offer_to_members(turn, group, fresh) {
+            return true;
         }
         if fresh.body.qos == QoS::AtMostOnce {
             turn.count(Count::DroppedShareNoMember, 1);
-            return false;
+            return true;
         }
         let delivery = Delivery {
             message: fresh.share().clone(),
@@ -244,6 +242,44 @@ impl Engine {
         self.park_in_group(turn, group, vec![delivery], false)
     }
 
+    /// Gives a message to the first member with room. False when nobody has any.
+    fn offer_to_members(&self, turn: &mut Turn, group: &Arc<Group>, fresh: &mut Fresh<'_>) -> bool {
+        let strategy = self.limits.share_strategy;
+        let Some(first) = group.first_choice(strategy, fresh.body.publisher) else { return false };
+        if self.offer_to_member(turn, group, &first, fresh) {
+            return true;
+        }
+        let others = group.other_choices(strategy, &first);
+        let taker = others.iter().find(|other| self.offer_to_member(turn, group, other, fresh));
+        if let Some(taker) = taker {
+            group.note_turn(taker);
+        }
+        taker.is_some()
+    }
+
+    fn offer_to_member(
+        &self,
+        turn: &mut Turn,
+        group: &Arc<Group>,
+        member: &Member,
+        fresh: &mut Fresh<'_>,
+    ) -> bool {
+        let qos = delivered_qos(fresh.body.qos, member.qos);
+        let retain = member.retain_as_published && fresh.body.retain;
+        let mut locked = Locked::new(self, &member.session);
+        if !locked.is_free(qos) {
+            return false;
+        }
+        if qos == QoS::AtMostOnce {
+            locked.offer(turn, Offer { fresh, qos, retain, ids: &member.ids });
+        } else {
+            let message = fresh.share().clone();
+            let group = Some(group.clone());
+            locked.send_kept(turn, Delivery { message, ids: member.ids.clone(), group, qos, retain });
+        }
+        true
+    }
+
     /// Puts messages into the group's queue (at its head when they were with a member already), then looks again
     /// whether a member has got room meanwhile.
     fn park_in_group(
@@ -253,7 +289,6 @@ impl Engine {
         parked: Vec<Delivery>,
         at_head: bool,
     ) -> bool {
-        let mut kept = true;
         let mut state = group.state.lock();
         // Where messages wait already, a member that gets room sees them: only the first needs the second look.
         let first = state.queue.is_empty() || at_head;
@@ -268,7 +303,7 @@ impl Engine {
             state.queue.push_front(parked);
         } else {
             for delivery in parked {
-                kept = self.park(turn, &mut state.queue, delivery);
+                self.park(turn, &mut state.queue, delivery);
             }
         }
         group.waiting.store(state.queue.len(), Ordering::SeqCst);
@@ -282,32 +317,19 @@ impl Engine {
             }
             Locked::new(self, &session).pump(turn);
         }
-        kept
+        true
     }
 
     /// The group's queue has the limits and the policy of a session's.
-    fn park(&self, turn: &mut Turn, queue: &mut Queue, delivery: Delivery) -> bool {
-        let size = delivery.message.size();
-        let full = |queue: &Queue| self.budget.is_queue_full(&self.limits, queue.len(), queue.bytes(), size);
-        if full(queue) {
-            let (messages, bytes) = queue.remove_expired(turn.now.mono);
-            self.budget.dequeued(bytes);
-            turn.count(Count::DroppedExpired, messages as u64);
+    fn park(&self, turn: &Turn, queue: &mut Queue, delivery: Delivery) {
+        let (size, qos) = (delivery.message.size(), delivery.qos);
+        let made = self.budget.make_room(&self.limits, queue, size, qos, turn.now.mono);
+        turn.count(Count::DroppedExpired, made.expired);
+        turn.count(made.cause(), made.lost());
+        if made.room {
+            self.budget.queued(size);
+            queue.push(delivery);
         }
-        while self.limits.queue_full == QueueFull::DropOldest
-            && full(queue)
-            && let Some(oldest) = queue.pop()
-        {
-            self.budget.dequeued(oldest.message.size());
-            turn.count(Count::DroppedQueueOldest, 1);
-        }
-        if full(queue) {
-            turn.count(Count::DroppedQueueNewest, 1);
-            return false;
-        }
-        self.budget.queued(size);
-        queue.push(delivery);
-        true
     }
 
     /// Whether a message to this group would have to be dropped by policy.

@@ -14,6 +14,7 @@ mod it {
     mod limits;
     mod matching;
     mod queue;
+    mod share;
     mod tree;
     mod trie;
     mod wire;

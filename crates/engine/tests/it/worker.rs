@@ -175,6 +175,11 @@ impl Worker {
         (ack.expect("a SUBACK"), messages(packets.collect()))
     }
 
+    /// Subscribes a client that takes nothing, so that the answer waits.
+    pub(super) fn subscribe_with_blocked(&mut self, who: Who, filter: &str) {
+        self.send(who, Packet::Subscribe(Subscribe::one(500, filter, QoS::QoS0)));
+    }
+
     #[track_caller]
     pub(super) fn unsubscribe(&mut self, who: Who, filter: &str) -> Vec<u8> {
         let (id, properties) = (501, Default::default());
