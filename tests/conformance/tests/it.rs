@@ -8,6 +8,7 @@ use whimbrel_engine::Limits;
 use whimbrel_testkit::{Demand, Memory, Version};
 
 mod it {
+    pub(crate) mod table;
     pub(crate) mod tampering;
 }
 
@@ -21,7 +22,11 @@ fn main() -> std::process::ExitCode {
             Trial::test(name, move || check(scenario, version))
         })
     });
-    libtest_mimic::run(&Arguments::from_args(), trials.chain(it::tampering::trials()).collect()).exit_code()
+    libtest_mimic::run(
+        &Arguments::from_args(),
+        trials.chain(it::table::trials()).chain(it::tampering::trials()).collect(),
+    )
+    .exit_code()
 }
 
 fn check(scenario: &Scenario, version: Version) -> Result<(), Failed> {
