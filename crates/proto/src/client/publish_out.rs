@@ -152,8 +152,8 @@ impl Connection {
         }
         let (answer, event) = match self.session.outgoing.received(packet_id) {
             Ok(first) => {
-                if let Some(Publication { token, .. }) = first {
-                    self.session.released.push(Released { packet_id, token, reason });
+                if let Some(Publication { token, since, .. }) = first {
+                    self.session.released.push(Released { packet_id, token, since, reason });
                 }
                 (ReasonCode::Success, None)
             }

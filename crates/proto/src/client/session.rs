@@ -26,6 +26,7 @@ pub(super) struct Publication {
 pub(super) struct Released {
     pub(super) packet_id: PacketId,
     pub(super) token: Token,
+    pub(super) since: Millis,
     /// What PUBREC said; an error where we gave the message up before one came.
     pub(super) reason: ReasonCode,
 }
@@ -37,11 +38,14 @@ pub struct Unfinished {
     pub token: Token,
     /// The message, where it is not known that the server has it.
     pub message: Option<Message>,
+    /// When the caller handed it over, as it said at [`publish`](super::Connection::publish).
+    pub since: Millis,
 }
 
 impl From<Publication> for Unfinished {
     fn from(publication: Publication) -> Unfinished {
-        Unfinished { token: publication.token, message: Some(publication.message) }
+        let Publication { message, token, since } = publication;
+        Unfinished { token, message: Some(message), since }
     }
 }
 
@@ -99,20 +103,18 @@ impl Session {
     /// order of publishing.
     pub fn discard(&mut self) -> Vec<Unfinished> {
         let released = core::mem::take(&mut self.released);
-        let token_of = |id| released.iter().find(|released| released.packet_id == id).map(|r| r.token);
+        let outcome_of = |id| {
+            let released = released.iter().find(|released| released.packet_id == id)?;
+            Some(Unfinished { token: released.token, message: None, since: released.since })
+        };
         let order: Vec<_> = self
             .outgoing
             .iter()
-            .map(|sent| if sent.message().is_some() { None } else { token_of(sent.packet_id()) })
+            .map(|sent| if sent.message().is_some() { None } else { outcome_of(sent.packet_id()) })
             .collect();
         let mut given = self.outgoing.extract(|_| true).into_iter();
-        let mut unfinished = Vec::with_capacity(order.len());
-        for token in order {
-            match token {
-                Some(token) => unfinished.push(Unfinished { token, message: None }),
-                None => unfinished.extend(given.next().map(Unfinished::from)),
-            }
-        }
+        let next = |released: Option<Unfinished>| released.or_else(|| given.next().map(Unfinished::from));
+        let unfinished = order.into_iter().filter_map(next).collect();
         let (life, link) = (self.life.wrapping_add(1), self.link);
         *self = Session { life, link, ..Session::default() };
         unfinished
@@ -175,7 +177,8 @@ impl Session {
         for packet_id in open {
             if let Ok(Some(publication)) = self.outgoing.received(packet_id) {
                 let reason = sendable(&publication.message).err().unwrap_or(ReasonCode::Unspecified);
-                self.released.push(Released { packet_id, token: publication.token, reason });
+                let Publication { token, since, .. } = publication;
+                self.released.push(Released { packet_id, token, since, reason });
             }
         }
         let given = self

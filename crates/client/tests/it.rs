@@ -1,0 +1,13 @@
+//! The client over loopback, against a small server that does what each test tells it.
+
+#[cfg(test)]
+mod it {
+    mod connect;
+    mod disconnect;
+    mod memory;
+    mod publish;
+    mod receive;
+    mod reconnect;
+    mod server;
+    mod subscribe;
+}
