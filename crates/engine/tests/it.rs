@@ -11,9 +11,11 @@
 mod it {
     mod blocked;
     mod dice;
+    mod fairness;
     mod limits;
     mod matching;
     mod queue;
+    mod session;
     mod share;
     mod tree;
     mod trie;

@@ -1,0 +1,148 @@
+//! What one client can cost the others of its worker: packets handled in a turn, bytes that wait for it, writes to it.
+
+use std::sync::{Arc, Mutex};
+
+use whimbrel_engine::{Conversation, Count, Engine, Limits, Standing, Turn, Wire, Written};
+use whimbrel_testkit::{Connect, Options, Packet, QoS1, Subscribe, Version, publish, v5};
+
+use super::worker::Worker;
+
+#[test]
+fn a_client_that_reads_no_answers_is_not_read_from() {
+    // A link that is blocked is not flushed, so nobody looked at it again while answers were appended to it.
+    let mut worker = Worker::new(Limits { link_soft_bytes: 4_000, ..Limits::default() });
+    let who = worker.connect(v5("deaf"));
+    worker.pipe(who).block();
+    for _ in 0..100 {
+        worker.put_bytes(who, &[0xC0, 0x00].repeat(500));
+        worker.settle();
+    }
+    assert_eq!(worker.standing(who), Some(Standing::Waiting));
+    let (_, waiting) = worker.engine.waiting_bytes();
+    assert!((4_000..=6_000).contains(&waiting), "{waiting} bytes wait");
+    assert_eq!(worker.unread(who), 100_000 - waiting);
+
+    worker.pipe(who).open();
+    worker.settle();
+    assert_eq!(worker.come(who).len(), 50_000, "nothing is lost when it reads again");
+}
+
+#[test]
+fn a_client_has_its_share_of_a_turn_whatever_it_has_sent() {
+    let mut worker = Worker::new(Limits::default());
+    let from = worker.connect(v5("from"));
+    let subscribers: Vec<_> = (0..100).map(|number| worker.connect(v5(&format!("to-{number}")))).collect();
+    for &to in &subscribers {
+        worker.subscribe(to, "t", QoS1);
+    }
+    let message = Packet::Publish(publish("t", "x")).encode(Version::V5);
+    worker.put_bytes(from, &message.repeat(500));
+    worker.step(from);
+    assert_eq!(worker.count(Count::PublishReceived), 10, "a thousand deliveries in one turn");
+    assert_eq!(worker.standing(from), Some(Standing::Working), "the rest waits for the next");
+    worker.settle();
+    assert_eq!(worker.unread(from), 0);
+    for to in subscribers {
+        assert_eq!(worker.messages(to).len(), 500);
+    }
+
+    let lonely = Packet::Publish(publish("nobody", "x")).encode(Version::V5);
+    worker.put_bytes(from, &lonely.repeat(5_000));
+    worker.step(from);
+    assert_eq!(worker.count(Count::PublishReceived), 500 + 1_000, "messages without receivers count too");
+    worker.settle();
+    let filters = (0..600).map(|number| (format!("a/{number}"), Options::from(QoS1))).collect();
+    let filters =
+        Packet::Subscribe(Subscribe { id: 7, properties: Default::default(), filters }).encode(Version::V5);
+    worker.put_bytes(from, &filters.repeat(5));
+    worker.step(from);
+    assert_eq!(worker.unread(from), filters.len() * 3, "and so do filters");
+}
+
+type Meddling = Box<dyn FnMut() + Send>;
+
+/// A wire that takes everything, and while it does so another thread goes on: here, `meddle`.
+struct Meddler {
+    meddle: Mutex<Option<Meddling>>,
+    sizes: Mutex<Vec<usize>>,
+}
+
+impl Wire for Meddler {
+    fn write(&self, parts: &[&[u8]]) -> Written {
+        let bytes = parts.iter().map(|part| part.len()).sum();
+        self.sizes.lock().unwrap().push(bytes);
+        let meddling = self.meddle.lock().unwrap().take();
+        if let Some(mut meddle) = meddling {
+            meddle();
+            *self.meddle.lock().unwrap() = Some(meddle);
+        }
+        Written::Bytes(bytes)
+    }
+
+    fn wake(&self) {}
+}
+
+/// A subscriber of `t` on a wire that meddles, and the turn of the worker that writes to it.
+fn subscriber(engine: &Engine) -> (Arc<Meddler>, Conversation, Turn) {
+    let meddler = Arc::new(Meddler { meddle: Mutex::default(), sizes: Mutex::default() });
+    let wire: Arc<dyn Wire> = meddler.clone();
+    let mut turn = engine.turn();
+    let mut to = Conversation::new(engine, turn.now.mono);
+    let connect: Connect = v5("to");
+    to.receive(engine, &mut turn, &Packet::Connect(Box::new(connect)).encode(Version::V5));
+    assert!(to.question().is_some());
+    to.answer(engine, &mut turn, Ok(()), &wire);
+    let subscribe = Packet::Subscribe(Subscribe::one(1, "t", QoS1));
+    to.receive(engine, &mut turn, &subscribe.encode(Version::V5));
+    engine.flush(&mut turn);
+    meddler.sizes.lock().unwrap().clear();
+    (meddler, to, turn)
+}
+
+#[test]
+fn what_another_thread_is_writing_counts_as_waiting() {
+    // Two full outboxes, one being written and one appended meanwhile, were one too many when the write stopped: a
+    // client that read as fast as it could was disconnected.
+    let limits = Limits { link_hard_bytes: 10_000, link_soft_bytes: 1_000, ..Limits::default() };
+    let engine = Arc::new(Engine::new(limits, 1));
+    let (meddler, _to, mut turn) = subscriber(&engine);
+    let mut other = Worker::of(&engine);
+    let from = other.connect(v5("from"));
+    other.say(from, "t", &"x".repeat(9_000));
+    meddler.sizes.lock().unwrap().clear();
+
+    let mut publisher = Worker::of(&engine);
+    let second = publisher.connect(v5("second"));
+    let dropped = Arc::new(Mutex::new(Vec::new()));
+    let counts = dropped.clone();
+    *meddler.meddle.lock().unwrap() = Some(Box::new(move || {
+        for _ in 0..5 {
+            publisher.say(second, "t", &"x".repeat(6_000));
+        }
+        counts.lock().unwrap().push(publisher.count(Count::DroppedQos0Blocked));
+    }));
+    other.say(from, "t", &"x".repeat(9_000));
+    engine.flush(&mut turn);
+    assert_eq!(dropped.lock().unwrap().first(), Some(&4), "9,000 bytes are under way and 6,000 behind them");
+}
+
+#[test]
+fn a_flush_ends_although_others_append_as_fast_as_it_writes() {
+    let engine = Arc::new(Engine::new(Limits::default(), 1));
+    let (meddler, _to, mut turn) = subscriber(&engine);
+    let mut other = Worker::of(&engine);
+    let from = other.connect(v5("from"));
+    *meddler.meddle.lock().unwrap() = Some(Box::new(move || other.say(from, "t", "more")));
+    let mut first = Worker::of(&engine);
+    let starter = first.connect(v5("starter"));
+    first.put(starter, Packet::Publish(publish("t", "first")));
+    first.step(starter);
+    engine.flush(&mut first.turn);
+    assert_eq!(meddler.sizes.lock().unwrap().len(), 4, "writes in a row");
+    assert!(first.turn.has_output(), "what is left is for the next flush");
+    *meddler.meddle.lock().unwrap() = None;
+    engine.flush(&mut first.turn);
+    engine.flush(&mut turn);
+    assert!(!first.turn.has_output());
+    assert_eq!(meddler.sizes.lock().unwrap().len(), 5);
+}
