@@ -59,6 +59,7 @@ impl Engine {
         if let Some(link) = own.state.open_link() {
             link.append(turn, |version, out| whimbrel_proto::codec::Packet::PingResp.encode(version, out));
         }
+        self.follow(&mut own.state);
         own.mark_dirty(turn);
     }
 }

@@ -18,6 +18,9 @@ use whimbrel_proto::{
 
 use crate::{Attach, Attached, Attention, Count, End, Engine, Progress, Publishing, Turn, Wire, will::Will};
 
+/// Receivers served and filters entered for one client before others have their turn, whatever its bytes ask for.
+const WORK_PER_TURN: u64 = 1_000;
+
 /// Who wants to connect: for an authenticator.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Question {
@@ -67,6 +70,8 @@ pub struct Conversation {
     end: End,
     violation: Option<Violation>,
     closing: bool,
+    /// This turn has done enough for one client; the rest of its packets wait for the next.
+    pausing: bool,
     attention: Attention,
 }
 
@@ -84,6 +89,7 @@ impl Conversation {
             end: End::Lost,
             violation: None,
             closing: false,
+            pausing: false,
             attention: Attention { stalled_at: Millis::NEVER, ..Attention::default() },
         }
     }
@@ -100,6 +106,7 @@ impl Conversation {
             (None, Some(publishing)) if publishing.is_waiting() => Standing::Waiting,
             (None, Some(_)) => Standing::Working,
             (None, None) if self.attention.hold_reading => Standing::Waiting,
+            (None, None) if self.pausing => Standing::Working,
             (None, None) => Standing::Reading,
         }
     }
@@ -127,7 +134,12 @@ impl Conversation {
     pub fn receive(&mut self, engine: &Engine, turn: &mut Turn, input: &[u8]) -> usize {
         let limits = &engine.limits().connection;
         let mut consumed = 0;
+        let enough = turn.work + WORK_PER_TURN;
         while self.standing() == Standing::Reading {
+            if turn.work >= enough {
+                self.pausing = true;
+                break;
+            }
             let rest = input.get(consumed..).unwrap_or_default();
             match split(rest, limits.packet_bytes_max) {
                 Ok(Split::Whole { frame, len }) => {
@@ -143,7 +155,18 @@ impl Conversation {
                 Err(malformed) => self.break_off(engine, turn, malformed.into()),
             }
         }
+        if self.attention.blocked && !self.closing {
+            // Nothing is written to a blocked client, so nothing else tells how much has come to wait for it.
+            self.attend(engine, turn);
+        }
         consumed
+    }
+
+    fn attend(&mut self, engine: &Engine, turn: &mut Turn) {
+        if let Some(attached) = &self.attached {
+            self.attention = engine.attend(turn, attached);
+            self.closing = self.attention.closing.is_some();
+        }
     }
 
     fn act(&mut self, engine: &Engine, turn: &mut Turn, heard: Result<Heard, Violation>) {
@@ -247,6 +270,7 @@ impl Conversation {
         if self.closing {
             return;
         }
+        self.pausing = false;
         if self.arrival.as_ref().is_some_and(|arrival| arrival.allowed) {
             self.arrive(engine, turn, wire);
         }
@@ -254,10 +278,7 @@ impl Conversation {
             let progress = engine.resume(turn, publishing);
             self.note_progress(progress);
         }
-        if let Some(attached) = &self.attached {
-            self.attention = engine.attend(turn, attached);
-            self.closing = self.attention.closing.is_some();
-        }
+        self.attend(engine, turn);
     }
 
     /// The wire can take bytes again.

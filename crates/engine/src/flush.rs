@@ -13,6 +13,9 @@ use crate::{
     session::{Locked, Session},
 };
 
+/// Writes of one link in a row: others may append as fast as this thread writes.
+const WRITES_IN_A_ROW: usize = 4;
+
 /// What was taken from a link to be written.
 struct Output {
     wire: Arc<dyn Wire>,
@@ -21,23 +24,32 @@ struct Output {
 }
 
 impl Engine {
-    /// Writes what this turn has appended, link by link.
+    /// Writes what this turn has appended, link by link. A link to which others append all the time may be left for
+    /// the next flush ([`Turn::has_output`]).
     pub fn flush(&self, turn: &mut Turn) {
         turn.urgent = false;
+        let mut unfinished = Vec::new();
         while let Some(session) = turn.dirty.pop() {
-            self.flush_session(turn, &session);
+            if !self.flush_session(turn, &session) {
+                unfinished.push(session);
+            }
         }
+        turn.dirty.append(&mut unfinished);
     }
 
-    fn flush_session(&self, turn: &mut Turn, session: &Arc<Session>) {
-        while let Some(mut output) = self.take_output(session) {
+    /// False when this turn has to look at the link again.
+    fn flush_session(&self, turn: &mut Turn, session: &Arc<Session>) -> bool {
+        for _ in 0..WRITES_IN_A_ROW {
+            let Some(mut output) = self.take_output(session) else { return true };
             let before = output.out.len();
             let stopped = output.out.write(|parts| output.wire.write(parts));
             turn.count(Count::BytesSent, (before - output.out.len()) as u64);
             if !self.give_back(turn, session, output, stopped, before) {
-                return;
+                return true;
             }
         }
+        // Whoever has it on the list of another turn flushes it there.
+        session.lock().link.as_mut().is_none_or(|link| std::mem::replace(&mut link.dirty, true))
     }
 
     fn take_output(&self, session: &Arc<Session>) -> Option<Output> {
@@ -48,6 +60,7 @@ impl Engine {
             return None; // The writer looks again; a blocked link is flushed by its owner.
         }
         link.writing = true;
+        link.writing_bytes = link.out.len();
         Some(Output { wire: link.wire.clone(), out: std::mem::take(&mut link.out), epoch: link.epoch })
     }
 
@@ -66,6 +79,7 @@ impl Engine {
             return false; // The connection ended meanwhile.
         };
         link.writing = false;
+        link.writing_bytes = 0;
         match stopped {
             None => {
                 link.stuck_since = Millis::NEVER;

@@ -43,6 +43,8 @@ pub(crate) struct Link {
     pub dirty: bool,
     /// A thread is writing; others append and leave.
     pub writing: bool,
+    /// Bytes that this thread has taken out of `out`.
+    pub writing_bytes: usize,
     /// The wire took less than all, and nobody has said since that it can take more.
     pub blocked: bool,
     /// Since when it has taken nothing, `Millis::NEVER` unless it was blocked; a false alarm that it can take more does
@@ -68,11 +70,17 @@ impl Link {
             aliases,
             dirty: false,
             writing: false,
+            writing_bytes: 0,
             blocked: false,
             stuck_since: Millis::NEVER,
             accounted: 0,
             closing: None,
         }
+    }
+
+    /// Bytes that the wire has not taken, wherever they are.
+    pub(crate) fn waiting(&self) -> usize {
+        self.out.len() + self.writing_bytes
     }
 
     /// Appends a packet other than PUBLISH. One that is larger than the client takes is left out [MQTT-3.1.2-24].

@@ -213,6 +213,7 @@ impl Engine {
                 self.flush(turn);
             }
         }
+        turn.work += (end - route.next).max(1) as u64;
         route.next = end;
     }
 

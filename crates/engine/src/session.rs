@@ -162,7 +162,7 @@ impl<'a> Locked<'a> {
     /// Whether the client's outbox holds as much as it may while the client takes nothing.
     fn is_blocked(&self) -> bool {
         let Some(link) = &self.state.link else { return true };
-        let waiting = link.out.len();
+        let waiting = link.waiting();
         // Not blocked yet, but beyond any bound: nobody has flushed it, the turn is `urgent`.
         waiting >= self.limits().link_hard_bytes
             || (link.blocked && waiting >= self.engine.budget.soft_limit(self.limits()))

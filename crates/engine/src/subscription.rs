@@ -34,6 +34,7 @@ impl Engine {
             let reason = self.subscribe_one(turn, from, filter, options, subscribe.subscription_id);
             reasons.push(reason);
         }
+        turn.work += reasons.len() as u64;
         let Some(mut own) = self.lock_attached(from) else { return };
         commit::leave(&mut own, turn, Promise::SubAck(subscribe.packet_id, &reasons));
         own.pump(turn);
@@ -161,6 +162,7 @@ impl Engine {
                 None => ReasonCode::NoSubscriptionExisted,
             });
         }
+        turn.work += reasons.len() as u64;
         let Some(mut own) = self.lock_attached(from) else { return };
         commit::leave(&mut own, turn, Promise::UnsubAck(unsubscribe.packet_id, &reasons));
     }

@@ -57,6 +57,8 @@ pub struct Turn {
     pub(crate) dirty: Vec<Arc<Session>>,
     /// An outbox has grown beyond its soft limit in this turn: flush before going on.
     pub(crate) urgent: bool,
+    /// Receivers served and filters entered so far; who bounds its work looks how far it has moved.
+    pub(crate) work: u64,
     pub(crate) cache: MatchCache,
     pub(crate) counters: Arc<Counters>,
     pub(crate) frames: Vec<u8>,
@@ -74,6 +76,7 @@ impl Turn {
             notices: Vec::new(),
             dirty: Vec::new(),
             urgent: false,
+            work: 0,
             cache,
             counters,
             frames: Vec::new(),

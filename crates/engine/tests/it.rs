@@ -10,7 +10,9 @@
 
 mod it {
     mod blocked;
+    mod crowd;
     mod dice;
+    mod fan_out;
     mod fairness;
     mod limits;
     mod matching;

@@ -20,6 +20,7 @@ pub(super) async fn run() {
             for notice in bench.turn.notices.drain(..) {
                 tell(&notice);
             }
+            bench.finish(); // For a link that the flush has left for the next one.
         });
         Poll::<()>::Pending
     })

@@ -5,7 +5,7 @@ use std::{
     future::Future,
     io,
     net::SocketAddr,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll, ready},
 };
@@ -20,7 +20,7 @@ use whimbrel_engine::{
     proto::{Millis, codec::ReasonCode},
 };
 
-use super::{Bench, Place, Shared, link::TcpWire, with_bench};
+use super::{Bench, Place, READ_BYTES, Shared, link::TcpWire, with_bench};
 use crate::auth::{Answer, Credentials, Denial, Secret, Verdict};
 
 /// Reads of one turn; then others go on.
@@ -110,33 +110,32 @@ impl Task {
             }
             self.conversation.handle_timeout(&shared.engine, &mut bench.turn, &wire);
             self.conversation.proceed(&shared.engine, &mut bench.turn, &wire);
+        } else if self.conversation.standing() == Standing::Working {
+            let (engine, wire) = (bench.shared.engine.clone(), self.dyn_wire());
+            self.conversation.proceed(&engine, &mut bench.turn, &wire);
         }
-        let mut reads = 0;
+        let (mut reads, mut read_bytes) = (0, 0);
         let mut open = true;
         while open {
             match self.conversation.standing() {
                 Standing::Closing => break,
                 Standing::Waiting => break,
                 Standing::Working => {
-                    let engine = bench.shared.engine.clone();
-                    let wire = self.dyn_wire();
-                    self.conversation.proceed(&engine, &mut bench.turn, &wire);
-                    if self.conversation.standing() == Standing::Working {
-                        context.waker().wake_by_ref(); // The next slice in the next turn.
-                        break;
-                    }
+                    let_others_run(context); // The next slice in the next turn.
+                    break;
                 }
                 Standing::Asking => match self.ask(bench, context) {
                     Poll::Ready(()) => {}
                     Poll::Pending => break,
                 },
-                Standing::Reading if reads == READS_PER_TURN => {
-                    context.waker().wake_by_ref();
+                Standing::Reading if reads == READS_PER_TURN || read_bytes >= READ_BYTES => {
+                    let_others_run(context);
                     break;
                 }
                 Standing::Reading => match self.read(bench, context) {
                     Poll::Ready(Ok(bytes)) => {
                         reads += 1;
+                        read_bytes += bytes;
                         open = bytes > 0;
                     }
                     Poll::Ready(Err(_)) => open = false,
@@ -147,13 +146,20 @@ impl Task {
         self.wait_writable(bench, context);
         self.wire.set_deadline(self.conversation.deadline());
         if !open {
+            // Who has only closed its sending half still reads what it was answered.
+            let engine = bench.shared.engine.clone();
+            engine.flush(&mut bench.turn);
+            if self.conversation.has_output(&engine) {
+                let_others_run(context); // Another worker is writing; the next read finds the end again.
+                return;
+            }
             self.phase = Phase::Ending;
         } else if self.conversation.standing() == Standing::Closing {
             self.say_goodbye(bench, context);
         }
     }
 
-    /// Reads once, or handles what was read before. The count of bytes is 0 at the end of the stream.
+    /// Reads once, or handles what was read before, and gives a measure of bytes: 0 at the end of the stream.
     fn read(&mut self, bench: &mut Bench, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let Bench { shared, turn, read, .. } = bench;
         let engine = &shared.engine;
@@ -184,7 +190,7 @@ impl Task {
         } else {
             self.tail.drain(..used);
         }
-        Poll::Ready(Ok(1))
+        Poll::Ready(Ok(used.max(1)))
     }
 
     /// Has the question of a CONNECT answered; the worker goes on with others until it is.
@@ -246,11 +252,11 @@ impl Task {
     }
 
     /// Writes what waits, then what only the closing connection says.
-    fn say_goodbye(&mut self, bench: &mut Bench, context: &Context<'_>) {
+    fn say_goodbye(&mut self, bench: &mut Bench, context: &mut Context<'_>) {
         let engine = bench.shared.engine.clone();
         engine.flush(&mut bench.turn);
         if self.conversation.has_output(&engine) {
-            context.waker().wake_by_ref(); // Another worker is writing; it is a matter of microseconds.
+            let_others_run(context); // Another worker is writing; it is a matter of microseconds.
             return;
         }
         if !self.conversation.last_words().is_empty() {
@@ -287,14 +293,14 @@ impl Task {
                 return;
             }
         }
-        context.waker().wake_by_ref();
+        let_others_run(context);
     }
 
-    fn leave(&mut self, bench: &mut Bench, context: &Context<'_>) -> Poll<()> {
+    fn leave(&mut self, bench: &mut Bench, context: &mut Context<'_>) -> Poll<()> {
         let engine = bench.shared.engine.clone();
         if !self.conversation.end(&engine, &mut bench.turn) {
             if self.conversation.standing() != Standing::Waiting {
-                context.waker().wake_by_ref();
+                let_others_run(context);
             }
             return Poll::Pending;
         }
@@ -303,6 +309,12 @@ impl Task {
         }
         Poll::Ready(())
     }
+}
+
+/// Has the task polled again after the others that are ready and after a look at the sockets. A task that woke itself
+/// would be polled dozens of times before the runtime looks at a socket.
+fn let_others_run(context: &mut Context<'_>) {
+    let _ = pin!(tokio::task::yield_now()).poll(context);
 }
 
 impl Future for Task {
