@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{completions, config_command, man, passwd, serve};
+use crate::{bench, completions, config_command, man, passwd, serve};
 
 /// Something failed while it ran.
 pub(crate) const FAILED: u8 = 1;
@@ -37,6 +37,8 @@ pub(crate) struct Cli {
 enum Command {
     /// Run the broker.
     Serve(serve::Args),
+    /// Load a broker, any broker, and tell what it costs and whether all is right.
+    Bench(bench::Args),
     /// Check a configuration, or show what can be configured.
     Config(config_command::Args),
     /// Set, delete or check a user's password in a password file.
@@ -57,6 +59,7 @@ pub(crate) fn run() -> ExitCode {
     let command = Cli::parse().command.or_else(|| Cli::parse_from(["whimbrel", "serve"]).command);
     match command {
         Some(Command::Serve(args)) => serve::run(args),
+        Some(Command::Bench(args)) => bench::run(args),
         Some(Command::Config(args)) => config_command::run(args),
         Some(Command::Passwd(args)) => passwd::run(args),
         Some(Command::Completions(args)) => completions::run(args),

@@ -1,0 +1,164 @@
+//! The command line of `whimbrel bench`: from a scenario's options to its run and its exit code. Not the run.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::Subcommand;
+
+use super::clock::Clock;
+use super::crew::Crew;
+use super::desk::{Live, Run};
+use super::display::Display;
+use super::findings::Findings;
+use super::meter::Meter;
+use super::ready::{self, Course, Ready};
+use super::scenario::{Connect, FanIn, FanOut, Idle, Match, Mixed, Offline, P2p, Retained, Shared};
+use super::script::{Raw, Script};
+use super::settings::{Drive, Settings};
+use super::summary;
+use crate::cli::{FAILED, MISUSED};
+use crate::output;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = FIRST_RUN)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    scenario: Scenario,
+}
+
+const FIRST_RUN: &str = "\
+A first run, against a broker on this machine (`whimbrel serve` starts one):
+
+  whimbrel bench p2p                          throughput and latency: 100 pairs, one message at a time each
+  whimbrel bench p2p --rate 1000              latency at 1,000 messages per second
+  whimbrel bench p2p --batch 16 --pid PID     throughput in batches, and what a message costs the broker
+  whimbrel bench idle -n 10000 --pid PID      what a connection costs the broker
+
+Exit code: 0 all was right; 1 something was lost, repeated, out of order, damaged or late; 2 wrong options.";
+
+#[derive(Debug, Subcommand)]
+enum Scenario {
+    /// Point to point: pairs of one publisher and one subscriber.
+    #[command(name = "p2p")]
+    P2p(Box<P2p>),
+    /// Many publish, few get everything.
+    FanIn(Box<FanIn>),
+    /// Few publish, many get everything.
+    FanOut(Box<FanOut>),
+    /// Many publish, groups share it out among their members.
+    Shared(Box<Shared>),
+    /// Up to millions of subscriptions, of which each message matches one.
+    Match(Box<Match>),
+    /// All of these at once, at every QoS.
+    Mixed(Box<Mixed>),
+    /// Clients connect and leave, again and again.
+    Connect(Box<Connect>),
+    /// Clients connect and stay.
+    Idle(Box<Idle>),
+    /// Subscribers ask for many retained messages.
+    Retained(Box<Retained>),
+    /// Sessions that are away get their messages when they come back.
+    Offline(Box<Offline>),
+}
+
+pub(crate) fn run(args: Args) -> ExitCode {
+    let name = run_name();
+    let ready = match args.scenario {
+        Scenario::P2p(one) => ready::p2p(*one, &name),
+        Scenario::FanIn(one) => ready::fan_in(*one, &name),
+        Scenario::FanOut(one) => ready::fan_out(*one, &name),
+        Scenario::Shared(one) => ready::shared(*one, &name),
+        Scenario::Match(one) => ready::matching(*one, &name),
+        Scenario::Mixed(one) => ready::mixed(*one, &name),
+        Scenario::Connect(one) => ready::connect(*one, &name),
+        Scenario::Idle(one) => ready::idle(*one, &name),
+        Scenario::Retained(one) => ready::retained(*one, &name),
+        Scenario::Offline(one) => ready::offline(*one, &name),
+    };
+    match ready.and_then(Ready::checked) {
+        Ok(ready) => go(ready),
+        Err(wrong) => output::failure(MISUSED, wrong),
+    }
+}
+
+/// A name that no other run has, so that topics and client ids of two runs never meet.
+fn run_name() -> String {
+    let mut bytes = [0; 4];
+    if getrandom::fill(&mut bytes).is_err() {
+        bytes = std::process::id().to_be_bytes();
+    }
+    format!("{:08x}", u32::from_be_bytes(bytes))
+}
+
+fn go(ready: Ready) -> ExitCode {
+    let clock = Clock::start();
+    let mut meter = match Meter::new(clock, ready.results.pid) {
+        Ok(meter) => meter,
+        Err(wrong) => return output::failure(MISUSED, wrong),
+    };
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+    let display = Display::new(ready.results.quiet);
+    if !ready.settings.address.ip().is_loopback() {
+        display.note(&format!("traffic leaves this machine: {}", ready.settings.address));
+    }
+    let rate = match ready.settings.pace {
+        Drive::Open { per_second } => Some(per_second),
+        Drive::Closed { .. } => None,
+    };
+    let raw = perform(ready.course, ready.plan, ready.settings, clock, &mut meter, display);
+    let raw = match raw {
+        Ok(raw) => raw,
+        Err(reason) => return output::failure(FAILED, format!("{}: {reason}", ready.name)),
+    };
+    let (broker, own, machine, looked) = meter.usage();
+    let findings = Findings {
+        scenario: ready.name,
+        label: ready.results.label.clone(),
+        options: ready.options,
+        unit: ready.unit,
+        latency_of: ready.latency_of,
+        tally: raw.tally,
+        allow_qos0_loss: ready.allow_qos0_loss,
+        from: raw.from,
+        to: raw.to,
+        series: raw.series,
+        broker,
+        own,
+        machine,
+        looked,
+        rate,
+        figures: raw.figures,
+        broken: raw.broken,
+        started,
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    match summary::tell(&findings, &ready.results) {
+        Ok(()) if findings.faults().is_empty() => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::from(FAILED),
+        Err(error) => output::failure(FAILED, error),
+    }
+}
+
+fn perform(
+    course: Course,
+    plan: super::plan::Plan,
+    settings: Settings,
+    clock: Clock,
+    meter: &mut Meter,
+    display: Display,
+) -> Result<Raw, String> {
+    let sent = plan.senders.iter().map(|_| AtomicU64::new(0)).collect();
+    let group_arrivals = plan.groups.iter().map(|_| AtomicU64::new(0)).collect();
+    let run = Run { clock, plan, settings, sent, group_arrivals, live: Live::default() };
+    let crew = Crew::start(Arc::new(run), display).map_err(|error| error.to_string())?;
+    let script = Script { crew, meter, figures: Vec::new() };
+    match course {
+        Course::Traffic(length) => script.traffic(length),
+        Course::Storm(length) => script.storm(length),
+        Course::Idle(duration) => script.idle(duration),
+        Course::Retained(messages, length) => script.retained(messages, length),
+        Course::Offline(messages) => script.offline(messages),
+    }
+}

@@ -1,0 +1,143 @@
+//! One socket with what waits to be written and what has been read only in part. Knows no MQTT beyond frames.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, SocketAddr};
+
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// What may wait to be written before a publisher makes no more.
+pub(super) const UNWRITTEN_BYTES_MAX: usize = 256 << 10;
+/// Buffers beyond this are given back when they are empty.
+const KEPT_BYTES_MAX: usize = 64 << 10;
+
+#[derive(Debug)]
+pub(super) struct Link {
+    stream: TcpStream,
+    pub(super) out: Vec<u8>,
+    written: usize,
+    tail: Vec<u8>,
+    connected: bool,
+}
+
+/// What a read brought.
+pub(super) enum Input {
+    /// The buffer holds so many bytes, from its start; `more` says that the socket may have others.
+    Bytes {
+        len: usize,
+        more: bool,
+    },
+    /// Nothing for now.
+    Nothing,
+    Closed,
+}
+
+impl Link {
+    pub(super) fn dial(
+        address: SocketAddr,
+        source: Option<IpAddr>,
+        registry: &Registry,
+        token: Token,
+    ) -> io::Result<Link> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        socket.set_tcp_nodelay(true)?;
+        if let Some(source) = source {
+            socket.bind(&SocketAddr::new(source, 0).into())?;
+        }
+        match socket.connect(&address.into()) {
+            Err(error) if !is_under_way(&error) => return Err(error),
+            _ => {}
+        }
+        let mut stream = TcpStream::from_std(socket.into());
+        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        Ok(Link { stream, out: Vec::new(), written: 0, tail: Vec::new(), connected: false })
+    }
+
+    /// The socket has become writable. For the first time, this tells how dialling ended.
+    pub(super) fn on_writable(&mut self) -> io::Result<()> {
+        if !self.connected {
+            if let Some(error) = self.stream.take_error()? {
+                return Err(error);
+            }
+            match self.stream.peer_addr() {
+                Ok(_) => self.connected = true,
+                Err(error) if error.kind() == ErrorKind::NotConnected => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        self.flush()
+    }
+
+    /// Writes what waits, as far as the socket takes it.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        while self.connected && self.written < self.out.len() {
+            match self.stream.write(self.out.get(self.written..).unwrap_or_default()) {
+                Ok(len) => self.written += len,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if self.written >= self.out.len() {
+            self.written = 0;
+            self.out.clear();
+            if self.out.capacity() > KEPT_BYTES_MAX {
+                self.out = Vec::new();
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn unwritten(&self) -> usize {
+        self.out.len() - self.written
+    }
+
+    /// Reads once into the buffer, behind what was left of the last read.
+    pub(super) fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<Input> {
+        let kept = self.tail.len();
+        if buffer.len() < kept * 2 {
+            buffer.resize(kept * 2, 0);
+        }
+        if let Some(place) = buffer.get_mut(..kept) {
+            place.copy_from_slice(&self.tail);
+        }
+        let room = buffer.get_mut(kept..).unwrap_or_default();
+        let room_len = room.len();
+        let read = loop {
+            match self.stream.read(room) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        match read {
+            Ok(0) => Ok(Input::Closed),
+            Ok(len) => {
+                self.tail.clear();
+                // A short read has emptied the socket: what comes later is told by another event.
+                Ok(Input::Bytes { len: kept + len, more: len == room_len || cfg!(not(unix)) })
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Input::Nothing),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Keeps the start of a frame until the rest comes.
+    pub(super) fn keep(&mut self, rest: &[u8]) {
+        if rest.is_empty() && self.tail.capacity() > 0 {
+            self.tail = Vec::new();
+        }
+        self.tail.extend_from_slice(rest);
+    }
+
+    pub(super) fn close(mut self, registry: &Registry) {
+        // The socket closes either way.
+        let _ = registry.deregister(&mut self.stream);
+    }
+}
+
+fn is_under_way(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::WouldBlock
+        || error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error())
+}

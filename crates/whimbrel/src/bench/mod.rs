@@ -1,0 +1,40 @@
+//! `whimbrel bench`: loads a broker, any broker, and tells what it cost and whether all was right. Not the broker.
+//!
+//! A scenario becomes a `plan` (who connects, publishes, must get what); a `script` gives orders to a `crew` of threads,
+//! each a `worker` with its own poll and connections; `findings` come out.
+
+mod alarm;
+mod cast;
+mod clock;
+mod command;
+mod connection;
+mod crew;
+mod desk;
+mod dialler;
+mod display;
+mod findings;
+mod link;
+mod meter;
+mod options;
+mod orders;
+mod plan;
+mod process;
+mod publish_frame;
+mod publisher;
+mod quantity;
+mod ready;
+mod receiver;
+mod recorder;
+mod rounds;
+mod scenario;
+mod script;
+mod sequence;
+mod settings;
+mod stage;
+mod stamp;
+mod summary;
+mod tally;
+mod template;
+mod worker;
+
+pub(crate) use command::{Args, run};

@@ -1,0 +1,301 @@
+//! Makes scenarios ready to run: from their options to a plan, settings and a course. Not the running.
+
+use std::time::Duration;
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+use whimbrel_codec::QoS;
+
+use super::cast::Cast;
+use super::options::{Broker, Pace, Results, Span, Window};
+use super::plan::{Plan, Work};
+use super::scenario::{Connect, FanIn, FanOut, Idle, Match, Mixed, Offline, P2p, Retained, Shared, Traffic};
+use super::script::Length;
+use super::settings::{Drive, Settings};
+
+/// Files that the generator needs besides its connections.
+const OWN_FILES: u64 = 64;
+
+/// A scenario made ready.
+pub(super) struct Ready {
+    pub(super) name: &'static str,
+    pub(super) unit: &'static str,
+    pub(super) latency_of: &'static str,
+    pub(super) plan: Plan,
+    pub(super) settings: Settings,
+    pub(super) results: Results,
+    pub(super) allow_qos0_loss: bool,
+    pub(super) options: Options,
+    pub(super) course: Course,
+}
+
+/// What a run was told, by the names of the options.
+type Options = Vec<(&'static str, String)>;
+
+/// Which script it follows.
+pub(super) enum Course {
+    Traffic(Length),
+    Storm(Length),
+    Idle(Duration),
+    Retained(u64, Length),
+    Offline(u64),
+}
+
+impl Ready {
+    /// Refuses what no broker would take, or what this machine cannot do.
+    pub(super) fn checked(self) -> Result<Ready, String> {
+        self.plan.check()?;
+        let needed = self.plan.clients.len() as u64 + OWN_FILES;
+        let files = raise_file_limit();
+        if needed > files {
+            let most = files.saturating_sub(OWN_FILES);
+            return Err(format!(
+                "{} connections are too many: this process may open {files} files, so {most} connections (see ulimit -n)",
+                self.plan.clients.len()
+            ));
+        }
+        Ok(self)
+    }
+}
+
+/// Raises the limit of open files as far as the system lets this process and gives it.
+fn raise_file_limit() -> u64 {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        limit.current = limit.maximum;
+        // Whatever it is then, it is what counts.
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+pub(super) fn p2p(one: P2p, run: &str) -> Result<Ready, String> {
+    let mut cast = Cast::new(&one.traffic.broker.client_id, run);
+    cast.pairs(one.pairs as usize, one.quality.qos(), &one.topic.topic, "");
+    let plan = cast.plan;
+    let options = vec![("pairs", one.pairs.to_string()), ("qos", one.quality.qos().to_string())];
+    traffic("p2p", plan, options, one.quality.allow_qos0_loss, one.traffic, run)
+}
+
+pub(super) fn fan_in(one: FanIn, run: &str) -> Result<Ready, String> {
+    let mut cast = Cast::new(&one.traffic.broker.client_id, run);
+    let qos = one.quality.qos();
+    cast.fan(one.publishers as usize, one.subscribers as usize, qos, &one.topic.topic, "")?;
+    let plan = cast.plan;
+    let options = fan_options(one.publishers, one.subscribers, qos);
+    traffic("fan-in", plan, options, one.quality.allow_qos0_loss, one.traffic, run)
+}
+
+pub(super) fn fan_out(one: FanOut, run: &str) -> Result<Ready, String> {
+    let mut cast = Cast::new(&one.traffic.broker.client_id, run);
+    let qos = one.quality.qos();
+    cast.fan(one.publishers as usize, one.subscribers as usize, qos, &one.topic.topic, "")?;
+    let plan = cast.plan;
+    let options = fan_options(one.publishers, one.subscribers, qos);
+    traffic("fan-out", plan, options, one.quality.allow_qos0_loss, one.traffic, run)
+}
+
+fn fan_options(publishers: u32, subscribers: u32, qos: QoS) -> Options {
+    vec![
+        ("publishers", publishers.to_string()),
+        ("subscribers", subscribers.to_string()),
+        ("qos", qos.to_string()),
+    ]
+}
+
+pub(super) fn shared(one: Shared, run: &str) -> Result<Ready, String> {
+    let mut cast = Cast::new(&one.traffic.broker.client_id, run);
+    let qos = one.quality.qos();
+    let groups = (one.groups as usize, one.members as usize);
+    cast.shared(one.publishers as usize, groups, qos, &one.topic.topic, "")?;
+    let plan = cast.plan;
+    let options = vec![
+        ("publishers", one.publishers.to_string()),
+        ("groups", one.groups.to_string()),
+        ("members", one.members.to_string()),
+        ("qos", qos.to_string()),
+    ];
+    traffic("shared", plan, options, one.quality.allow_qos0_loss, one.traffic, run)
+}
+
+pub(super) fn matching(one: Match, run: &str) -> Result<Ready, String> {
+    let mut cast = Cast::new(&one.traffic.broker.client_id, run);
+    let qos = one.quality.qos();
+    cast.matching(one.filters as usize, one.per_client as usize, one.publishers as usize, qos);
+    let plan = cast.plan;
+    let options = vec![
+        ("filters", one.filters.to_string()),
+        ("per-client", one.per_client.to_string()),
+        ("publishers", one.publishers.to_string()),
+        ("qos", qos.to_string()),
+    ];
+    traffic("match", plan, options, one.quality.allow_qos0_loss, one.traffic, run)
+}
+
+pub(super) fn mixed(one: Mixed, run: &str) -> Result<Ready, String> {
+    let mut cast = Cast::new(&one.traffic.broker.client_id, run);
+    let scale = one.scale as usize;
+    for (qos, kind) in [(QoS::AtMostOnce, "a"), (QoS::AtLeastOnce, "b"), (QoS::ExactlyOnce, "c")] {
+        cast.pairs(scale, qos, &format!("bench/%r/p2p{kind}/%i").parse()?, kind);
+    }
+    cast.fan(1, scale, QoS::AtMostOnce, &"bench/%r/out/%i".parse()?, "out")?;
+    cast.fan(scale, 1, QoS::AtLeastOnce, &"bench/%r/in/%i".parse()?, "in")?;
+    cast.shared(scale, (2, 4), QoS::AtLeastOnce, &"bench/%r/shared/%i".parse()?, "shared")?;
+    let plan = cast.plan;
+    let options = vec![("scale", one.scale.to_string())];
+    traffic("mixed", plan, options, one.allow_qos0_loss, one.traffic, run)
+}
+
+pub(super) fn connect(one: Connect, run: &str) -> Result<Ready, String> {
+    let mut cast = Cast::new(&one.broker.client_id, run);
+    cast.clients(one.clients as usize, &Work::Churn, false);
+    let plan = cast.plan;
+    let mut options = vec![("clients", one.clients.to_string())];
+    options.extend(one.rate.map(|rate| ("rate", rate.to_string())));
+    options.extend(broker_options(&one.broker));
+    let mut settings = Settings::new(&one.broker, one.drain.drain)?;
+    if let Some(rate) = one.rate {
+        settings.pace = Drive::Open { per_second: f64::from(rate) };
+    }
+    settings.connecting_is_measured = true;
+    Ok(Ready {
+        name: "connect",
+        unit: "connections",
+        latency_of: "from the dialling to CONNACK",
+        plan,
+        settings,
+        results: one.results,
+        allow_qos0_loss: false,
+        options,
+        course: Course::Storm(window(&one.window)),
+    })
+}
+
+pub(super) fn idle(one: Idle, run: &str) -> Result<Ready, String> {
+    let mut cast = Cast::new(&one.broker.client_id, run);
+    cast.clients(one.connections as usize, &Work::Hold, one.subscribe);
+    let plan = cast.plan;
+    let mut options =
+        vec![("connections", one.connections.to_string()), ("subscribe", one.subscribe.to_string())];
+    options.extend(broker_options(&one.broker));
+    let mut settings = Settings::new(&one.broker, one.drain.drain)?;
+    settings.connecting_is_measured = true;
+    Ok(Ready {
+        name: "idle",
+        unit: "messages",
+        latency_of: "from the dialling to CONNACK",
+        plan,
+        settings,
+        results: one.results,
+        allow_qos0_loss: false,
+        options,
+        course: Course::Idle(one.duration),
+    })
+}
+
+pub(super) fn retained(one: Retained, run: &str) -> Result<Ready, String> {
+    let mut cast = Cast::new(&one.broker.client_id, run);
+    let qos = one.quality.qos();
+    cast.retained(one.messages as usize, one.subscribers as usize, qos);
+    let plan = cast.plan;
+    let mut options = vec![
+        ("messages", one.messages.to_string()),
+        ("subscribers", one.subscribers.to_string()),
+        ("qos", qos.to_string()),
+        ("size", one.payload.size.to_string()),
+    ];
+    options.extend(broker_options(&one.broker));
+    let settings = Settings::new(&one.broker, one.drain.drain)?.with_payload(&one.payload, run);
+    let settings = settings.with_pace(&Pace { batch: 16, window: Some(256), rate: None })?;
+    Ok(Ready {
+        name: "retained",
+        unit: "messages",
+        latency_of: "from SUBSCRIBE to each message",
+        plan,
+        settings,
+        results: one.results,
+        allow_qos0_loss: one.quality.allow_qos0_loss,
+        options,
+        course: Course::Retained(u64::from(one.messages), window(&one.window)),
+    })
+}
+
+pub(super) fn offline(one: Offline, run: &str) -> Result<Ready, String> {
+    let mut cast = Cast::new(&one.broker.client_id, run);
+    let qos = QoS::from_bits(one.qos).unwrap_or_default();
+    cast.sessions(one.sessions as usize, qos, &one.topic.topic);
+    let plan = cast.plan;
+    let mut options = vec![
+        ("sessions", one.sessions.to_string()),
+        ("messages", one.messages.to_string()),
+        ("qos", qos.to_string()),
+        ("window", one.window.to_string()),
+        ("size", one.payload.size.to_string()),
+    ];
+    options.extend(broker_options(&one.broker));
+    let settings = Settings::new(&one.broker, one.drain.drain)?.with_payload(&one.payload, run);
+    let settings = settings.with_pace(&Pace { batch: 1, window: Some(one.window), rate: None })?;
+    Ok(Ready {
+        name: "offline",
+        unit: "messages",
+        latency_of: "from the moment when all may come back to each message",
+        plan,
+        settings,
+        results: one.results,
+        allow_qos0_loss: false,
+        options,
+        course: Course::Offline(one.messages),
+    })
+}
+
+/// What all scenarios with traffic in both directions do alike.
+fn traffic(
+    name: &'static str,
+    plan: Plan,
+    mut options: Options,
+    allow_qos0_loss: bool,
+    traffic: Traffic,
+    run: &str,
+) -> Result<Ready, String> {
+    let settings = Settings::new(&traffic.broker, traffic.drain.drain)?
+        .with_payload(&traffic.payload, run)
+        .with_pace(&traffic.pace)?;
+    options.push(("size", traffic.payload.size.to_string()));
+    options.push(("batch", traffic.pace.batch.to_string()));
+    options.push(match settings.pace {
+        Drive::Open { per_second } => ("rate", per_second.to_string()),
+        Drive::Closed { window } => ("window", window.to_string()),
+    });
+    options.extend(traffic.span.count.map(|count| ("count", count.to_string())));
+    options.extend(broker_options(&traffic.broker));
+    let latency_of = match settings.pace {
+        Drive::Open { .. } => "from the moment when a message was due to its arrival",
+        Drive::Closed { .. } => "from sending to arrival",
+    };
+    Ok(Ready {
+        name,
+        unit: "messages",
+        latency_of,
+        plan,
+        settings,
+        results: traffic.results,
+        allow_qos0_loss,
+        options,
+        course: Course::Traffic(span(&traffic.span)),
+    })
+}
+
+fn broker_options(broker: &Broker) -> Options {
+    let protocol = broker.protocol.version().to_string();
+    vec![("protocol", protocol), ("threads", broker.threads.to_string())]
+}
+
+fn span(span: &Span) -> Length {
+    match span.count {
+        Some(messages) => Length::Count { messages, limit: span.time_limit },
+        None => window(&span.window),
+    }
+}
+
+fn window(window: &Window) -> Length {
+    Length::Time { warmup: window.warmup, duration: window.duration }
+}

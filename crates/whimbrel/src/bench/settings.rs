@@ -1,0 +1,92 @@
+//! What the threads of a run need to know about how to do it: options, resolved. Not who does what.
+
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use whimbrel_codec::Version;
+
+use super::clock::{Nanos, nanos};
+use super::options::{Broker, Pace, Payload};
+use super::quantity::PayloadSize;
+use super::stamp::CHECKED_BYTES;
+use super::template::Names;
+
+/// It does not change while they run.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) address: SocketAddr,
+    pub(super) sources: Vec<IpAddr>,
+    pub(super) version: Version,
+    pub(super) user_name: Option<String>,
+    pub(super) password: Option<String>,
+    pub(super) keep_alive_secs: u16,
+    pub(super) connect_rate: Option<u32>,
+    pub(super) connect_timeout: Nanos,
+    pub(super) threads: usize,
+    pub(super) size: PayloadSize,
+    /// What fills payloads, repeated.
+    pub(super) filler: String,
+    pub(super) batch: u64,
+    pub(super) pace: Drive,
+    pub(super) drain: Nanos,
+    /// Whether the time that a connection takes to come up is the latency of the scenario.
+    pub(super) connecting_is_measured: bool,
+}
+
+/// What makes a publisher send.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Drive {
+    /// So many messages of each publisher may be on their way.
+    Closed { window: u64 },
+    /// So many messages per second of all publishers together are due, whatever becomes of them.
+    Open { per_second: f64 },
+}
+
+impl Settings {
+    /// How to reach the broker; how to load it is what a closed loop of single short messages is.
+    pub(super) fn new(broker: &Broker, drain: Duration) -> Result<Settings, String> {
+        Ok(Settings {
+            address: resolve(&broker.host, broker.port)?,
+            sources: broker.source.as_ref().map(|sources| sources.0.clone()).unwrap_or_default(),
+            version: broker.protocol.version(),
+            user_name: broker.username.clone(),
+            password: broker.password.clone(),
+            keep_alive_secs: broker.keep_alive,
+            connect_rate: broker.connect_rate,
+            connect_timeout: nanos(broker.connect_timeout),
+            threads: usize::from(broker.threads),
+            size: PayloadSize { min: CHECKED_BYTES, max: CHECKED_BYTES },
+            filler: String::new(),
+            batch: 1,
+            pace: Drive::Closed { window: 1 },
+            drain: nanos(drain),
+            connecting_is_measured: false,
+        })
+    }
+
+    pub(super) fn with_payload(self, payload: &Payload, run: &str) -> Settings {
+        let names = Names { index: "", number: 0, kind: "pub", run };
+        Settings { size: payload.size, filler: payload.payload.fill(names), ..self }
+    }
+
+    pub(super) fn with_pace(self, pace: &Pace) -> Result<Settings, String> {
+        let batch = u64::from(pace.batch);
+        let drive = match (pace.rate, pace.window) {
+            (Some(per_second), _) => Drive::Open { per_second },
+            (None, Some(window)) if window < pace.batch => {
+                return Err(format!("a window of {window} never has room for a batch of {batch}"));
+            }
+            (None, window) => Drive::Closed { window: window.map_or(batch, u64::from) },
+        };
+        Ok(Settings { batch, pace: drive, ..self })
+    }
+}
+
+fn resolve(host: &str, port: u16) -> Result<SocketAddr, String> {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let mut addresses =
+        (host, port).to_socket_addrs().map_err(|error| format!("host {host}: {error}"))?.collect::<Vec<_>>();
+    // A broker that listens on one loopback address only is more often found on the older one.
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    addresses.first().copied().ok_or_else(|| format!("host {host} has no address"))
+}
