@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::Subcommand;
 
 use super::clock::Clock;
+use super::crash;
 use super::crew::Crew;
 use super::desk::{Live, Run};
 use super::display::Display;
@@ -61,6 +62,8 @@ enum Scenario {
     Retained(Box<Retained>),
     /// Sessions that are away get their messages when they come back.
     Offline(Box<Offline>),
+    /// Kill the broker again and again, and account for everything that it had acknowledged.
+    Crash(Box<crash::Args>),
 }
 
 pub(crate) fn run(args: Args) -> ExitCode {
@@ -76,6 +79,7 @@ pub(crate) fn run(args: Args) -> ExitCode {
         Scenario::Idle(one) => ready::idle(*one, &name),
         Scenario::Retained(one) => ready::retained(*one, &name),
         Scenario::Offline(one) => ready::offline(*one, &name),
+        Scenario::Crash(one) => return crash::run(&one),
     };
     match ready.and_then(Ready::checked) {
         Ok(ready) => go(ready),

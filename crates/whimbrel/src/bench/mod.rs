@@ -8,6 +8,7 @@ mod cast;
 mod clock;
 mod command;
 mod connection;
+mod crash;
 mod crew;
 mod desk;
 mod dialler;
