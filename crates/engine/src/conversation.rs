@@ -111,6 +111,12 @@ impl Conversation {
         }
     }
 
+    /// Whether its message waits for another publisher of the same retained topic: the wire is woken then.
+    #[must_use]
+    pub fn waits_for_topic(&self) -> bool {
+        self.publishing.as_ref().is_some_and(|publishing| publishing.is_waiting())
+    }
+
     /// The session, once CONNECT was accepted.
     #[must_use]
     pub fn attached(&self) -> Option<&Attached> {

@@ -109,7 +109,6 @@ impl Task {
                 self.conversation.close(&shared.engine, &mut bench.turn, ReasonCode::ServerShuttingDown);
             }
             self.conversation.handle_timeout(&shared.engine, &mut bench.turn, &wire);
-            self.conversation.proceed(&shared.engine, &mut bench.turn, &wire);
         } else if self.conversation.standing() == Standing::Working {
             let (engine, wire) = (bench.shared.engine.clone(), self.dyn_wire());
             self.conversation.proceed(&engine, &mut bench.turn, &wire);
@@ -267,17 +266,26 @@ impl Task {
             let client = self.conversation.attached().map(|attached| attached.session().client_id());
             tracing::debug!(address = %self.address, client, "closed: {violation}");
         }
+        // The session is let go of first: a client that sees the close finds nothing of this connection any more, and
+        // who takes the session over does not wait until the client has read its last packet.
+        if !self.conversation.end(&engine, &mut bench.turn) {
+            let_others_run(context);
+        }
         self.wire.shut_down();
         let until = bench.turn.now.mono + LINGER_MILLIS;
         self.wire.set_deadline(until);
         self.phase = Phase::Lingering { until, bytes: LINGER_BYTES };
-        // Who takes the session over does not wait until the client has read its last packet.
-        let _ = self.conversation.end(&engine, &mut bench.turn);
     }
 
     /// Throws away what still comes: closing a socket with unread bytes would take the last packet back.
     fn linger(&mut self, bench: &mut Bench, context: &mut Context<'_>) {
         let Phase::Lingering { until, bytes } = &mut self.phase else { return };
+        let engine = bench.shared.engine.clone();
+        if !self.conversation.end(&engine, &mut bench.turn)
+            && self.conversation.standing() != Standing::Waiting
+        {
+            let_others_run(context); // A will that is due goes on meanwhile.
+        }
         for _ in 0..READS_PER_TURN {
             let mut buffer = ReadBuf::new(&mut bench.read);
             let over = match Pin::new(&mut self.reader).poll_read(context, &mut buffer) {
@@ -299,7 +307,7 @@ impl Task {
     fn leave(&mut self, bench: &mut Bench, context: &mut Context<'_>) -> Poll<()> {
         let engine = bench.shared.engine.clone();
         if !self.conversation.end(&engine, &mut bench.turn) {
-            if self.conversation.standing() != Standing::Waiting {
+            if !self.conversation.waits_for_topic() {
                 let_others_run(context);
             }
             return Poll::Pending;
