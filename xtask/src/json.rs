@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 /// Nesting beyond this is refused: `cargo metadata` stays below ten.
 const DEPTH_MAX: usize = 64;
 
-/// A JSON value. Numbers are kept as their text: nothing here computes with them.
+/// A JSON value. Numbers are kept as their text until somebody asks.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {
     Null,
@@ -30,6 +30,10 @@ impl Value {
 
     pub(crate) fn text(&self) -> Option<&str> {
         if let Value::Text(text) = self { Some(text) } else { None }
+    }
+
+    pub(crate) fn number(&self) -> Option<f64> {
+        if let Value::Number(text) = self { text.parse().ok() } else { None }
     }
 
     pub(crate) fn is_true(&self) -> bool {

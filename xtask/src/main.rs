@@ -1,6 +1,7 @@
 //! The chores of this repository, the same on a laptop and in CI: `cargo xtask <chore>`. Not part of any package.
 
 mod ci;
+mod compare;
 mod instructions;
 mod interop;
 mod json;
@@ -22,6 +23,7 @@ usage: cargo xtask <chore>
   test                    the tests of the whole workspace; says what is not among them
   instructions [--bless REASON]
                           what the operations of tests/instructions cost, against their ratchet (needs valgrind)
+  compare …               Whimbrel beside other brokers and the relay, into docs/performance.md (`--help` lists more)
   interop [--require] …   the broker and the tools against programs that others wrote; the rest goes to
                           tests/interop/run.py (`--help` lists it)
   paho-suite DIR …        Eclipse Paho's interoperability suite, from the folder that holds it
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         ("tidy", []) => report(tidy::run()),
         ("no-std", []) => report(no_std::run()),
         ("test", []) => ci::test_and_say_what_is_not_tested(),
+        ("compare", rest) => compare::run(rest),
         ("instructions", rest) => instructions::run(rest),
         ("interop", rest) => interop::run(rest),
         ("paho-suite", [suite, rest @ ..]) => interop::paho_suite(suite, rest),

@@ -193,6 +193,9 @@ mod tests {
     #[test]
     fn a_folder_that_every_machine_has_is_no_finding() {
         assert_eq!(local_folders(Path::new("/tmp/some-clone-of-it")), ["/tmp/some-clone-of-it/"]);
-        assert_eq!(local_folders(Path::new("/some/where/clone-of-it")), ["/some/where/clone-of-it/", "/some/where/"]);
+        assert_eq!(
+            local_folders(Path::new("/some/where/clone-of-it")),
+            ["/some/where/clone-of-it/", "/some/where/"]
+        );
     }
 }
