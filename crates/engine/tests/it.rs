@@ -12,13 +12,16 @@ mod it {
     mod blocked;
     mod crowd;
     mod dice;
-    mod fan_out;
     mod fairness;
+    mod fan_out;
+    mod flush_threads;
     mod limits;
     mod matching;
     mod queue;
+    mod retained_threads;
     mod session;
     mod share;
+    mod threads;
     mod tree;
     mod trie;
     mod wire;

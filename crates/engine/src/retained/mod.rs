@@ -58,8 +58,10 @@ impl Retained {
         self.last.load(Ordering::SeqCst)
     }
 
+    /// Whether there is nothing to fetch. Asks the tree itself: a message that has its number already and is about to
+    /// enter the tree must not be overlooked.
     pub(crate) fn is_empty(&self) -> bool {
-        self.count.load(Ordering::SeqCst) == 0
+        self.tree.read().is_empty()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -123,7 +125,7 @@ impl Retained {
     fn account(&self, tree: &Tree<Kept>, before: usize, after: usize) {
         let bytes = self.bytes.load(Ordering::Relaxed) - before + after;
         self.bytes.store(bytes, Ordering::Relaxed);
-        self.count.store(tree.len(), Ordering::SeqCst);
+        self.count.store(tree.len(), Ordering::Relaxed);
     }
 }
 

@@ -218,6 +218,13 @@ impl Worker {
         client.pipe.close();
     }
 
+    /// Cuts the connection that was opened last and gives its place to the next.
+    pub(super) fn forget(&mut self, who: Who) {
+        self.cut(who);
+        assert!(who + 1 == self.clients.len() && self.is_over(who));
+        self.clients.pop();
+    }
+
     /// Whether the server has closed the connection.
     pub(super) fn is_closed(&self, who: Who) -> bool {
         self.clients[who].closed
