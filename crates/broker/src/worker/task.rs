@@ -54,6 +54,8 @@ pub(super) struct Task {
     tail_whole: bool,
     verdict: Option<oneshot::Receiver<Verdict>>,
     phase: Phase,
+    /// It was woken and has let others run first.
+    stood_back: bool,
     address: SocketAddr,
     /// Where the keeper finds the wire; from the first poll on.
     keeper_place: Option<u32>,
@@ -76,6 +78,7 @@ impl Task {
             tail_whole: false,
             verdict: None,
             phase: Phase::Talking,
+            stood_back: false,
             address,
             keeper_place: None,
             place,
@@ -102,6 +105,12 @@ impl Task {
     }
 
     fn talk(&mut self, bench: &mut Bench, context: &mut Context<'_>) {
+        if self.wire.is_woken() && !std::mem::replace(&mut self.stood_back, true) {
+            // What a wake asks for may be long and come again and again: a look at the sockets goes first.
+            let_others_run(context);
+            return;
+        }
+        self.stood_back = false;
         if self.wire.take_woken() {
             let shared = bench.shared.clone();
             let wire = self.dyn_wire();
@@ -281,9 +290,7 @@ impl Task {
     fn linger(&mut self, bench: &mut Bench, context: &mut Context<'_>) {
         let Phase::Lingering { until, bytes } = &mut self.phase else { return };
         let engine = bench.shared.engine.clone();
-        if !self.conversation.end(&engine, &mut bench.turn)
-            && self.conversation.standing() != Standing::Waiting
-        {
+        if !self.conversation.end(&engine, &mut bench.turn) && !self.conversation.waits_for_topic() {
             let_others_run(context); // A will that is due goes on meanwhile.
         }
         for _ in 0..READS_PER_TURN {
