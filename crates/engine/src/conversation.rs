@@ -21,6 +21,10 @@ use crate::{Attach, Attached, Attention, Count, End, Engine, Progress, Publishin
 /// Receivers served and filters entered for one client before others have their turn, whatever its bytes ask for.
 const WORK_PER_TURN: u64 = 1_000;
 
+/// When the server has not read from a client for a while, what the client has said waits in its socket: so long is left
+/// to read it before its silence counts.
+const HEARING_MILLIS: u64 = 1_000;
+
 /// Who wants to connect: for an authenticator.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Question {
@@ -72,6 +76,8 @@ pub struct Conversation {
     closing: bool,
     /// This turn has done enough for one client; the rest of its packets wait for the next.
     pausing: bool,
+    /// Up to here the server did not read from the client although it might have spoken.
+    deaf_until: Millis,
     attention: Attention,
 }
 
@@ -90,6 +96,7 @@ impl Conversation {
             violation: None,
             closing: false,
             pausing: false,
+            deaf_until: Millis(0),
             attention: Attention { stalled_at: Millis::NEVER, ..Attention::default() },
         }
     }
@@ -276,6 +283,7 @@ impl Conversation {
         if self.closing {
             return;
         }
+        self.note_deafness(turn.now.mono);
         self.pausing = false;
         if self.arrival.as_ref().is_some_and(|arrival| arrival.allowed) {
             self.arrive(engine, turn, wire);
@@ -289,6 +297,7 @@ impl Conversation {
 
     /// The wire can take bytes again.
     pub fn writable(&mut self, engine: &Engine, turn: &mut Turn) {
+        self.note_deafness(turn.now.mono);
         if let Some(attached) = &self.attached {
             engine.writable(turn, attached);
             self.attention.blocked = false;
@@ -299,7 +308,21 @@ impl Conversation {
     /// When [`Self::handle_timeout`] is due.
     #[must_use]
     pub fn deadline(&self) -> Millis {
-        self.connection.deadline().min(self.attention.stalled_at)
+        self.silence_ends().min(self.attention.stalled_at)
+    }
+
+    /// When the client has been silent for too long. While the server itself does not read, silence says nothing.
+    fn silence_ends(&self) -> Millis {
+        match self.standing() {
+            Standing::Reading => self.connection.deadline().max(self.deaf_until + HEARING_MILLIS),
+            _ => Millis::NEVER,
+        }
+    }
+
+    fn note_deafness(&mut self, now: Millis) {
+        if self.standing() != Standing::Reading {
+            self.deaf_until = now;
+        }
     }
 
     /// Time has passed: keep-alive, CONNECT time-out, a client that takes nothing.
@@ -307,8 +330,7 @@ impl Conversation {
         if self.closing {
             return;
         }
-        // While the server itself does not read from the client, silence says nothing about it.
-        if self.standing() == Standing::Reading
+        if self.silence_ends() <= turn.now.mono
             && let Err(violation) = self.connection.handle_timeout(turn.now.mono)
         {
             self.break_off(engine, turn, violation);

@@ -332,6 +332,43 @@ fn a_blocked_client_is_heard_while_its_answers_have_room() {
 }
 
 #[test]
+fn v5_3_1_2_22_silence_says_nothing_while_the_server_does_not_read() {
+    [true, false].into_iter().for_each(check_deaf_server);
+}
+
+fn check_deaf_server(says_more: bool) {
+    let mut worker = Worker::new(Limits { link_stall_millis: 60_000, ..limits() });
+    let to = worker.connect(v5("to").keep_alive(10));
+    worker.subscribe(to, "t", QoS1);
+    let from = worker.connect(v5("from").keep_alive(0));
+    worker.pipe(to).block();
+    worker.say(from, "t", &kilobyte(1));
+    worker.put_bytes(to, &[0xc0, 0].repeat(SOFT));
+    worker.settle();
+    assert_eq!(worker.standing(to), Some(Standing::Waiting), "its answers fill the outbox");
+    // It goes on asking in time; nobody reads that.
+    worker.advance(9_000);
+    worker.put_bytes(to, &[0xc0, 0]);
+    worker.advance(20_000);
+    assert_eq!(worker.unread(to), 2);
+    assert!(!worker.is_closed(to));
+    if says_more {
+        worker.pipe(to).open();
+        worker.advance(14_999);
+        assert!(!worker.is_closed(to), "what it had said is heard first");
+        worker.advance(1);
+    } else {
+        worker.forget_input(to);
+        worker.pipe(to).open();
+        worker.advance(999);
+        assert!(!worker.is_closed(to), "it is listened to before it is judged");
+        worker.advance(1);
+    }
+    assert!(worker.is_closed(to));
+    assert_eq!(worker.count(Count::KeepAliveTimeout), 1);
+}
+
+#[test]
 fn a_closing_connection_gets_nothing_more() {
     let mut worker = Worker::new(limits());
     let (to, from) = pair(&mut worker);

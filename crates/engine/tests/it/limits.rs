@@ -65,7 +65,7 @@ fn subscriptions_of_a_session_have_a_limit() {
         assert_eq!(worker.subscribe(who, "a", QoS2), [2], "one that is there already may be changed");
         worker.say(who, "c", "1");
         assert_eq!(worker.payloads(who), Vec::<String>::new());
-        worker.unsubscribe_any(who, "b");
+        worker.unsubscribe(who, "b");
         assert_eq!(worker.subscribe(who, "c", QoS0), [0]);
         worker.disconnect(who, 0);
         assert_eq!((worker.engine.subscriptions(), worker.engine.filters()), (0, 0));

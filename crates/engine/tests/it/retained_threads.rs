@@ -151,7 +151,9 @@ fn start_anew(worker: &mut Worker, log: &mut Log) {
     let old = std::mem::replace(&mut log.churning, Seen::new(who));
     log.gone.push(old.events);
     // CONNECT, then the answer to it.
-    (0..3).for_each(|_| drop(worker.step(who)));
+    for _ in 0..3 {
+        worker.step(who);
+    }
 }
 
 fn drain(mut crews: Vec<(Worker, Log)>) -> Vec<(Worker, Log)> {

@@ -295,11 +295,12 @@ fn v5_4_8_2_6_what_a_member_refuses_goes_to_nobody_else() {
 
 #[test]
 fn the_queue_of_a_group_ends_with_its_last_member() {
-    let leave: [(&str, fn(&mut Worker)); 3] = [
+    type Leave = fn(&mut Worker);
+    let leave: [(&str, Leave); 3] = [
         ("unsubscribe", |worker| {
             let again = worker.connect(v5("a").persistent().receive_maximum(1));
             worker.come(again);
-            worker.unsubscribe_any(again, "$share/g/t/+");
+            worker.unsubscribe(again, "$share/g/t/+");
         }),
         ("clean start", |worker| {
             worker.connect(v5("a"));

@@ -181,18 +181,7 @@ impl Worker {
     }
 
     #[track_caller]
-    pub(super) fn unsubscribe(&mut self, who: Who, filter: &str) -> Vec<u8> {
-        let (id, properties) = (501, Default::default());
-        self.send(who, Packet::Unsubscribe(Unsubscribe { id, properties, filters: vec![filter.into()] }));
-        let ack = self.take(who).into_iter().find_map(|packet| match packet {
-            Packet::UnsubAck(ack) => Some(ack.codes),
-            _ => None,
-        });
-        ack.expect("an UNSUBACK")
-    }
-
-    /// Unsubscribes, whatever the version says about it.
-    pub(super) fn unsubscribe_any(&mut self, who: Who, filter: &str) {
+    pub(super) fn unsubscribe(&mut self, who: Who, filter: &str) {
         let (id, properties) = (501, Default::default());
         self.send(who, Packet::Unsubscribe(Unsubscribe { id, properties, filters: vec![filter.into()] }));
         assert!(matches!(self.take(who)[..], [Packet::UnsubAck(_)]), "an UNSUBACK");
@@ -446,11 +435,9 @@ impl Worker {
         }
     }
 
-    /// Lets time pass in which this client says nothing, whatever it has said before.
-    pub(super) fn advance_unread(&mut self, who: Who, millis: u64) {
+    /// The client has said nothing of what waits to be read.
+    pub(super) fn forget_input(&mut self, who: Who) {
         self.clients[who].input.clear();
-        self.clients[who].fresh = false;
-        self.advance(millis);
     }
 
     /// The next moment at which somebody has something to do.
