@@ -23,6 +23,8 @@ use crate::{
 
 /// Receivers served before the publisher's task lets others go on.
 const SLICE_TARGETS: usize = 1_000;
+/// Nodes of the trie that cost a look-up about as much as a receiver costs the delivery.
+const NODES_PER_RECEIVER: u64 = 4;
 /// Links that are flushed together at the latest: their buffers are still in the cache of the core.
 const DIRTY_MAX: usize = 64;
 
@@ -197,8 +199,10 @@ impl Engine {
     }
 
     fn targets(&self, turn: &mut Turn, topic: &str) -> Arc<[Target]> {
+        let before = turn.cache.visited();
         let (targets, missed) = turn.cache.targets(&self.router, topic);
         if missed {
+            turn.work += (turn.cache.visited() - before) as u64 / NODES_PER_RECEIVER;
             turn.count(Count::MatchCacheMisses, 1);
         }
         targets

@@ -89,6 +89,9 @@ impl State {
     }
 }
 
+/// Messages sent to one client, and the like, before others of its worker go on.
+const WORK_PER_PUMP: u64 = 500;
+
 /// How an offered message fared.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Offered {
@@ -338,26 +341,31 @@ impl<'a> Locked<'a> {
     }
 
     /// Sends what waits and may go: first what must be sent again, then the queue, then the groups' messages, then
-    /// retained messages that a SUBSCRIBE asked for. At most about the soft limit of bytes. True when more could go.
-    pub(crate) fn pump(&mut self, turn: &mut Turn) -> bool {
-        let start = self.state.link.as_ref().map_or(0, |link| link.out.len());
-        let budget = self.limits().link_soft_bytes;
+    /// retained messages that a SUBSCRIBE asked for. It stops when about the soft limit of bytes waits; the flush sees
+    /// that there is more.
+    pub(crate) fn pump(&mut self, turn: &mut Turn) {
+        let enough = turn.work + WORK_PER_PUMP;
         loop {
-            let Some(link) = self.state.open_link() else { return false };
-            if link.blocked {
-                return false; // It is looked at again when the client takes bytes.
+            let full = self.is_soft_full();
+            let Some(link) = self.state.open_link() else { return };
+            if link.blocked || full {
+                return; // It is looked at again when the client has taken bytes.
             }
-            if link.out.len().saturating_sub(start) >= budget {
-                return true;
+            if turn.work >= enough {
+                link.wire.wake(); // Nothing may have been found to be flushed.
+                return;
             }
-            if !(self.pump_resend(turn)
-                || self.pump_queue(turn)
-                || self.pump_groups(turn)
-                || self.pump_fetch(turn))
-            {
-                return false;
+            turn.work += 1;
+            let sent = self.pump_resend(turn) || self.pump_queue(turn) || self.pump_groups(turn);
+            if !sent && !self.pump_fetch(turn) {
+                return;
             }
         }
+    }
+
+    /// Whether so many bytes wait that the rest comes after the next flush.
+    pub(crate) fn is_soft_full(&self) -> bool {
+        self.state.link.as_ref().is_some_and(|link| link.waiting() >= self.limits().link_soft_bytes)
     }
 
     /// Whether [`Self::pump`] would find something to send.

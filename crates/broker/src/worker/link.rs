@@ -48,6 +48,11 @@ impl TcpWire {
         *self.task.lock() = Some(context.waker().clone());
     }
 
+    /// Whether [`Self::take_woken`] will say yes.
+    pub(crate) fn is_woken(&self) -> bool {
+        self.woken.load(Ordering::Acquire)
+    }
+
     /// Whether somebody has called since the last time.
     pub(crate) fn take_woken(&self) -> bool {
         // The load spares a locked instruction in the common case.

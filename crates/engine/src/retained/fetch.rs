@@ -14,6 +14,8 @@ use crate::{
 
 /// Nodes of the tree that one slice looks at, at most.
 const SLICE_STEPS: usize = 256;
+/// What a slice counts of a turn's work, besides its messages.
+const SLICE_WORK: u64 = 32;
 
 /// How far a slice came.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -60,14 +62,16 @@ impl Fetch {
         let Fetch { filter, interest, ids, cursor, .. } = self;
         let mut full = false;
         let engine = to.engine;
+        turn.work += SLICE_WORK;
         let tree = engine.retained.tree.read();
         let walk = tree.walk(filter, cursor, SLICE_STEPS, |kept| {
             let message = &kept.message;
             if message.body().number <= interest.since {
+                turn.work += 1;
                 send(to, turn, message, interest, ids);
                 full = !to.is_free(whimbrel_proto::codec::QoS::AtLeastOnce);
             }
-            if full || turn.urgent { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if full || to.is_soft_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         match walk {
             Walk::Done => Slice::Done,

@@ -90,6 +90,11 @@ impl MatchCache {
         }
     }
 
+    /// Nodes of the trie that all misses so far have visited.
+    pub(crate) fn visited(&self) -> usize {
+        self.scratch.visited()
+    }
+
     fn clear(&mut self) {
         self.results.clear();
         self.targets = 0;

@@ -37,12 +37,18 @@ pub struct Scratch {
     /// Those that match one level more. Look-ups at one depth do not wait for each other, so that the
     /// processor overlaps their cache misses.
     children: Vec<NodeId>,
+    visited: usize,
 }
 
 impl Scratch {
     /// Empty working memory.
     pub const fn new() -> Self {
-        Self { nodes: Vec::new(), children: Vec::new() }
+        Self { nodes: Vec::new(), children: Vec::new(), visited: 0 }
+    }
+
+    /// Nodes that all matches with this memory have visited so far: what they have cost.
+    pub const fn visited(&self) -> usize {
+        self.visited
     }
 }
 
@@ -108,7 +114,7 @@ impl<T> Trie<T> {
     ) {
         // [MQTT-4.7.2-1] A filter that starts with a wildcard does not match a topic that starts with `$`.
         let mut wildcards_match = !topic.starts_with('$');
-        let Scratch { nodes, children } = scratch;
+        let Scratch { nodes, children, visited } = scratch;
         nodes.clear();
         nodes.push(ROOT);
         for text in topic.split('/') {
@@ -126,6 +132,7 @@ impl<T> Trie<T> {
                     self.visit_hash(id, &mut visit);
                 }
             }
+            *visited += children.len();
             core::mem::swap(nodes, children);
             if nodes.is_empty() {
                 return;

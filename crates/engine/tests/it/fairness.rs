@@ -1,6 +1,6 @@
 //! What one client can cost the others of its worker: packets handled in a turn, bytes that wait for it, writes to it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, atomic::Ordering::Relaxed};
 
 use whimbrel_engine::{Conversation, Count, Engine, Limits, Standing, Turn, Wire, Written};
 use whimbrel_testkit::{Connect, Options, Packet, QoS1, Subscribe, Version, publish, v5};
@@ -57,6 +57,65 @@ fn a_client_has_its_share_of_a_turn_whatever_it_has_sent() {
     worker.put_bytes(from, &filters.repeat(5));
     worker.step(from);
     assert_eq!(worker.unread(from), filters.len() * 3, "and so do filters");
+}
+
+#[test]
+fn a_topic_that_costs_a_long_look_up_ends_the_turn() {
+    // A hundred filters that part in the first seven levels and go on with wildcards: the topic follows all of them.
+    let mut worker = Worker::new(Limits::default());
+    let to = worker.connect(v5("to"));
+    for number in 0..100 {
+        let head: String = (0..7).map(|bit| if number >> bit & 1 == 1 { "a/" } else { "+/" }).collect();
+        worker.subscribe(to, &format!("{head}{}{number}", "+/".repeat(60)), QoS1);
+    }
+    let from = worker.connect(v5("from"));
+    let topic = |last: &str| format!("{}{last}", "a/".repeat(67));
+    let messages: Vec<Vec<u8>> =
+        ["x", "y", "z"].map(|last| Packet::Publish(publish(&topic(last), "")).encode(Version::V5)).into();
+    worker.put_bytes(from, &messages.concat());
+    worker.step(from);
+    assert_eq!(worker.unread(from), messages[0].len() * 2, "one message in the first turn");
+    worker.settle();
+    assert_eq!(worker.unread(from), 0);
+}
+
+/// An engine with `count` retained messages of one byte under `r/`.
+fn with_retained(worker: &mut Worker, count: usize) {
+    let from = worker.connect(v5("from"));
+    for number in 0..count {
+        worker.put(from, Packet::Publish(publish(&format!("r/{number}/x"), "x").retain()));
+    }
+    worker.settle();
+}
+
+#[test]
+fn a_fetch_that_finds_nothing_lets_others_go_on() {
+    let mut worker = Worker::new(Limits::default());
+    with_retained(&mut worker, 20_000);
+    let to = worker.connect(v5("to"));
+    let before = worker.pipe(to).wakes.load(Relaxed);
+    assert_eq!(worker.subscribe(to, "+/+/nothing", QoS1), [1]);
+    let slices = worker.pipe(to).wakes.load(Relaxed) - before;
+    assert!(slices >= 4, "twenty thousand topics in {slices} looks");
+}
+
+#[test]
+fn a_hundred_subscribes_in_one_turn_append_no_more_than_one() {
+    // Each brought its own share of the retained messages before anything was written.
+    let mut worker = Worker::new(Limits { link_soft_bytes: 4_000, ..Limits::default() });
+    with_retained(&mut worker, 2_000);
+    let to = worker.connect(v5("to"));
+    let subscribe = Packet::Subscribe(Subscribe::one(1, "#", QoS1)).encode(Version::V5);
+    worker.pipe(to).block();
+    worker.put_bytes(to, &subscribe.repeat(100));
+    worker.step(to);
+    worker.engine.flush(&mut worker.turn);
+    let (_, waiting) = worker.engine.waiting_bytes();
+    assert!((4_000..5_000).contains(&waiting), "{waiting} bytes");
+    worker.pipe(to).open();
+    worker.settle();
+    assert_eq!(worker.unread(to), 0);
+    assert!(worker.come(to).len() >= 2_100, "100 SUBACKs and the messages of the last at least");
 }
 
 type Meddling = Box<dyn FnMut() + Send>;
