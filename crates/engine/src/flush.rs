@@ -91,8 +91,10 @@ impl Engine {
                 locked.state.link.as_ref().is_some_and(|link| !link.out.is_empty())
             }
             Some(Written::Gone) => {
-                wire.wake();
+                // What was appended meanwhile goes nowhere either: its owner must not wait for it.
+                std::mem::take(&mut link.out).finish(turn);
                 out.finish(turn);
+                wire.wake();
                 false
             }
             Some(_) => {

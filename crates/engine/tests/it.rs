@@ -20,10 +20,13 @@ mod it {
     mod queue;
     mod retained_threads;
     mod session;
+    mod session_threads;
     mod share;
+    mod share_threads;
     mod threads;
     mod tree;
     mod trie;
     mod wire;
     mod worker;
+    mod writer;
 }

@@ -29,6 +29,7 @@ pub(super) fn run<S: Send>(
                         std::thread::yield_now();
                     }
                 }
+                worker.round(); // Its last turn ends with a flush like every other.
             });
         }
     });

@@ -22,6 +22,8 @@ pub(super) struct Pipe {
     writing: AtomicBool,
     /// Where not zero, writes and wakes give other threads a chance at random.
     jitter: AtomicU64,
+    /// What happens elsewhere while the next write is under way.
+    meanwhile: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 struct State {
@@ -69,6 +71,11 @@ impl Pipe {
         self.jitter.store(seed, SeqCst);
     }
 
+    /// While the next write is under way, before it takes anything, this happens elsewhere.
+    pub(super) fn meanwhile(&self, act: impl FnOnce() + Send + 'static) {
+        *self.meanwhile.lock().unwrap() = Some(Box::new(act));
+    }
+
     pub(super) fn has_room(&self) -> bool {
         self.state.lock().unwrap().room > 0
     }
@@ -103,6 +110,9 @@ impl Wire for Pipe {
         assert!(!self.writing.swap(true, SeqCst), "two threads write to one link");
         assert!(parts.iter().all(|part| !part.is_empty()), "a write of nothing");
         self.give_way();
+        if let Some(act) = self.meanwhile.lock().unwrap().take() {
+            act();
+        }
         let written = {
             let mut state = self.state.lock().unwrap();
             let mut left = state.room.min(state.step);

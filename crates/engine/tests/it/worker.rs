@@ -107,7 +107,7 @@ impl Worker {
         }
     }
 
-    pub(super) fn pipe(&self, who: Who) -> &Pipe {
+    pub(super) fn pipe(&self, who: Who) -> &Arc<Pipe> {
         &self.clients[who].pipe
     }
 
@@ -393,6 +393,7 @@ impl Worker {
             Standing::Closing => {
                 engine.flush(turn);
                 if conversation.has_output(engine) {
+                    std::thread::yield_now(); // Another worker is writing.
                     return true;
                 }
                 let words = conversation.last_words();
