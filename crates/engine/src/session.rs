@@ -318,12 +318,7 @@ impl<'a> Locked<'a> {
             self.state.queue = None;
         }
         turn.count(Count::DroppedExpired, made.expired);
-        let cause = match (made.memory_full, made.room) {
-            (true, _) => Count::DroppedQueuesMemory,
-            (false, true) => Count::DroppedQueueOldest,
-            (false, false) => Count::DroppedQueueNewest,
-        };
-        self.note_drops(turn, cause, made.pushed_out + u64::from(!made.room));
+        self.note_drops(turn, made.cause(), made.lost());
         made.room
     }
 
@@ -449,13 +444,11 @@ impl<'a> Locked<'a> {
         if !self.is_free(QoS::AtLeastOnce) {
             return false;
         }
-        let waiting = |subscription: &Subscription| {
-            subscription.group.as_ref().filter(|group| group.has_waiting()).cloned()
-        };
-        let Some(group): Option<Arc<Group>> = self.state.subscriptions.iter().find_map(waiting) else {
-            return false;
-        };
-        let Some(delivery) = group.take_for(self.engine, turn, self.session.key) else { return false };
+        let groups = self.state.subscriptions.iter().filter_map(|subscription| subscription.group.as_ref());
+        let waiting: Vec<Arc<Group>> = groups.filter(|group| group.has_waiting()).cloned().collect();
+        // Where another member takes the last message of a group meanwhile, the next group is asked.
+        let taken = waiting.iter().find_map(|group| group.take_for(self.engine, turn, self.session.key));
+        let Some(delivery) = taken else { return false };
         self.send_kept(turn, delivery);
         true
     }
