@@ -16,6 +16,7 @@ mod it {
     mod fan_out;
     mod flush_threads;
     mod limits;
+    mod match_cache;
     mod matching;
     mod queue;
     mod retained_threads;

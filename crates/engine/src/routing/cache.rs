@@ -10,6 +10,9 @@ use super::{
     trie::Scratch,
 };
 
+/// Longer topics are looked up each time: the cache is for what comes often, and bounded in bytes too.
+const TOPIC_BYTES_MAX: usize = 1_024;
+
 /// Targets that all results of a cache may hold together.
 const TARGETS_MAX: usize = 1 << 20;
 
@@ -36,25 +39,28 @@ impl MatchCache {
 
     /// Who gets messages of this topic; the second value tells whether the router had to be asked.
     pub(crate) fn targets(&mut self, router: &Router, topic: &str) -> (Arc<[Target]>, bool) {
+        if topic.len() > TOPIC_BYTES_MAX {
+            return (router.matches(topic, &mut self.scratch), true);
+        }
         let hash = router.hash(topic);
         // Read before the walk: a change in between makes the result stale at once, never valid for too long.
         let generation = router.generation(hash);
-        let cached = self.results.find_mut(hash, |cached| cached.hash == hash && *cached.topic == *topic);
-        if let Some(cached) = cached {
-            if cached.generation == generation {
-                return (cached.targets.clone(), false);
+        let same = |cached: &Cached| cached.hash == hash && *cached.topic == *topic;
+        let mut stale = None;
+        if let Ok(known) = self.results.find_entry(hash, same) {
+            if known.get().generation == generation {
+                return (known.get().targets.clone(), false);
             }
-            let targets = router.matches(topic, &mut self.scratch);
-            self.targets = self.targets + targets.len() - cached.targets.len();
-            cached.generation = generation;
-            cached.targets = targets.clone();
-            return (targets, true);
+            let (cached, _) = known.remove();
+            self.targets -= cached.targets.len();
+            stale = Some(cached.topic);
         }
         let targets = router.matches(topic, &mut self.scratch);
-        self.make_room(targets.len());
+        self.make_room(targets.len()); // For a result that is not new as well: it may have grown.
         self.targets += targets.len();
-        let entry = Cached { hash, topic: topic.into(), generation, targets: targets.clone() };
-        self.results.insert_unique(hash, entry, |cached| cached.hash);
+        let topic = stale.unwrap_or_else(|| topic.into());
+        let cached = Cached { hash, topic, generation, targets: targets.clone() };
+        self.results.insert_unique(hash, cached, |cached| cached.hash);
         (targets, true)
     }
 
@@ -98,5 +104,71 @@ impl MatchCache {
     fn clear(&mut self) {
         self.results.clear();
         self.targets = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use whimbrel_proto::codec::QoS;
+
+    use super::*;
+    use crate::{routing::Interest, session::Session};
+
+    const INTEREST: Interest =
+        Interest { qos: QoS::AtMostOnce, no_local: false, retain_as_published: false, id: 0, since: 0 };
+
+    fn subscribe(router: &Router, key: u64, filter: &str) -> Arc<Session> {
+        let session = Arc::new(Session::new(key, key.to_string().into()));
+        router.insert(&session, filter, INTEREST, None, || 0);
+        session
+    }
+
+    fn sum(cache: &MatchCache) -> usize {
+        cache.results.iter().map(|cached| cached.targets.len()).sum()
+    }
+
+    #[test]
+    fn a_cache_holds_no_more_topics_than_it_may() {
+        let (router, mut cache) = (Router::new(1), MatchCache::new(100));
+        for number in 0..5_000 {
+            cache.targets(&router, &format!("t/{number}"));
+            assert!(cache.results.len() <= 104, "a quarter without any of them lets one more in");
+        }
+        let long = "x".repeat(TOPIC_BYTES_MAX + 1);
+        assert!((0..2).all(|_| cache.targets(&router, &long).1), "a long topic is not kept");
+    }
+
+    #[test]
+    fn a_cache_holds_no_more_targets_than_it_may_also_when_known_results_grow() {
+        let (router, mut cache) = (Router::new(1), MatchCache::new(10_000));
+        let topics: Vec<String> = (0..1_100).map(|number| format!("t/{number}")).collect();
+        let look = |cache: &mut MatchCache| {
+            for topic in &topics {
+                cache.targets(&router, topic);
+                assert!(cache.targets <= TARGETS_MAX);
+            }
+        };
+        look(&mut cache);
+        (0..1_000).for_each(|key| drop(subscribe(&router, key, "#")));
+        look(&mut cache);
+        assert_eq!(cache.targets, sum(&cache));
+        assert!(cache.targets > TARGETS_MAX / 2, "it is used");
+    }
+
+    #[test]
+    fn a_session_that_ended_is_let_go_at_the_next_sweep() {
+        for filter in ["a/b", "a/+", "#"] {
+            let (router, mut cache) = (Router::new(1), MatchCache::new(100));
+            let stays = subscribe(&router, 1, filter);
+            let session = Arc::downgrade(&subscribe(&router, 2, filter));
+            assert_eq!(cache.targets(&router, "a/b").0.len(), 2);
+            router.remove(filter, 2);
+            assert!(session.upgrade().is_some(), "the result still holds it");
+            cache.sweep(&router);
+            assert!(session.upgrade().is_none(), "{filter}");
+            assert_eq!((cache.targets, cache.results.len()), (0, 0));
+            assert_eq!(cache.targets(&router, "a/b").0.len(), 1);
+            drop(stays);
+        }
     }
 }
