@@ -179,7 +179,12 @@ impl Broker {
         for mut publishing in engine.publish_all_wills(&mut turn, &waiter) {
             while Instant::now() < deadline {
                 match engine.resume(&mut turn, publishing) {
-                    Progress::More(rest) => publishing = rest,
+                    Progress::More(rest) => {
+                        if rest.is_waiting() {
+                            thread::sleep(Duration::from_millis(1)); // A worker has the topic and is at it.
+                        }
+                        publishing = rest;
+                    }
                     Progress::Done { .. } => break,
                 }
             }

@@ -39,9 +39,8 @@ impl Attached {
 
 /// The answer to a CONNECT.
 pub enum Attach {
-    /// The client is in; CONNACK and what waited are in its outbox. The wills that the end of an older session has
-    /// brought forward are the caller's to go on with.
-    Ready(Attached, Option<Box<Publishing>>),
+    /// The client is in; CONNACK and what waited are in its outbox.
+    Ready(Attached),
     /// Another connection has the session and was told to leave; ask again when the wire is woken.
     Wait,
     /// CONNACK with this reason, then close.
@@ -83,17 +82,21 @@ struct Remains {
 }
 
 impl Engine {
-    /// Finds or makes the session of a CONNECT and joins the connection to it.
+    /// Finds or makes the session of a CONNECT and joins the connection to it. `ticket` is 0 at first and kept by the
+    /// caller: of several connections that ask for one session the latest gets it.
     pub fn attach(
         &self,
         turn: &mut Turn,
         negotiated: &Negotiated,
         will: &mut Option<Will>,
+        ticket: &mut u64,
         wire: &Arc<dyn Wire>,
     ) -> Attach {
+        if *ticket == 0 {
+            *ticket = self.new_key();
+        }
         let assigned = negotiated.client_id.is_empty().then(|| self.assign_client_id());
         let client_id = assigned.as_deref().unwrap_or(&negotiated.client_id);
-        let mut forward = None;
         let mut admitted = false;
         loop {
             let Some(session) = self.sessions.find(client_id) else {
@@ -106,9 +109,10 @@ impl Engine {
                 if !self.sessions.insert(&session) {
                     continue;
                 }
+                locked.state.newest = *ticket;
                 let attached =
                     self.join(&mut locked, turn, negotiated, will, wire, false, assigned.as_deref());
-                return Attach::Ready(attached, forward);
+                return Attach::Ready(attached);
             };
             let mut locked = Locked::new(self, &session);
             if locked.state.ended {
@@ -116,6 +120,14 @@ impl Engine {
                 self.sessions.remove(&session);
                 continue;
             }
+            if locked.state.newest > *ticket {
+                // A later connection has asked for the session while this one waited.
+                if admitted {
+                    self.connected.fetch_sub(1, Relaxed);
+                }
+                return Attach::Refused(ReasonCode::ServerBusy);
+            }
+            locked.state.newest = *ticket;
             if locked.state.link.is_some() {
                 // The limit of connections does not keep a client out that has one: it takes its own place.
                 if admitted {
@@ -130,13 +142,15 @@ impl Engine {
             if !negotiated.clean_start {
                 let attached =
                     self.join(&mut locked, turn, negotiated, will, wire, true, assigned.as_deref());
-                return Attach::Ready(attached, forward);
+                return Attach::Ready(attached);
             }
             // [MQTT-3.1.2-4]: the old session is discarded, and with its end its will is due.
             let remains = self.end(&mut locked, turn);
             drop(locked);
             let will = self.bury(turn, &session, remains);
-            forward = forward.or(will.and_then(|will| self.publish_will(turn, &session, &will, wire)));
+            // What is left of a large fan-out of it is the keeper's: this connection may be refused yet.
+            let rest = will.and_then(|will| self.publish_will(turn, &session, &will, wire));
+            self.left_over.lock().extend(rest.map(|rest| *rest));
         }
     }
 
@@ -157,7 +171,10 @@ impl Engine {
             turn.count(Count::Takeovers, 1);
             self.close_link(locked, turn, ReasonCode::SessionTakenOver, None); // [MQTT-3.1.4-3]
         }
-        locked.state.rare().waiters.push(waiter.clone());
+        let older = locked.state.rare().waiter.replace(waiter.clone());
+        if let Some(older) = older.filter(|older| !Arc::ptr_eq(older, waiter)) {
+            older.wake(); // It learns that a later one has come.
+        }
         if let Some(old) = old {
             old.wake();
         }
@@ -281,14 +298,13 @@ impl Engine {
             link.out.finish(turn);
         }
         own.state.outgoing.link_lost();
-        let waiters =
-            own.state.rare.as_mut().map(|rare| std::mem::take(&mut rare.waiters)).unwrap_or_default();
+        let waiter = own.state.rare.as_mut().and_then(|rare| rare.waiter.take());
         let will = if ends {
             self.end_detached(own, turn, &from.session)
         } else {
             self.leave_absent(own, turn, &from, &reachable)
         };
-        for waiter in waiters {
+        if let Some(waiter) = waiter {
             waiter.wake();
         }
         will.and_then(|will| self.publish_will(turn, &from.session, &will, &from.wire))

@@ -56,6 +56,8 @@ struct Arrival {
     question: Option<Question>,
     negotiated: Negotiated,
     will: Option<Will>,
+    /// Tells it from other connections that want the same session.
+    ticket: u64,
     allowed: bool,
 }
 
@@ -237,12 +239,10 @@ impl Conversation {
 
     fn arrive(&mut self, engine: &Engine, turn: &mut Turn, wire: &Arc<dyn Wire>) {
         let Some(mut arrival) = self.arrival.take() else { return };
-        match engine.attach(turn, &arrival.negotiated, &mut arrival.will, wire) {
-            Attach::Ready(attached, publishing) => {
+        match engine.attach(turn, &arrival.negotiated, &mut arrival.will, &mut arrival.ticket, wire) {
+            Attach::Ready(attached) => {
                 self.connection.accept(&arrival.negotiated, turn.now.mono);
                 self.attached = Some(attached);
-                self.publishing_own = false;
-                self.publishing = publishing;
             }
             Attach::Wait => self.arrival = Some(arrival),
             Attach::Refused(reason) => self.refuse(turn, reason),
@@ -352,6 +352,13 @@ impl Conversation {
         &self.last_words
     }
 
+    /// Gives up what waits for another publisher: only for a connection that is torn down and cannot wait.
+    pub fn give_up_waiting(&mut self) {
+        if self.waits_for_topic() {
+            self.publishing = None;
+        }
+    }
+
     /// The connection is over. False while there is work left that has to be finished first: call again in a later
     /// turn (after a wake when [`Self::standing`] was waiting).
     pub fn end(&mut self, engine: &Engine, turn: &mut Turn) -> bool {
@@ -429,6 +436,7 @@ fn arrival(connect: &Connect<'_>, negotiated: Negotiated) -> Arrival {
         }),
         negotiated,
         will: connect.will.as_ref().map(Will::new),
+        ticket: 0,
         allowed: false,
     }
 }

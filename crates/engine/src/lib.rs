@@ -44,6 +44,7 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
+use parking_lot::Mutex;
 use whimbrel_proto::Millis;
 
 pub use attach::{Attach, Attached, Attention, End};
@@ -69,6 +70,8 @@ pub struct Engine {
     counters: counters::AllCounters,
     groups: share::Groups,
     keys: AtomicU64,
+    /// Wills under way that no connection goes on with.
+    left_over: Mutex<Vec<Publishing>>,
     retained: retained::Retained,
     router: routing::Router,
     seed: u64,
@@ -99,6 +102,7 @@ impl Engine {
             counters: counters::AllCounters::default(),
             groups: share::Groups::new(seed ^ 0x67),
             keys: AtomicU64::new(0),
+            left_over: Mutex::default(),
             retained: retained::Retained::new(seed ^ 0x72),
             router: routing::Router::new(seed ^ 0x74),
             seed,
@@ -124,7 +128,8 @@ impl Engine {
 
     /// Handles what is due: ends of sessions, delayed wills, expired retained messages.
     pub fn tick(&self, turn: &mut Turn, waiter: &Arc<dyn Wire>) -> Ticked {
-        let mut publishing = Vec::new();
+        let mut publishing: Vec<Box<Publishing>> =
+            std::mem::take(&mut *self.left_over.lock()).into_iter().map(Box::new).collect();
         for _ in 0..REMINDERS_PER_TICK {
             match self.timers.pop(turn.now.mono) {
                 None => break,

@@ -49,6 +49,8 @@ pub(crate) struct State {
     pub rare: Option<Box<Rare>>,
     /// Connections that this session has had.
     pub epoch: u32,
+    /// The latest connection that asked for this session.
+    pub newest: u64,
     pub expiry_secs: u32,
     /// The session is over; whoever still holds it leaves it alone.
     pub ended: bool,
@@ -64,8 +66,8 @@ pub(crate) struct Rare {
     pub expires: Option<TimerKey>,
     /// Retained messages that SUBSCRIBE asked for and that have not all been sent.
     pub fetches: Vec<Fetch>,
-    /// Connections that wait until the present one has let go.
-    pub waiters: Vec<Arc<dyn crate::Wire>>,
+    /// The latest connection that waits until the present one has let go.
+    pub waiter: Option<Arc<dyn crate::Wire>>,
     /// Messages dropped because of this session's limits.
     pub dropped: u64,
     /// Of these, those that the client has not been told about.

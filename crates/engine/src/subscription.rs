@@ -150,6 +150,7 @@ impl Engine {
             if removed.is_some()
                 && let Some(rare) = &mut own.state.rare
                 && let Ok(filter) = Filter::parse(text)
+                && filter.share.is_none()
             {
                 rare.fetches.retain(|fetch| !fetch.is_for(filter.filter));
             }

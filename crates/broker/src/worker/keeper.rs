@@ -100,16 +100,34 @@ pub(super) async fn run(shared: Arc<Shared>, keeps_engine: bool) {
                 told = true;
                 bench.wires.wake_all();
             }
-            if keeps_engine {
-                if sys_due <= now {
-                    sys_due = now.plus_secs(shared.sys_interval_secs);
-                    shared.engine.sys_tick(&mut bench.turn, &waiter);
-                }
-                publishing.extend(shared.engine.tick(&mut bench.turn, &waiter).publishing);
+            if keeps_engine && sys_due <= now {
+                sys_due = now.plus_secs(shared.sys_interval_secs);
+                shared.engine.sys_tick(&mut bench.turn, &waiter);
             }
             bench.finish();
         });
+        if keeps_engine {
+            remind(&shared, &waiter, &mut publishing).await;
+        }
         go_on(&shared, &mut publishing).await;
+    }
+}
+
+/// Handles everything that is due, some at a time: others run in between.
+async fn remind(shared: &Shared, waiter: &Arc<dyn Wire>, publishing: &mut VecDeque<Box<Publishing>>) {
+    let mut more = true;
+    while more {
+        more = with_bench(|bench| {
+            bench.begin();
+            let ticked = shared.engine.tick(&mut bench.turn, waiter);
+            publishing.extend(ticked.publishing);
+            bench.finish();
+            ticked.next <= bench.turn.now.mono
+        })
+        .unwrap_or(false);
+        if more {
+            tokio::task::yield_now().await;
+        }
     }
 }
 

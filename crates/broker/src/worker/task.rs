@@ -15,12 +15,18 @@ use tokio::{
     net::tcp::OwnedReadHalf,
     sync::oneshot,
 };
+use tracing::field::display;
 use whimbrel_engine::{
     Conversation, Count, Standing, Wire,
     proto::{Millis, codec::ReasonCode},
 };
 
-use super::{Bench, Place, READ_BYTES, Shared, link::TcpWire, with_bench};
+use super::{
+    Bench, Place, READ_BYTES, Shared,
+    link::TcpWire,
+    telling::{Kind, Words},
+    with_bench,
+};
 use crate::auth::{Answer, Credentials, Denial, Secret, Verdict};
 
 /// Reads of one turn; then others go on.
@@ -43,6 +49,19 @@ enum Phase {
     Ending,
 }
 
+/// Who wants to connect, in the client's own words.
+struct Claim {
+    /// Empty when the server shall assign one.
+    client_id: Box<str>,
+    user_name: Option<Box<str>>,
+}
+
+/// A question that the authenticator answers later.
+struct PendingVerdict {
+    verdict: oneshot::Receiver<Verdict>,
+    claim: Claim,
+}
+
 /// One connection.
 pub(super) struct Task {
     conversation: Conversation,
@@ -52,7 +71,8 @@ pub(super) struct Task {
     tail: Vec<u8>,
     /// Whether `tail` may hold a whole packet.
     tail_whole: bool,
-    verdict: Option<oneshot::Receiver<Verdict>>,
+    /// Present while CONNECT waits for it.
+    verdict: Option<Box<PendingVerdict>>,
     phase: Phase,
     /// It was woken and has let others run first.
     stood_back: bool,
@@ -133,7 +153,7 @@ impl Task {
                     break;
                 }
                 Standing::Asking => match self.ask(bench, context) {
-                    Poll::Ready(()) => {}
+                    Poll::Ready(stays) => open = stays,
                     Poll::Pending => break,
                 },
                 Standing::Reading if reads == READS_PER_TURN || read_bytes >= READ_BYTES => {
@@ -151,7 +171,11 @@ impl Task {
                 },
             }
         }
+        let held = self.conversation.standing() == Standing::Waiting;
         self.wait_writable(bench, context);
+        if held && self.conversation.standing() == Standing::Reading {
+            let_others_run(context); // The hold has ended, and nobody else would have us read again.
+        }
         self.wire.set_deadline(self.conversation.deadline());
         if !open {
             // Who has only closed its sending half still reads what it was answered.
@@ -201,39 +225,72 @@ impl Task {
         Poll::Ready(Ok(used.max(1)))
     }
 
-    /// Has the question of a CONNECT answered; the worker goes on with others until it is.
-    fn ask(&mut self, bench: &mut Bench, context: &mut Context<'_>) -> Poll<()> {
+    /// Has the question of a CONNECT answered; the worker goes on with others until it is. False when the client has
+    /// gone meanwhile.
+    fn ask(&mut self, bench: &mut Bench, context: &mut Context<'_>) -> Poll<bool> {
         if let Some(question) = self.conversation.question() {
+            let claim = Claim { client_id: question.client_id, user_name: question.user_name.clone() };
             let credentials = Credentials {
-                client_id: question.client_id,
                 user_name: question.user_name,
                 password: question.password.map(|password| Secret::new(password.into_vec())),
-                address: self.address,
-                listener: self.place.door.name.clone(),
             };
             match self.place.door.authenticator.authenticate(credentials) {
                 Answer::Now(verdict) => {
-                    self.hear(bench, verdict);
-                    return Poll::Ready(());
+                    self.hear(bench, &claim, verdict);
+                    return Poll::Ready(true);
                 }
-                Answer::Later(verdict) => self.verdict = Some(verdict),
+                Answer::Later(verdict) => self.verdict = Some(Box::new(PendingVerdict { verdict, claim })),
             }
         }
-        let Some(verdict) = &mut self.verdict else { return Poll::Pending };
-        let verdict = ready!(Pin::new(verdict).poll(context)).unwrap_or(Verdict::Deny(Denial::ServerBusy));
-        self.verdict = None;
-        self.hear(bench, verdict);
-        Poll::Ready(())
+        let Some(pending) = &mut self.verdict else { return Poll::Pending };
+        let Poll::Ready(verdict) = Pin::new(&mut pending.verdict).poll(context) else {
+            return self.listen(bench, context);
+        };
+        if let Some(pending) = self.verdict.take() {
+            self.hear(bench, &pending.claim, verdict.unwrap_or(Verdict::Deny(Denial::ServerBusy)));
+        }
+        Poll::Ready(true)
     }
 
-    fn hear(&mut self, bench: &mut Bench, verdict: Verdict) {
-        let verdict = match verdict {
-            Verdict::Allow(_) => Ok(()),
-            Verdict::Deny(denial) => {
-                if bench.may_tell_refusal() {
-                    let (address, listener) = (self.address, &self.place.door.name);
-                    tracing::info!(%address, %listener, ?denial, "a client was refused");
+    /// While a verdict is awaited: who has gone needs none and takes nobody's place in the queue. What the client says
+    /// meanwhile is kept for later, up to the size of one read; then it is not listened to.
+    fn listen(&mut self, bench: &mut Bench, context: &mut Context<'_>) -> Poll<bool> {
+        let Bench { turn, read, .. } = bench;
+        loop {
+            let room = READ_BYTES.saturating_sub(self.tail.len());
+            let Some(free) = read.get_mut(..room).filter(|free| !free.is_empty()) else {
+                return Poll::Pending;
+            };
+            let mut buffer = ReadBuf::new(free);
+            match ready!(Pin::new(&mut self.reader).poll_read(context, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {
+                    turn.count(Count::BytesReceived, buffer.filled().len() as u64);
+                    self.tail.extend_from_slice(buffer.filled());
+                    self.tail_whole = true;
                 }
+                // It has said all that it had to say, and is heard if the verdict is good [MQTT-3.1.4-6].
+                Ok(()) if !self.tail.is_empty() => return Poll::Pending,
+                Ok(()) | Err(_) => {
+                    self.verdict = None; // The authenticator sees by this that nobody waits.
+                    return Poll::Ready(false);
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self, bench: &mut Bench, claim: &Claim, verdict: Verdict) {
+        let (client, address, listener) = (Words(&claim.client_id), self.address, &self.place.door.name);
+        let verdict = match verdict {
+            Verdict::Allow(identity) => {
+                let user = identity.user_name.as_deref().map(Words).map(display);
+                tracing::debug!(%client, user, %address, %listener, "a client may connect");
+                Ok(())
+            }
+            Verdict::Deny(denial) => {
+                bench.telling.tell(Kind::Refused, bench.turn.now.mono, || {
+                    let user = claim.user_name.as_deref().map(Words).map(display);
+                    tracing::info!(%client, user, %address, %listener, ?denial, "a client was refused");
+                });
                 Err(denial.reason())
             }
         };
@@ -359,6 +416,7 @@ impl Drop for Task {
                 if self.conversation.end(&engine, &mut bench.turn) {
                     break;
                 }
+                self.conversation.give_up_waiting();
             }
             if let Some(place) = self.keeper_place.take() {
                 bench.wires.remove(place);

@@ -37,7 +37,9 @@ impl Stripes {
         let at = hash as usize % STRIPES;
         let mut state = self.stripes.get(at)?.lock();
         if state.taken {
-            state.waiting.push(waiter.clone());
+            if !state.waiting.iter().any(|known| Arc::ptr_eq(known, waiter)) {
+                state.waiting.push(waiter.clone());
+            }
             return None;
         }
         state.taken = true;
