@@ -15,6 +15,7 @@ use super::display::Display;
 use super::findings::Findings;
 use super::meter::Meter;
 use super::ready::{self, Course, Ready};
+use super::report;
 use super::scenario::{Connect, FanIn, FanOut, Idle, Match, Mixed, Offline, P2p, Retained, Shared};
 use super::script::{Raw, Script};
 use super::settings::{Drive, Settings};
@@ -64,6 +65,8 @@ enum Scenario {
     Offline(Box<Offline>),
     /// Kill the broker again and again, and account for everything that it had acknowledged.
     Crash(Box<crash::Args>),
+    /// One page (HTML) of several results, side by side.
+    Report(report::Args),
 }
 
 pub(crate) fn run(args: Args) -> ExitCode {
@@ -79,6 +82,7 @@ pub(crate) fn run(args: Args) -> ExitCode {
         Scenario::Idle(one) => ready::idle(*one, &name),
         Scenario::Retained(one) => ready::retained(*one, &name),
         Scenario::Offline(one) => ready::offline(*one, &name),
+        Scenario::Report(args) => return report::run(&args),
         Scenario::Crash(one) => return crash::run(&one),
     };
     match ready.and_then(Ready::checked) {

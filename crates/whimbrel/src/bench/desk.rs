@@ -125,9 +125,7 @@ impl Desk {
         if self.measured.holds(now) {
             self.tally.delivered_measured += 1;
         }
-        if self.measured.holds(due) {
-            self.tally.sent_measured += 1;
-        }
+        self.tally.due_sent += u64::from(self.measured.holds(due));
     }
 
     #[inline]
@@ -137,8 +135,10 @@ impl Desk {
         if self.measured.holds(now) {
             self.tally.sent_measured += messages;
         }
-        self.tally.latest =
-            self.tally.latest.max(if self.measured.holds(due) { now - due.min(now) } else { 0 });
+        if self.measured.holds(due) {
+            self.tally.due_sent += messages;
+            self.tally.latest = self.tally.latest.max(now.saturating_sub(due));
+        }
     }
 
     /// Tells the others how far this thread is.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 
 use super::clock::{Nanos, SECOND};
+use super::crew::INTERVAL;
 use super::process::{MachineUsage, Usage};
 use super::recorder::{Interval, histogram};
 use super::tally::Tally;
@@ -73,6 +74,18 @@ impl Findings {
         })
     }
 
+    /// The intervals that lie within the measured time whole; all that touch it where it is shorter than two.
+    pub(super) fn measured_intervals(&self) -> impl Iterator<Item = &Interval> {
+        let whole = |interval: &Interval| {
+            interval.index * INTERVAL >= self.from && (interval.index + 1) * INTERVAL <= self.to
+        };
+        let touches = |interval: &Interval| {
+            (interval.index + 1) * INTERVAL > self.from && interval.index * INTERVAL < self.to
+        };
+        let short = self.series.values().filter(|interval| whole(interval)).count() < 2;
+        self.series.values().filter(move |interval| if short { touches(interval) } else { whole(interval) })
+    }
+
     /// Processor time per delivered message, in microseconds.
     pub(super) fn micros_per_message(&self, usage: &Usage) -> Option<f64> {
         let delivered = self.tally.delivered_measured;
@@ -107,7 +120,7 @@ impl Findings {
     pub(super) fn rate_missed(&self) -> Option<String> {
         let rate = self.rate?;
         let due = self.tally.due_measured as f64;
-        let sent = self.tally.sent_measured as f64;
+        let sent = self.tally.due_sent as f64;
         if sent < due * RATE_KEPT || self.tally.latest > LATE_MAX {
             let late = self.tally.latest as f64 / 1e6;
             let kept = sent / self.seconds();

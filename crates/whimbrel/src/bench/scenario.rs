@@ -24,7 +24,7 @@ pub(super) struct Traffic {
 #[derive(Debug, Args)]
 pub(super) struct P2p {
     /// Pairs of one publisher and one subscriber
-    #[arg(short = 'n', long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(short = 'n', long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(super) pairs: u32,
     #[command(flatten)]
     pub(super) quality: Quality,
@@ -37,10 +37,10 @@ pub(super) struct P2p {
 #[derive(Debug, Args)]
 pub(super) struct FanIn {
     /// Publishers, each with a topic of its own
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(super) publishers: u32,
     /// Subscribers, each of whom gets everything
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(super) subscribers: u32,
     #[command(flatten)]
     pub(super) quality: Quality,
@@ -53,10 +53,10 @@ pub(super) struct FanIn {
 #[derive(Debug, Args)]
 pub(super) struct FanOut {
     /// Publishers, each with a topic of its own
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(super) publishers: u32,
     /// Subscribers, each of whom gets everything
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(super) subscribers: u32,
     #[command(flatten)]
     pub(super) quality: Quality,
@@ -69,13 +69,13 @@ pub(super) struct FanOut {
 #[derive(Debug, Args)]
 pub(super) struct Shared {
     /// Publishers, each with a topic of its own
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(super) publishers: u32,
     /// Groups, each of which gets everything
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(super) groups: u32,
     /// Members of each group, who share it out
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(super) members: u32,
     #[command(flatten)]
     pub(super) quality: Quality,
@@ -91,10 +91,10 @@ pub(super) struct Match {
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=4_000_000))]
     pub(super) filters: u32,
     /// Subscriptions of one client
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(super) per_client: u32,
     /// Publishers, who walk over topics that match one subscription each
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(super) publishers: u32,
     #[command(flatten)]
     pub(super) quality: Quality,
@@ -106,7 +106,7 @@ pub(super) struct Match {
 pub(super) struct Mixed {
     /// How large it is: as many pairs at each QoS, as many subscribers of the fan-out, publishers of the fan-in and
     /// of the shared group
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(super) scale: u32,
     /// Lost messages of QoS 0 are counted and reported, but no failure
     #[arg(long)]
@@ -118,10 +118,10 @@ pub(super) struct Mixed {
 #[derive(Debug, Args)]
 pub(super) struct Connect {
     /// Connections at a time
-    #[arg(short = 'n', long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(short = 'n', long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(super) clients: u32,
     /// Open loop: connections per second; latency counts from the moment when one was due
-    #[arg(short, long, value_name = "PER_SECOND", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(short, long, value_name = "PER_SECOND", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(super) rate: Option<u32>,
     #[command(flatten)]
     pub(super) window: Window,
@@ -136,7 +136,7 @@ pub(super) struct Connect {
 #[derive(Debug, Args)]
 pub(super) struct Idle {
     /// Connections to hold
-    #[arg(short = 'n', long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(short = 'n', long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(super) connections: u32,
     /// Each subscribes to one topic of its own
     #[arg(long)]
@@ -158,7 +158,7 @@ pub(super) struct Retained {
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=4_000_000))]
     pub(super) messages: u32,
     /// Subscribers, who subscribe, get everything, unsubscribe, and begin again
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(super) subscribers: u32,
     #[command(flatten)]
     pub(super) quality: Quality,
@@ -177,7 +177,7 @@ pub(super) struct Retained {
 #[derive(Debug, Args)]
 pub(super) struct Offline {
     /// Sessions, each with a publisher of its own
-    #[arg(short = 'n', long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(short = 'n', long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(super) sessions: u32,
     /// Messages that wait for each session
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]

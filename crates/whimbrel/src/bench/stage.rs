@@ -133,7 +133,12 @@ impl Worker {
     fn has_loaded(&mut self, stop_at: Nanos, limited: bool, now: Nanos) -> bool {
         let over = now >= stop_at;
         let patience = self.run.settings.drain;
-        let mut waiting = 0;
+        if over && self.overdue.len() > self.publishers.len() {
+            // What was due and could not begin in time is not begun any more.
+            self.desk.tally.unsent += self.overdue.len() as u64;
+            self.overdue.clear();
+        }
+        let mut waiting = self.overdue.len();
         for &index in &self.publishers {
             let Some(connection) = self.connections.get_mut(index) else { continue };
             match &mut connection.job {
@@ -155,8 +160,6 @@ impl Worker {
         }
         let done = (over || limited) && waiting == 0;
         if done {
-            self.desk.tally.unsent += self.overdue.len() as u64;
-            self.overdue.clear();
             self.rounds = None;
             self.dialler.clear();
             self.dialler.entrance = Entrance::New;

@@ -1,16 +1,54 @@
 //! The results as text for people. Not the other forms.
 
 use std::fmt::Write as _;
+use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 
 use super::display::{micros, whole};
 use super::findings::Findings;
+use super::json::{self, QUANTILES};
 use super::options::Results;
 use super::process::Usage;
+use super::{histogram_log, plot};
 
 /// Says what was found, and writes the files that were asked for.
-pub(super) fn tell(findings: &Findings, _results: &Results) -> Result<(), String> {
-    io::stdout().lock().write_all(text(findings).as_bytes()).map_err(|error| error.to_string())
+pub(super) fn tell(findings: &Findings, results: &Results) -> Result<(), String> {
+    let to_standard_output = results.json.as_deref().is_some_and(|path| path == Path::new("-"));
+    let text = text(findings);
+    let told = match to_standard_output {
+        true => io::stderr().lock().write_all(text.as_bytes()),
+        false => io::stdout().lock().write_all(text.as_bytes()),
+    };
+    told.or_else(ignore_absent_reader).map_err(|error| format!("the results cannot be told: {error}"))?;
+    if let Some(path) = &results.json {
+        let json = format!("{:#}\n", json::value(findings));
+        if to_standard_output {
+            io::stdout()
+                .lock()
+                .write_all(json.as_bytes())
+                .or_else(ignore_absent_reader)
+                .map_err(|error| format!("the results cannot be told: {error}"))?;
+        } else {
+            write(path, json.as_bytes())?;
+        }
+    }
+    if let Some(path) = &results.histogram {
+        write(path, histogram_log::log(findings).as_bytes())?;
+    }
+    if let Some(path) = &results.plot {
+        write(path, plot::svg(&json::value(findings)).as_bytes())?;
+    }
+    Ok(())
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    fs::write(path, bytes).map_err(|error| format!("{} cannot be written: {error}", path.display()))
+}
+
+/// A reader that has gone away (`| head`) has what it wanted.
+fn ignore_absent_reader(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }
 }
 
 /// The whole text.
@@ -54,9 +92,7 @@ fn put_latency(findings: &Findings, text: &mut String) {
     }
     line(text, format_args!("  latency       {}", findings.latency_of));
     let mut row = String::from("               ");
-    for (name, quantile) in
-        [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999), ("max", 1.0)]
-    {
+    for (name, quantile) in QUANTILES {
         // Writing to a string does not fail.
         let _ = write!(row, " {name} {} ", micros(latencies.value_at_quantile(quantile)));
     }

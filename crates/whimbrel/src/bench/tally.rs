@@ -39,6 +39,8 @@ pub(super) struct Tally {
     pub(super) stalls: u64,
     /// Open loop: messages that were due in the measured time.
     pub(super) due_measured: u64,
+    /// Those of them that were sent, however late.
+    pub(super) due_sent: u64,
     /// Open loop: messages that were due and never sent.
     pub(super) unsent: u64,
     /// Open loop: the longest time by which a message was sent too late, in nanoseconds.
@@ -87,6 +89,7 @@ impl Tally {
             (&mut self.sessions_lost, other.sessions_lost),
             (&mut self.stalls, other.stalls),
             (&mut self.due_measured, other.due_measured),
+            (&mut self.due_sent, other.due_sent),
             (&mut self.unsent, other.unsent),
         ] {
             *mine += theirs;

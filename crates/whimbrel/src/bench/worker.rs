@@ -286,7 +286,7 @@ impl Worker {
         while let Some((index, due)) = self.dialler.take(now) {
             self.dial(index, due);
         }
-        while now < self.desk.stop_at
+        while (now < self.desk.stop_at || self.rounds.is_some())
             && let Some(&index) = self.free.last()
             && let Some(due) = self.next_overdue(now)
         {

@@ -1,0 +1,140 @@
+//! Every scenario runs against the broker and finds nothing wrong; wrong options are refused.
+
+use super::bench;
+use super::broker::Broker;
+use crate::it::program::run;
+
+#[track_caller]
+fn check(arguments: &[&str]) {
+    let broker = Broker::start();
+    for version in ["3.1.1", "5"] {
+        let pid = broker.pid();
+        let mut line = arguments.to_vec();
+        line.extend(["--protocol", version, "--pid", &pid]);
+        let ended = bench(broker.address, &line);
+        assert_eq!((ended.code, ended.faults()), (0, vec![]), "{line:?}: {}", ended.said);
+        assert_eq!(ended.results["scenario"], arguments[0]);
+        assert!(ended.number("/broker/rss_bytes") > 0.0);
+    }
+}
+
+const SHORT: [&str; 4] = ["--warmup", "100ms", "--duration", "300ms"];
+
+#[track_caller]
+fn check_short(arguments: &[&str]) {
+    check(&[arguments, &SHORT].concat());
+}
+
+#[test]
+fn messages_reach_whom_they_are_for() {
+    for qos in ["0", "1", "2"] {
+        check(&["p2p", "--pairs", "5", "--count", "200", "--batch", "4", "--qos", qos]);
+        check(&["fan-in", "--publishers", "5", "--count", "50", "--window", "3", "--qos", qos]);
+        check(&["fan-out", "--subscribers", "20", "--count", "50", "--qos", qos, "--size", "16-90"]);
+        check(&[
+            "shared",
+            "--publishers",
+            "5",
+            "--groups",
+            "2",
+            "--members",
+            "3",
+            "--count",
+            "50",
+            "--qos",
+            qos,
+        ]);
+        check(&[
+            "match",
+            "--filters",
+            "900",
+            "--per-client",
+            "100",
+            "--publishers",
+            "3",
+            "--count",
+            "400",
+            "--qos",
+            qos,
+        ]);
+    }
+    check(&["mixed", "--scale", "3", "--count", "30"]);
+}
+
+#[test]
+fn several_threads_account_for_everything_together() {
+    for scenario in ["p2p", "fan-in", "fan-out", "shared"] {
+        check(&[scenario, "--threads", "3", "--count", "20"]);
+    }
+    check(&["p2p", "--threads", "2", "--rate", "2000", "--count", "20", "--pairs", "10"]);
+}
+
+#[test]
+fn a_time_is_measured_after_the_warm_up() {
+    check_short(&["p2p", "--pairs", "5"]);
+    check_short(&["connect", "--clients", "5"]);
+    check_short(&["connect", "--clients", "5", "--rate", "100"]);
+    check_short(&["retained", "--messages", "200", "--subscribers", "2"]);
+}
+
+#[test]
+fn connections_stay_and_sessions_return() {
+    check(&["idle", "--connections", "30", "--subscribe", "--duration", "200ms", "--source", "127.0.0.2-4"]);
+    check(&["offline", "--sessions", "5", "--messages", "50"]);
+    check(&["offline", "--sessions", "5", "--messages", "50", "--qos", "2"]);
+}
+
+#[test]
+fn a_broker_that_is_not_there_is_a_failure_and_no_result() {
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let ended = bench(gone.expect("the system has a port"), &["p2p", "--count", "1"]);
+    assert_eq!(ended.code, 1);
+    assert!(ended.said.contains("p2p: connecting: bench-"), "{}", ended.said);
+    assert!(ended.results.is_null());
+}
+
+#[test]
+fn wrong_options_end_with_2() {
+    let check = |arguments: &[&str], expect: &str| {
+        let line = [&["bench"], arguments].concat();
+        let said = run(std::path::Path::new("."), &line, &[]);
+        assert_eq!((said.code, said.out.as_str()), (2, ""), "{}", said.err);
+        assert!(said.err.contains(expect), "{}", said.err);
+    };
+    check(&["p2p", "--batch", "8", "--window", "4"], "never has room for a batch of 8");
+    check(&["p2p", "--size", "15"], "take 16 bytes");
+    check(&["p2p", "--rate", "1", "--window", "4"], "cannot be used with");
+    check(&["p2p", "--count", "1", "--duration", "1s"], "cannot be used with");
+    check(&["p2p", "--topic", "a/+/%i"], "topic \"a/+/0\"");
+    check(&["fan-in", "--topic", "a/x%i"], "%i must be a level of its own");
+    check(&["idle", "-n", "1000001"], "1000001 is not in 1..=1000000");
+    check(&["p2p", "--pid", "4294967295"], "--pid 4294967295: ");
+}
+
+#[test]
+fn results_are_written_in_every_form_and_a_report_shows_them_side_by_side() {
+    let broker = Broker::start();
+    let folder = tempfile::tempdir().expect("there is room for a folder");
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    for (label, file) in [("one", "a.json"), ("<two>", "b.json")] {
+        let (json, port) = (path(file), broker.address.port().to_string());
+        let mut line = vec!["bench", "p2p", "--pairs", "3", "--quiet", "--label", label];
+        line.extend(["--port", &port, "--json", &json, "--histogram", "h.hlog", "--plot", "p.svg"]);
+        line.extend(SHORT);
+        let said = run(folder.path(), &line, &[]);
+        assert_eq!((said.code, said.err.as_str()), (0, ""));
+        assert!(said.out.contains("all right: "), "{}", said.out);
+    }
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).expect("the file is there");
+    let log = read("h.hlog");
+    assert!(log.starts_with("#[Histogram log format version 1.3]\n") && log.contains(",HISTF"), "{log}");
+    let plot = read("p.svg");
+    assert!(plot.starts_with("<svg ") && plot.contains(">p99.9</text>"), "{plot}");
+    let said = run(folder.path(), &["bench", "report", "a.json", "b.json", "-o", "r.html"], &[]);
+    assert_eq!((said.code, said.err.as_str()), (0, ""));
+    let page = read("r.html");
+    assert!(page.contains("<th>one<br>p2p</th><th>&lt;two&gt;<br>p2p</th>"), "{page}");
+    assert_eq!(page.matches("<svg ").count(), 2);
+    let said = run(folder.path(), &["bench", "report", "h.hlog"], &[]);
+    assert_eq!(said.code, 2);
+}
