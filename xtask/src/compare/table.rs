@@ -10,6 +10,9 @@ use super::statistics::{Ratio, median};
 const BEGIN: &str = "<!-- begin: written by `cargo xtask compare` -->";
 const END: &str = "<!-- end: written by `cargo xtask compare` -->";
 
+/// An interval that is wider says nothing at all, and its ends say less.
+const SPREAD_MAX: f64 = 4.0;
+
 /// What one contestant did in one scenario: a run per round.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cell {
@@ -130,6 +133,7 @@ fn compared(other: &Cell, ours: &Cell, metric: Metric) -> String {
         Some(ratio) if ratio.is_difference() => {
             format!("**{:.2}** ({:.2}–{:.2})", ratio.middle, ratio.low, ratio.high)
         }
+        Some(ratio) if ratio.high > ratio.low * SPREAD_MAX => "the rounds differ too much".to_owned(),
         Some(ratio) => format!("no difference shown ({:.2}–{:.2})", ratio.low, ratio.high),
         None => "no spread".to_owned(),
     }
@@ -168,6 +172,8 @@ mod tests {
             "{line}"
         );
         assert!(line.ends_with("| 1.00 µs |\n"), "{line}");
+        let wild = compared(&cell(&[0.1, 9.0, 1.0]), &cell(&[1.0, 1.0, 1.0]), Metric::Cpu);
+        assert_eq!(wild, "the rounds differ too much");
     }
 
     #[test]

@@ -14,7 +14,6 @@ use super::draw::Draw;
 use super::look::{Watch, look, ping};
 use super::publisher::{Publisher, RETAINED_TOPICS};
 use super::receiver::Receiver;
-use super::retained::Retained;
 use super::socket::{Broken, Socket};
 
 /// How long a thread waits for packets before it looks whether it shall end.
@@ -177,18 +176,36 @@ impl<'a> Campaign<'a> {
 
     /// Asks a new client's view of every retained topic.
     fn check_retained(&mut self, address: SocketAddr) -> Result<(), Broken> {
-        for (publisher, tally) in self.publishers.iter_mut().zip(&mut self.tallies) {
-            let topics: Vec<_> = (0..RETAINED_TOPICS).map(|slot| publisher.retained_topic(slot)).collect();
-            let owed: Vec<_> = publisher.retained.iter().map(Retained::is_owed).collect();
-            let owed: Vec<_> =
-                topics.iter().zip(owed).filter(|(_, owed)| *owed).map(|(topic, _)| topic).collect();
-            let found = look(address, publisher, &owed, self.load.patience)?;
-            for (topic, retained) in topics.iter().zip(&mut publisher.retained) {
-                tally.count_retained(retained.check(found.get(topic).copied()));
-            }
-        }
-        Ok(())
+        let patience = self.load.patience;
+        let all = self.publishers.iter_mut().zip(&mut self.tallies);
+        let looks = thread::scope(|scope| {
+            let looking: Vec<_> = all
+                .map(|(publisher, tally)| {
+                    scope.spawn(move || check_retained_of(publisher, tally, address, patience))
+                })
+                .collect();
+            looking.into_iter().map(join).collect::<Vec<_>>()
+        });
+        looks.into_iter().collect()
     }
+}
+
+/// Compares what a new client gets for a publisher's retained topics with what it may get.
+fn check_retained_of(
+    publisher: &mut Publisher,
+    tally: &mut Tally,
+    address: SocketAddr,
+    patience: Duration,
+) -> Result<(), Broken> {
+    let topics: Vec<_> = (0..RETAINED_TOPICS).map(|slot| publisher.retained_topic(slot)).collect();
+    let with_state = topics.iter().zip(&publisher.retained);
+    let owed: Vec<_> =
+        with_state.filter(|(_, retained)| retained.is_owed()).map(|(topic, _)| topic).collect();
+    let found = look(address, publisher, &owed, patience)?;
+    for (topic, retained) in topics.iter().zip(&mut publisher.retained) {
+        tally.count_retained(retained.check(found.get(topic).copied()));
+    }
+    Ok(())
 }
 
 fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
