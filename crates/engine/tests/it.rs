@@ -9,12 +9,14 @@
 )]
 
 mod it {
+    mod arbitrary;
     mod blocked;
     mod crowd;
     mod dice;
     mod fairness;
     mod fan_out;
     mod flush_threads;
+    mod life;
     mod limits;
     mod match_cache;
     mod matching;

@@ -201,6 +201,14 @@ impl Worker {
         self.settle();
     }
 
+    /// Ends the connection in this way, or cuts it where the server reads no more of it.
+    pub(super) fn cut_or(&mut self, who: Who, how: impl Fn(&mut Worker, Who)) {
+        how(self, who);
+        if !self.is_over(who) {
+            self.cut(who);
+        }
+    }
+
     pub(super) fn put_cut(&mut self, who: Who) {
         let client = &mut self.clients[who];
         client.cut = true;
