@@ -82,8 +82,10 @@ impl<'a> Connect<'a> {
             Some((qos, retain)) => Some(Will::read(&mut body, qos, retain, version)?),
             None => None,
         };
-        let user_name = if flags.user_name { Some(body.str()?) } else { None };
-        let password = if flags.password { Some(body.binary()?) } else { None };
+        // 3.1: the remaining length takes precedence over the flags, for clients older still that set them in vain.
+        let ends = |body: &Reader<'_>| version == Version::V31 && body.is_empty();
+        let user_name = if flags.user_name && !ends(&body) { Some(body.str()?) } else { None };
+        let password = if flags.password && !ends(&body) { Some(body.binary()?) } else { None };
         body.end()?;
         let clean_start = flags.clean_start;
         Ok(Connect {

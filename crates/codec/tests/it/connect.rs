@@ -7,7 +7,7 @@ use whimbrel_codec::{
     ReasonCode, UserProperties, Version, Will,
 };
 
-use super::wire::{accepts, bytes, packet, refuses, same};
+use super::wire::{accepts, bytes, decode, packet, refuses, same};
 
 const MALFORMED: ReasonCode = ReasonCode::MalformedPacket;
 const PROTOCOL: ReasonCode = ReasonCode::ProtocolError;
@@ -179,6 +179,24 @@ fn v311_3_1_2_22_no_password_without_a_user_name() {
     );
     let body = "0006'MQIsdp' 03 42 000a 0001'p' 0001'q'";
     refuses(V31, Client, (0x10, body), malformed, "MQTT-3.1.2-22", MALFORMED);
+}
+
+#[test]
+fn v31_a_flagged_user_name_and_password_may_be_missing_at_the_end() {
+    for (flags, rest, user_name) in [("82", "", None), ("c2", "", None), ("c2", "0001'u'", Some("u"))] {
+        let body = format!("0006'MQIsdp' 03 {flags} 000a 0001'p' {rest}");
+        let whole = packet(0x10, &body);
+        let Ok(Packet::Connect(connect)) = decode(&whole, V31, Client) else { panic!("{body}") };
+        assert_eq!((connect.client_id, connect.user_name, connect.password), ("p", user_name, None));
+    }
+    for (flags, rest) in [("82", "00"), ("82", "0002'u'"), ("c2", "0001'u' 00"), ("c2", "0001'u' 0002'q'")] {
+        let body = format!("0006'MQIsdp' 03 {flags} 000a 0001'p' {rest}");
+        refuses(V31, Client, (0x10, &body), Malformed::Truncated, "section 2.2.3", MALFORMED);
+    }
+    for (flags, rest) in [("82", ""), ("c2", "0001'u'")] {
+        let body = format!("0004'MQTT' 04 {flags} 000a 0001'p' {rest}");
+        refuses(V311, Client, (0x10, &body), Malformed::Truncated, "section 2.2.3", MALFORMED);
+    }
 }
 
 #[test]
