@@ -16,7 +16,8 @@ use whimbrel_engine::{Engine, Progress, Wire, Written};
 use whimbrel_net::{BACKLOG, IpVersions, ListenError, listen};
 
 use crate::{
-    auth::{Anonymous, Authenticator, PasswordFile, PasswordFileError},
+    announcement::{Room, announce},
+    auth::{Anonymous, Authenticator, Counts, PasswordFile, PasswordFileError},
     config::{Address, Config, Listener, Method},
     file_limit, mapping,
     worker::{self, Door, Shared},
@@ -71,6 +72,14 @@ pub struct Broker {
     acceptors: Option<thread::JoinHandle<()>>,
     stop_accepting: Option<tokio::sync::oneshot::Sender<()>>,
     addresses: Vec<SocketAddr>,
+    passwords: Option<Arc<PasswordFile>>,
+}
+
+/// A socket that listens, and what the configuration says of it.
+struct Opened<'a> {
+    socket: std::net::TcpListener,
+    door: Arc<Door>,
+    listener: &'a Listener,
 }
 
 impl Broker {
@@ -80,16 +89,17 @@ impl Broker {
     /// See [`Error`]. Nothing is left running then.
     pub fn start(config: &Config) -> Result<Self, Error> {
         let files = file_limit::raise();
-        let connections_max =
-            config.limits.connections_max.or_else(|| file_limit::connections(files)) as usize;
+        let room = Room { files, borne: file_limit::connections(files) };
+        let connections_max = room.connections_max(config) as usize;
         let limits = mapping::limits(config, connections_max);
         let mut seed = [0; 8];
         getrandom::fill(&mut seed)
             .map_err(|error| Error::System { what: "randomness", source: io::Error::other(error) })?;
         let engine = Engine::new(limits, u64::from_ne_bytes(seed));
         let shared = Shared::new(engine, connections_max, u64::from(config.sys.interval_secs));
-        let doors = open_doors(config)?;
-        let addresses = doors.iter().filter_map(|(listener, _)| listener.local_addr().ok()).collect();
+        let (doors, passwords) = open_doors(config)?;
+        let listening: Vec<(SocketAddr, &Listener)> =
+            doors.iter().filter_map(|door| Some((door.socket.local_addr().ok()?, door.listener))).collect();
         let threads = usize::from(config.worker.threads.or_else(|| {
             u16::try_from(thread::available_parallelism().map_or(1, usize::from)).unwrap_or(u16::MAX)
         }));
@@ -100,15 +110,15 @@ impl Broker {
         let (stop_accepting, stopped) = tokio::sync::oneshot::channel();
         let acceptors = start_acceptors(doors, &workers, &shared, stopped)
             .map_err(|source| Error::System { what: "the thread that accepts connections", source })?;
-        let broker = Broker {
+        announce(config, &listening, room, threads);
+        Ok(Broker {
             shared,
             workers,
             acceptors: Some(acceptors),
             stop_accepting: Some(stop_accepting),
-            addresses,
-        };
-        broker.announce(config, connections_max);
-        Ok(broker)
+            addresses: listening.into_iter().map(|(address, _)| address).collect(),
+            passwords,
+        })
     }
 
     /// Where clients can connect, in the order of the configuration.
@@ -123,22 +133,18 @@ impl Broker {
         &self.shared.engine
     }
 
-    fn announce(&self, config: &Config, connections_max: usize) {
-        for address in &self.addresses {
-            tracing::info!("listening on {address} (MQTT 3.1, 3.1.1, 5.0 over TCP)");
+    /// Reads the password file again, where there is one, and gives the number of its users. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The file cannot be used; what was read before stays in force.
+    pub fn reload_passwords(&self) -> Result<Option<usize>, PasswordFileError> {
+        let Some(passwords) = &self.passwords else { return Ok(None) };
+        let Counts { accepted, denied, remembered, busy } = passwords.counts();
+        tracing::debug!(accepted, denied, remembered, busy, "passwords asked for since the start");
+        for warning in passwords.reload()? {
+            tracing::warn!("{warning}");
         }
-        tracing::info!(
-            "limits: {connections_max} connections, packets of {} bytes, queues of {} messages or {} bytes per session, {} retained messages",
-            config.limits.packet_bytes_max,
-            config.limits.queue_messages_max,
-            config.limits.queue_bytes_max,
-            config.limits.retained_messages_max,
-        );
-        tracing::info!(
-            "whimbrel {} is ready with {} worker threads; sessions and retained messages live in memory",
-            env!("CARGO_PKG_VERSION"),
-            self.workers.len(),
-        );
+        Ok(Some(passwords.user_count()))
     }
 
     /// Ends the broker: wills are published, every client gets DISCONNECT 0x8B (5.0), sockets close. At most a few
@@ -194,7 +200,7 @@ impl Broker {
 }
 
 /// Opens every address of every listener.
-fn open_doors(config: &Config) -> Result<Vec<(std::net::TcpListener, Arc<Door>)>, Error> {
+fn open_doors(config: &Config) -> Result<(Vec<Opened<'_>>, Option<Arc<PasswordFile>>), Error> {
     let mut passwords: Option<Arc<PasswordFile>> = None;
     let mut doors = Vec::new();
     for listener in &config.listeners {
@@ -209,10 +215,10 @@ fn open_doors(config: &Config) -> Result<Vec<(std::net::TcpListener, Arc<Door>)>
             connections_max: listener.connections_max.or_else(|| u32::MAX) as usize,
         });
         for socket in open_sockets(listener)? {
-            doors.push((socket, door.clone()));
+            doors.push(Opened { socket, door: door.clone(), listener });
         }
     }
-    Ok(doors)
+    Ok((doors, passwords))
 }
 
 fn open_sockets(listener: &Listener) -> Result<Vec<std::net::TcpListener>, Error> {
@@ -262,7 +268,7 @@ fn password_file(
 }
 
 fn start_acceptors(
-    doors: Vec<(std::net::TcpListener, Arc<Door>)>,
+    doors: Vec<Opened<'_>>,
     workers: &[worker::Handle],
     shared: &Arc<Shared>,
     stopped: tokio::sync::oneshot::Receiver<()>,
@@ -274,7 +280,7 @@ fn start_acceptors(
         let _inside = runtime.enter();
         doors
             .into_iter()
-            .map(|(listener, door)| Ok((TcpListener::from_std(listener)?, door)))
+            .map(|opened| Ok((TcpListener::from_std(opened.socket)?, opened.door)))
             .collect::<io::Result<Vec<_>>>()?
     };
     thread::Builder::new().name("accept".into()).spawn(move || {
@@ -287,4 +293,43 @@ fn start_acceptors(
             let _ = stopped.await; // Either way: the broker ends.
         });
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::config::Auto;
+
+    const ALICE: &str = "alice:$argon2id$v=19$m=8,t=1,p=1$YSB0aW55IHRlc3Qgc2FsdA$OdwmiDkOf7gqKOUoKTEOHniv7XLlNaJmeCLmZjysAPo\n";
+
+    #[test]
+    fn a_reload_takes_new_users_in_and_a_file_with_faults_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("passwords");
+        fs::write(&path, ALICE).unwrap();
+        let mut config =
+            Config { listeners: vec![Listener::on("127.0.0.1:0".parse().unwrap())], ..Config::default() };
+        config.authentication.password_file = Some(path.clone());
+        config.worker.threads = Auto::Set(1);
+        let broker = Broker::start(&config).unwrap();
+
+        fs::write(&path, [ALICE, &ALICE.replace("alice", "bob")].concat()).unwrap();
+        assert_eq!(broker.reload_passwords().unwrap(), Some(2));
+        fs::write(&path, format!("{ALICE}carol\n")).unwrap();
+        let fault = broker.reload_passwords().unwrap_err().to_string();
+        assert!(fault.starts_with(&format!("{}:2: the line has no `:`", path.display())), "{fault}");
+        assert_eq!(broker.passwords.as_ref().unwrap().user_count(), 2);
+        broker.stop();
+    }
+
+    #[test]
+    fn a_password_file_that_is_not_there_is_told_with_the_reason_and_what_to_do() {
+        let mut config = Config::default();
+        config.authentication.password_file = Some("/nonexistent".into());
+        let error = Broker::start(&config).err().unwrap().to_string();
+        assert!(error.starts_with("the password file /nonexistent cannot be read: No such file"), "{error}");
+        assert!(error.contains("whimbrel passwd /nonexistent USER"), "{error}");
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! [`run`] is the whole broker until a signal ends it; [`Broker`] is the same for whoever embeds it.
 
+mod announcement;
 pub mod auth;
 mod broker;
 pub mod config;
@@ -12,7 +13,7 @@ mod worker;
 
 pub use broker::{Broker, Error};
 
-/// Runs the broker until SIGTERM or SIGINT. `reopen_log` is called at SIGHUP.
+/// Runs the broker until SIGTERM or SIGINT. At SIGHUP `reopen_log` is called, and the password file is read again.
 ///
 /// # Errors
 /// The broker cannot start; every reason says what to do.

@@ -15,21 +15,13 @@ impl Authenticator for Anonymous {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, SocketAddr};
-
     use super::Anonymous;
     use crate::auth::{Answer, Authenticator, Credentials, Identity, Secret, Verdict};
 
     #[test]
     fn anonymous_lets_everybody_in_and_believes_no_name() {
         for user_name in [None, Some("alice".into())] {
-            let credentials = Credentials {
-                client_id: "sensor-1".into(),
-                user_name,
-                password: Some(Secret::from(&b"anything"[..])),
-                address: SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)),
-                listener: "tcp".into(),
-            };
+            let credentials = Credentials { user_name, password: Some(Secret::from(&b"anything"[..])) };
             let Answer::Now(verdict) = Anonymous.authenticate(credentials) else {
                 panic!("an anonymous client is not made to wait");
             };

@@ -10,7 +10,6 @@ mod password_file;
 mod secret;
 mod stored_hash;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
@@ -31,19 +30,13 @@ pub trait Authenticator: Send + Sync {
     fn authenticate(&self, credentials: Credentials) -> Answer;
 }
 
-/// What a client said of itself in its CONNECT, and where it came from.
+/// What a client gave in its CONNECT to prove who it is.
 #[derive(Debug)]
 pub struct Credentials {
-    /// The client identifier; the assigned one when the client left it empty.
-    pub client_id: Box<str>,
     /// The user name, when the CONNECT has one. It may be empty.
     pub user_name: Option<Box<str>>,
     /// The password, when the CONNECT has one. It may be empty, and need not be text.
     pub password: Option<Secret>,
-    /// The client's address as the listener saw it.
-    pub address: SocketAddr,
-    /// The name of the listener that accepted the connection.
-    pub listener: Arc<str>,
 }
 
 /// Who a connection turned out to be.

@@ -2,13 +2,16 @@
 //! here; a connection may wait, a worker never.
 //!
 //! Its parts: [`link`] is the socket as the engine sees it, [`task`] drives one connection, [`keeper`] watches
-//! deadlines, [`flusher`] writes what a turn has appended.
+//! deadlines, [`flusher`] writes what a turn has appended, [`telling`] keeps the log readable.
 
 mod accept;
 mod flusher;
 mod keeper;
 mod link;
 mod task;
+mod telling;
+#[cfg(test)]
+mod tests;
 
 use std::{
     cell::RefCell,
@@ -33,9 +36,6 @@ pub(crate) use accept::accept;
 
 /// Bytes read at once. One buffer per worker, none per connection.
 const READ_BYTES: usize = 64 << 10;
-
-/// Refused clients that a worker tells the log in one second; all are counted.
-const REFUSALS_TOLD_PER_SECOND: u32 = 5;
 
 /// A listener as its connections know it.
 pub(crate) struct Door {
@@ -104,8 +104,7 @@ struct Bench {
     flusher: Option<Waker>,
     /// The flusher was woken and has not run yet.
     flush_due: bool,
-    /// The second in which clients were refused last, and how many were told to the log in it.
-    refusals: (u64, u32),
+    telling: telling::Telling,
     wires: keeper::Wires,
 }
 
@@ -120,23 +119,18 @@ fn with_bench<R>(work: impl FnOnce(&mut Bench) -> R) -> Option<R> {
 }
 
 impl Bench {
-    /// Whether the log shall hear of one more refused client: somebody who tries passwords does not fill the disk.
-    fn may_tell_refusal(&mut self) -> bool {
-        let second = self.turn.now.mono.0 / 1_000;
-        if self.refusals.0 != second {
-            self.refusals = (second, 0);
-        }
-        self.refusals.1 += 1;
-        self.refusals.1 <= REFUSALS_TOLD_PER_SECOND
-    }
-
     /// Begins a turn: the time moves on.
     fn begin(&mut self) {
         self.turn.now.mono = self.shared.mono();
     }
 
-    /// Ends a turn: what it appended is written when the tasks that are ready have run.
+    /// Ends a turn: the log hears of it, and what it appended is written when the tasks that are ready have run.
     fn finish(&mut self) {
+        let now = self.turn.now.mono;
+        for notice in self.turn.notices.drain(..) {
+            self.telling.notice(&notice, now);
+        }
+        self.telling.catch_up(now);
         if self.turn.has_output() && !self.flush_due {
             self.flush_due = true;
             if let Some(flusher) = &self.flusher {
@@ -159,7 +153,7 @@ pub(crate) fn start(shared: &Arc<Shared>, index: usize) -> io::Result<Handle> {
             read: vec![0; READ_BYTES].into_boxed_slice(),
             flusher: None,
             flush_due: false,
-            refusals: (0, 0),
+            telling: telling::Telling::default(),
             wires: keeper::Wires::default(),
             shared: shared.clone(),
         };

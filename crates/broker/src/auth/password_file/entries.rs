@@ -84,6 +84,11 @@ impl Entries {
     pub(super) fn is_empty(&self) -> bool {
         self.by_user_name.is_empty()
     }
+
+    /// How many users.
+    pub(super) fn len(&self) -> usize {
+        self.by_user_name.len()
+    }
 }
 
 fn decoy(costs: &HashMap<Cost, usize>) -> Entry {

@@ -124,6 +124,11 @@ impl PasswordFile {
         Ok(warnings)
     }
 
+    /// How many users the file had when it was read last.
+    pub fn user_count(&self) -> usize {
+        self.verifier.entries().len()
+    }
+
     /// How often what was answered since the start.
     pub fn counts(&self) -> Counts {
         self.verifier.counts()
@@ -132,7 +137,7 @@ impl PasswordFile {
 
 impl Authenticator for PasswordFile {
     fn authenticate(&self, credentials: Credentials) -> Answer {
-        let Credentials { user_name, password, .. } = credentials;
+        let Credentials { user_name, password } = credentials;
         let Some(user_name) = user_name else {
             return Answer::Now(self.verifier.deny(Denial::NotAuthorized));
         };
@@ -165,7 +170,7 @@ impl Drop for PasswordFile {
 #[non_exhaustive]
 pub enum PasswordFileError {
     /// The system does not give the file's contents.
-    #[error("the password file {} cannot be read", path.display())]
+    #[error("the password file {} cannot be read: {source}{}", path.display(), advice(path, source))]
     Read {
         /// The file.
         path: PathBuf,
@@ -173,7 +178,10 @@ pub enum PasswordFileError {
         source: io::Error,
     },
     /// The file is larger than a password file can be.
-    #[error("the password file {} is larger than {FILE_BYTES_MAX} bytes", path.display())]
+    #[error(
+        "the password file {} is larger than {FILE_BYTES_MAX} bytes; name one that `whimbrel passwd` has written",
+        path.display()
+    )]
     TooLarge {
         /// The file.
         path: PathBuf,
@@ -182,10 +190,12 @@ pub enum PasswordFileError {
     #[error(transparent)]
     Malformed(#[from] MalformedFile),
     /// The system gives no randomness for the key of what is remembered.
-    #[error("the system gives no random numbers")]
+    #[error("the system gives no random numbers: {0}")]
     Randomness(#[source] getrandom::Error),
     /// The system gives no threads.
-    #[error("the threads that verify passwords cannot be started")]
+    #[error(
+        "the threads that verify passwords cannot be started: {0}; lower authentication.verifications_at_once_max"
+    )]
     Threads(#[source] io::Error),
 }
 
@@ -213,6 +223,21 @@ pub enum Warning {
         /// The file.
         path: PathBuf,
     },
+}
+
+/// What to do about it.
+fn advice(path: &Path, source: &io::Error) -> String {
+    match source.kind() {
+        io::ErrorKind::NotFound => {
+            format!(
+                "; make it with `whimbrel passwd {} USER`, or name the file that is meant",
+                path.display()
+            )
+        }
+        io::ErrorKind::PermissionDenied => "; let the account under which the broker runs read it".to_owned(),
+        io::ErrorKind::IsADirectory => "; name a file in that folder".to_owned(),
+        _ => String::new(),
+    }
 }
 
 fn read(path: &Path) -> Result<(Entries, Vec<Warning>), PasswordFileError> {

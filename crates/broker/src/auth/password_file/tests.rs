@@ -2,7 +2,6 @@
 //! are made when a test takes them from the queue.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::pin::pin;
@@ -84,13 +83,7 @@ impl Door {
 }
 
 fn credentials(user_name: Option<&str>, password: Option<&[u8]>) -> Credentials {
-    Credentials {
-        client_id: "sensor-1".into(),
-        user_name: user_name.map(Into::into),
-        password: password.map(Secret::from),
-        address: SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)),
-        listener: "tcp".into(),
-    }
+    Credentials { user_name: user_name.map(Into::into), password: password.map(Secret::from) }
 }
 
 /// The verdict, if it is there.

@@ -1,0 +1,133 @@
+//! What the broker says of itself at start: who may connect where, what bounds it, and what an operator should look at.
+
+use std::net::SocketAddr;
+
+use crate::config::{Auto, Config, Listener, Method};
+
+/// What the limit of open files means for connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Room {
+    /// Files that the process may open.
+    pub files: u64,
+    /// Connections that so many files bear.
+    pub borne: u32,
+}
+
+impl Room {
+    /// Connections that are let in: what was asked for, as far as the files bear it.
+    pub(crate) fn connections_max(self, config: &Config) -> u32 {
+        config.limits.connections_max.or_else(|| self.borne).min(self.borne)
+    }
+}
+
+/// Says where clients can connect, who may, and what bounds them.
+pub(crate) fn announce(config: &Config, listening: &[(SocketAddr, &Listener)], room: Room, threads: usize) {
+    for warning in warnings(config, room) {
+        tracing::warn!("{warning}");
+    }
+    for (address, listener) in listening {
+        let who = who_may_connect(config, listener);
+        tracing::info!("listening on {address} (MQTT 3.1, 3.1.1, 5.0 over TCP); {who} may connect");
+    }
+    let limits = &config.limits;
+    tracing::info!(
+        "limits: {} connections, packets of {} bytes, queues of {} messages or {} bytes per session, {} retained messages",
+        room.connections_max(config),
+        limits.packet_bytes_max,
+        limits.queue_messages_max,
+        limits.queue_bytes_max,
+        limits.retained_messages_max,
+    );
+    tracing::info!(
+        "whimbrel {} is ready with {threads} worker threads; sessions and retained messages live in memory",
+        env!("CARGO_PKG_VERSION"),
+    );
+}
+
+fn who_may_connect(config: &Config, listener: &Listener) -> String {
+    match (config.method(listener), &config.authentication.password_file) {
+        (Method::PasswordFile, Some(file)) => format!("who is in {}", file.display()),
+        (Method::PasswordFile, None) => "nobody".to_owned(), // Such a broker does not start.
+        (Method::Anonymous, _) if listener.address.is_loopback() => "anybody on this machine".to_owned(),
+        (Method::Anonymous, _) => "anybody".to_owned(),
+    }
+}
+
+fn warnings(config: &Config, room: Room) -> Vec<String> {
+    let open = |listener: &&Listener| {
+        config.method(listener) == Method::Anonymous && !listener.address.is_loopback()
+    };
+    let mut warnings: Vec<String> = config
+        .listeners
+        .iter()
+        .filter(open)
+        .map(|listener| {
+            format!(
+                "listener {}: other machines can reach it and nobody is asked for a password, so everybody who \
+                 reaches it can read and write every topic (danger_allow_anonymous_on_network)",
+                listener.label()
+            )
+        })
+        .collect();
+    let Room { files, borne } = room;
+    if let Auto::Set(wanted) = config.limits.connections_max
+        && wanted > borne
+    {
+        warnings.push(format!(
+            "limits.connections_max is {wanted}, but this process may open {files} files, which is enough for \
+             {borne} connections: no more are taken. Raise the limit of open files (`ulimit -n`, LimitNOFILE of \
+             systemd) or lower limits.connections_max"
+        ));
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Address;
+
+    const ROOM: Room = Room { files: 1_024, borne: 912 };
+
+    fn listener(address: &str, authentication: Auto<Method>) -> Listener {
+        let address = Address::Socket(address.parse().unwrap());
+        Listener { authentication, danger_allow_anonymous_on_network: true, ..Listener::on(address) }
+    }
+
+    #[test]
+    fn an_open_listener_is_warned_of_unless_only_this_machine_reaches_it() {
+        let mut config = Config::default();
+        config.authentication.password_file = Some("house.passwords".into());
+        config.listeners = vec![
+            listener("[::]:1", Auto::Auto),
+            listener("[::]:2", Auto::Set(Method::Anonymous)),
+            listener("127.0.0.1:3", Auto::Set(Method::Anonymous)),
+        ];
+        let who = config.listeners.iter().map(|listener| who_may_connect(&config, listener));
+        assert_eq!(
+            who.collect::<Vec<_>>(),
+            ["who is in house.passwords", "anybody", "anybody on this machine"]
+        );
+        let warnings = warnings(&config, ROOM);
+        assert_eq!(warnings.len(), 1);
+        assert!(warnings[0].starts_with("listener [::]:2: other machines can reach it"), "{warnings:?}");
+    }
+
+    #[test]
+    fn connections_that_the_files_do_not_bear_are_warned_of_and_not_promised() {
+        let mut config = Config::default();
+        for (wanted, expected, warned) in
+            [(Auto::Auto, 912, false), (Auto::Set(912), 912, false), (Auto::Set(913), 912, true)]
+        {
+            config.limits.connections_max = wanted;
+            assert_eq!(ROOM.connections_max(&config), expected);
+            let text = warnings(&config, ROOM).concat();
+            assert_eq!(
+                text.contains("913") && text.contains("1024") && text.contains("912"),
+                warned,
+                "{text}"
+            );
+            assert_eq!(text.is_empty(), !warned);
+        }
+    }
+}
