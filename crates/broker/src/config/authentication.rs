@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::key::Reload;
 use super::room::room;
 use super::setting::{Auto, Choice};
 
@@ -13,9 +14,11 @@ room! {
         method: Auto<Method> = Auto::Auto;
 
         /// The file with the names and the hashed passwords. `whimbrel passwd` writes it; files of Mosquitto
-        /// are read as they are. In the configuration file a relative path counts from the folder of that
+        /// are read as they are. SIGHUP takes changes of its content in: who is connected stays, and a file with
+        /// faults changes nothing. In the configuration file a relative path counts from the folder of that
         /// file.
-        password_file: Option<PathBuf> = None, flag("password-file"), example("passwords");
+        password_file: Option<PathBuf> = None, flag("password-file"), example("passwords"),
+            reload(Reload::Reread);
 
         /// Passwords that are verified at the same time. Each occupies a thread for tens of milliseconds and,
         /// with argon2id, the memory that its line of the password file names (19 MiB for lines of `whimbrel
@@ -23,7 +26,7 @@ room! {
         verifications_at_once_max: Auto<u16> = Auto::Auto, within(1, 1_024), unit("verifications");
 
         /// Passwords that wait to be verified. Clients beyond are told that the server is busy. Each costs a
-        /// few hundred bytes.
+        /// few hundred bytes, and up to 64 KiB of what the client has sent behind its CONNECT.
         verifications_waiting_max: u32 = 1_000, within(1, 1_000_000), unit("verifications");
 
         /// Verified passwords that are remembered as keyed hashes, so that a fleet that comes back costs

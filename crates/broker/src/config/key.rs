@@ -56,6 +56,8 @@ pub enum Reload {
     Restart,
     /// The value is read at start; SIGHUP opens the file that it names anew.
     Reopened,
+    /// The value is read at start; SIGHUP reads the file that it names again.
+    Reread,
 }
 
 impl Key {
@@ -187,6 +189,7 @@ impl Reload {
         match self {
             Self::Restart => "Read at start.",
             Self::Reopened => "Read at start; SIGHUP opens the file of that name anew.",
+            Self::Reread => "Read at start; SIGHUP reads the file of that name again.",
         }
     }
 }

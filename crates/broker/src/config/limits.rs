@@ -7,8 +7,9 @@ room! {
     /// Bounds on everything that clients can make the broker hold or do. None can be switched off: a larger
     /// number is the way to allow more.
     pub struct Limits("limits") {
-        /// Connections at once on all listeners. `auto` is what the limit of open files bears, less 5 %. An
-        /// idle connection costs about 1.5 KiB in the broker and as much again in the kernel.
+        /// Connections at once on all listeners. `auto` is what the limit of open files bears, less 5 %. A
+        /// larger number is lowered to that, and the log says so. An idle connection costs about 1.5 KiB in the
+        /// broker and as much again in the kernel.
         connections_max: Auto<u32> = Auto::Auto, within(1, 10_000_000), unit("connections"),
             flag("connections-max");
 
@@ -20,8 +21,8 @@ room! {
         connect_timeout_secs: u16 = 10, within(1, 3_600), unit("seconds");
 
         /// The longest keep-alive. An MQTT 5.0 client that asks for a longer one, or for none, is told this
-        /// one; older clients cannot be told and keep theirs. It decides how long a connection that has died
-        /// unseen is kept.
+        /// one; older clients cannot be told and keep theirs. A connection that has died unseen is kept one and a
+        /// half times as long.
         keep_alive_secs_max: u16 = 1_200, within(1, 65_535), unit("seconds"), flag("keep-alive-secs-max");
 
         /// How long a session may outlive its connection. Clients that ask for longer get this, and MQTT 5.0
@@ -30,8 +31,8 @@ room! {
             flag("session-expiry-secs-max");
 
         /// Messages at QoS 1 and 2 that a client may have under way to the broker before they are
-        /// acknowledged. MQTT 5.0 clients are told; for older ones the broker reads no further until some are
-        /// acknowledged.
+        /// acknowledged. MQTT 5.0 clients are told, and disconnected if they do not keep to it. Older clients
+        /// cannot be told and are not bound by it: all of their 65,535 packet identifiers may be in use.
         receive_maximum: u16 = 1_000, within(1, 65_535), unit("messages");
 
         /// Messages at QoS 1 and 2 under way to a client before it has acknowledged them. The receive maximum
@@ -46,27 +47,30 @@ room! {
         /// group. What happens beyond is session.queue_full.
         queue_bytes_max: u64 = 16_777_216, within(1_024, 1_099_511_627_776), unit("bytes");
 
-        /// Bytes of the messages in all queues together. `auto` is a quarter of the memory of the machine. A
-        /// message counts once for each queue in which it waits, although its payload is in memory once.
+        /// Bytes of the messages in all queues together. `auto` is a quarter of the memory of the machine (1
+        /// GiB if it does not say how much it has). A message counts once for each queue in which it waits,
+        /// although its payload is in memory once. What happens beyond is session.queue_full.
         queues_bytes_max: Auto<u64> = Auto::Auto, within(1_048_576, 1_099_511_627_776), unit("bytes");
 
         /// Encoded bytes for one client whose socket takes no more. Beyond, messages at QoS 0 are dropped for
         /// this client and those at QoS 1 and 2 wait in its queue.
         link_soft_bytes: u32 = 65_536, within(1_024, 1_073_741_824), unit("bytes");
 
-        /// Encoded bytes for one client at which it is disconnected; one message may go beyond. Not below
-        /// link_soft_bytes.
+        /// Encoded bytes for one client at which messages are dropped or wait as beyond link_soft_bytes even if
+        /// its socket has not yet refused any. A client for which more than this and packet_bytes_max together
+        /// wait is disconnected. Not below link_soft_bytes.
         link_hard_bytes: u32 = 1_048_576, within(1_024, 1_073_741_824), unit("bytes");
 
         /// How long the socket of a client may take nothing while something waits for it; then the client is
         /// disconnected.
         link_stall_secs: u16 = 30, within(1, 3_600), unit("seconds");
 
-        /// Encoded bytes for all clients together. As it fills, link_soft_bytes shrinks for everybody, so
-        /// that many clients that do not read cost no more than this.
+        /// Encoded bytes for all clients together whose sockets take no more. As it fills, link_soft_bytes
+        /// shrinks for everybody, but not below a sixteenth of itself: so many clients that do not read cost
+        /// about this, or a sixteenth of link_soft_bytes each where that is more.
         outbox_bytes_max: u64 = 268_435_456, within(1_048_576, 1_099_511_627_776), unit("bytes");
 
-        /// The longest topic name or topic filter.
+        /// The longest topic name, topic filter or client identifier.
         topic_bytes_max: u16 = 65_535, within(1, 65_535), unit("bytes");
 
         /// The levels of a topic name or topic filter: one more than it has slashes.
@@ -79,7 +83,8 @@ room! {
         /// Topic filters in one SUBSCRIBE or UNSUBSCRIBE.
         filters_per_subscribe_max: u32 = 1_000, within(1, 1_000_000), unit("filters");
 
-        /// User properties in one packet. They travel with the message and are held as long as it is.
+        /// User properties in one packet. They travel with the message and are held as long as it is. A client
+        /// that sends more is disconnected.
         user_properties_max: u32 = 64, within(0, 1_000_000), unit("properties");
 
         /// Bytes of the user properties in one packet, names and values together.
@@ -94,11 +99,12 @@ room! {
         /// sets none.
         topic_aliases_out_max: u16 = 64, within(0, 65_535), unit("aliases");
 
-        /// Retained messages.
+        /// Retained messages. One more is brought to those who are subscribed and not kept.
         retained_messages_max: u64 = 1_000_000, within(0, 1_000_000_000), unit("messages"),
             flag("retained-messages-max");
 
-        /// Bytes of topic, properties and payload of the retained messages.
+        /// Bytes of topic, properties and payload of the retained messages. A message beyond is brought to
+        /// those who are subscribed and not kept.
         retained_bytes_max: u64 = 1_073_741_824, within(0, 1_099_511_627_776), unit("bytes");
     }
 }

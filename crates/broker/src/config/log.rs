@@ -10,8 +10,9 @@ room! {
     /// What is logged, how and where.
     pub struct Log("log") {
         /// How much is logged: `off`, `error`, `warn`, `info`, `debug` or `trace`. At `info` the broker says
-        /// what it listens on and what an operator should know, and nothing for each client or message. Parts
-        /// of the program can have levels of their own after a comma: `info,whimbrel_broker=debug`.
+        /// what it listens on and what an operator should know: which clients are refused, slow or lose
+        /// messages too, but no more than five lines of a kind in a second for each worker thread. Parts of the
+        /// program can have levels of their own after a comma: `info,whimbrel_broker=debug`.
         level: Levels = Levels::default(), flag("log-level"), environment_short("WHIMBREL_LOG");
 
         /// `human` writes lines to read, in colours on a terminal; `json` writes one JSON object for each

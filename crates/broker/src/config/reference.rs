@@ -28,7 +28,8 @@ whimbrel serve --config whimbrel.toml
   number after the last adds a listener.
 * A relative path in the file counts from the folder of the file; elsewhere, from the folder in which the
   broker runs.
-* A changed value counts after a restart.
+* A changed value counts after a restart. SIGHUP (`kill -HUP`) opens the log file anew and reads the password
+  file again.
 ";
 
 /// The page.

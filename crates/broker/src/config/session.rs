@@ -7,9 +7,11 @@ use super::setting::Choice;
 room! {
     /// What the broker offers to its clients, and what it does where the specification leaves it a choice.
     pub struct Session("session") {
-        /// What happens to a message for a session whose queue is full: `drop_oldest` drops what has waited
-        /// longest, `drop_newest` drops the message, `refuse` refuses it to the publisher (0x97 in MQTT 5.0),
-        /// and nobody gets it. Every drop is counted with its cause.
+        /// What happens to a message at QoS 1 or 2 for a session whose queue is full: `drop_oldest` drops what
+        /// has waited longest, `drop_newest` drops the message, `refuse` refuses it to the publisher before
+        /// anybody gets it (0x97 in MQTT 5.0; an older client, which cannot be told, is disconnected). A message
+        /// at QoS 0 is dropped. Every drop is counted with its cause, and an MQTT 5.0 client is told how many
+        /// messages it has lost: by the user property `whimbrel-dropped` of the next message that it gets.
         queue_full: QueueFull = QueueFull::DropOldest;
 
         /// Whether messages at QoS 0 wait for a session that is not connected. They then take room in its
@@ -24,10 +26,12 @@ room! {
         /// takes the one with the least waiting, `sticky` keeps to one member for each publisher.
         shared_strategy: SharedStrategy = SharedStrategy::RoundRobin;
 
-        /// The highest QoS. MQTT 5.0 clients are told; subscriptions are granted no more.
+        /// The highest QoS. MQTT 5.0 clients are told; subscriptions are granted no more, and a client that
+        /// publishes with more is disconnected.
         qos_max: u8 = 2, within(0, 2), unit("QoS");
 
-        /// Whether clients may publish retained messages. MQTT 5.0 clients are told.
+        /// Whether clients may publish retained messages. MQTT 5.0 clients are told; a client that does all the
+        /// same is disconnected.
         retain_available: bool = true;
 
         /// Whether topic filters may have wildcards. MQTT 5.0 clients are told.

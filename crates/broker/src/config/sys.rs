@@ -5,7 +5,8 @@ use super::room::room;
 room! {
     /// The topics under `$SYS/broker`, in which the broker tells about itself.
     pub struct Sys("sys") {
-        /// How often subscribers get values that have changed. Nothing is computed while nobody subscribes.
+        /// How often subscribers get the values: all of them each time. While nobody subscribes only the
+        /// averages are kept up.
         interval_secs: u32 = 10, within(1, 86_400), unit("seconds");
     }
 }
