@@ -78,3 +78,16 @@ def a_file_that_is_not_there_stops_the_start(house):
     done = run([house.whimbrel, "serve", "--listen", f"{HOST}:0", "--password-file", file])
     expect(done.returncode != 0, True, "the broker refuses to start")
     expect(str(file) in (done.stdout + done.stderr).decode(), True, "it names the file")
+
+
+@GROUP.case()
+def whimbrel_pub_takes_its_password_from_the_environment_or_a_file(house):
+    file, word = house.folder / "tool", house.folder / "word"
+    set_password(house, file, "alice")
+    word.write_text(f"{RIGHT}\n")
+    with Broker(whimbrel(house.whimbrel, "--password-file", file), HOST) as broker:
+        command = [house.whimbrel, "pub", "-h", broker.host, "-p", broker.port, "-t", "interop/door", "-m", "x", "-u", "alice"]
+        succeed([*command, "--password-file", word])
+        succeed(["env", f"WHIMBREL_PASSWORD={RIGHT}", *command])
+        expect(run(["env", f"WHIMBREL_PASSWORD={WRONG}", *command]).returncode != 0, True, "a wrong password fails")
+        expect(run(command).returncode != 0, True, "no password fails")
