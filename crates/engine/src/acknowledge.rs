@@ -1,6 +1,9 @@
 //! What a client says about deliveries, and PUBREL for its own messages. Flow control follows from it.
 
-use whimbrel_proto::codec::{PacketId, ReasonCode};
+use whimbrel_proto::{
+    Release,
+    codec::{PacketId, ReasonCode},
+};
 
 use crate::{
     Attached, Engine, Turn,
@@ -45,12 +48,17 @@ impl Engine {
         }
     }
 
-    /// PUBREL: the client will not send this message again [MQTT-4.3.3-11].
-    pub fn pubrel(&self, turn: &mut Turn, from: &Attached, id: PacketId) {
-        let Some(mut own) = self.lock_attached(from) else { return };
-        let reason =
-            if own.state.incoming.release(id) { ReasonCode::Success } else { ReasonCode::PacketIdNotFound };
+    /// PUBREL: the client will not send this message again [MQTT-4.3.3-11]. Whether it gives the client its quota back:
+    /// not for an identifier that is not open, nor for one of an earlier connection, which has taken none of it.
+    pub fn pubrel(&self, turn: &mut Turn, from: &Attached, id: PacketId) -> bool {
+        let Some(mut own) = self.lock_attached(from) else { return false };
+        let release = own.state.incoming.release(id);
+        let reason = match release {
+            Release::Unknown => ReasonCode::PacketIdNotFound,
+            Release::Earlier | Release::Present => ReasonCode::Success,
+        };
         commit::leave(&mut own, turn, Promise::PubComp(id, reason));
+        release == Release::Present
     }
 
     /// PINGREQ: PINGRESP [MQTT-3.12.4-1].

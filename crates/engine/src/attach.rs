@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 use whimbrel_proto::{
     Millis, Stage,
     codec::{QoS, ReasonCode, Version},
-    server::Negotiated,
+    server::{Negotiated, connect::connack_fits},
 };
 
 use crate::{
@@ -96,10 +96,20 @@ impl Engine {
             *ticket = self.new_key();
         }
         let assigned = negotiated.client_id.is_empty().then(|| self.assign_client_id());
+        if !connack_fits(negotiated, assigned.as_deref(), &self.limits.connection) {
+            return Attach::Refused(ReasonCode::PacketTooLarge);
+        }
         let client_id = assigned.as_deref().unwrap_or(&negotiated.client_id);
         let mut admitted = false;
         loop {
             let Some(session) = self.sessions.find(client_id) else {
+                if self.sessions.len() >= self.limits.sessions_max {
+                    turn.count(Count::SessionsLimit, 1);
+                    if admitted {
+                        self.connected.fetch_sub(1, Relaxed);
+                    }
+                    return Attach::Refused(ReasonCode::QuotaExceeded);
+                }
                 let session = Arc::new(Session::new(self.new_key(), client_id.into()));
                 let mut locked = Locked::new(self, &session);
                 if !self.admit(turn, &mut admitted) {
@@ -298,6 +308,7 @@ impl Engine {
             link.out.finish(turn);
         }
         own.state.outgoing.link_lost();
+        own.state.incoming.link_lost();
         let waiter = own.state.rare.as_mut().and_then(|rare| rare.waiter.take());
         let will = if ends {
             self.end_detached(own, turn, &from.session)
@@ -366,7 +377,7 @@ impl Engine {
             && let Some(queue) = &mut own.state.queue
         {
             let (messages, bytes) = queue.remove(|delivery| delivery.qos == QoS::AtMostOnce);
-            self.budget.dequeued(bytes);
+            self.budget.dequeued(messages, bytes);
             turn.count(Count::DroppedQos0Absent, messages as u64);
             if queue.is_empty() {
                 own.state.queue = None;
@@ -406,7 +417,7 @@ impl Engine {
         let State { mut outgoing, queue, subscriptions, rare, .. } = old;
         if let Some(mut queue) = queue {
             let (messages, bytes) = queue.remove(|_| true);
-            self.budget.dequeued(bytes);
+            self.budget.dequeued(messages, bytes);
             turn.count(Count::DroppedSessionEnded, messages as u64);
         }
         if let Some(rare) = &rare {

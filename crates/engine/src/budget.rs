@@ -43,6 +43,7 @@ impl Made {
 pub(crate) struct Budget {
     outboxes: AtomicUsize,
     queues: AtomicUsize,
+    queued_messages: AtomicUsize,
 }
 
 impl Budget {
@@ -73,10 +74,16 @@ impl Budget {
 
     pub(crate) fn queued(&self, bytes: usize) {
         self.queues.fetch_add(bytes, Relaxed);
+        self.queued_messages.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn dequeued(&self, bytes: usize) {
+    pub(crate) fn dequeued(&self, messages: usize, bytes: usize) {
         self.queues.fetch_sub(bytes, Relaxed);
+        self.queued_messages.fetch_sub(messages, Relaxed);
+    }
+
+    pub(crate) fn queued_messages(&self) -> usize {
+        self.queued_messages.load(Relaxed)
     }
 
     pub(crate) fn queue_bytes(&self) -> usize {
@@ -106,7 +113,7 @@ impl Budget {
         let mut made = Made::default();
         if full(queue) {
             let (messages, bytes) = queue.remove_expired(now);
-            self.dequeued(bytes);
+            self.dequeued(messages, bytes);
             made.expired = messages as u64;
         }
         made.memory_full = self.is_memory_full(limits, size);
@@ -116,7 +123,7 @@ impl Budget {
             while full(queue)
                 && let Some(oldest) = queue.pop()
             {
-                self.dequeued(oldest.message.size());
+                self.dequeued(1, oldest.message.size());
                 made.pushed_out += 1;
             }
         }

@@ -156,7 +156,7 @@ impl Conversation {
                 break;
             }
             let rest = input.get(consumed..).unwrap_or_default();
-            match split(rest, limits.packet_bytes_max) {
+            match split(rest, self.connection.packet_bytes_max(limits)) {
                 Ok(Split::Whole { frame, len }) => {
                     consumed += len;
                     turn.count(Count::PacketsReceived, 1);
@@ -410,8 +410,9 @@ fn hear(
         Event::PubRec(id, reason) => engine.pubrec(turn, from, id, reason),
         Event::PubComp(id, _) => engine.pubcomp(turn, from, id),
         Event::PubRel(id, _) => {
-            engine.pubrel(turn, from, id);
-            return Ok(Heard::Released);
+            if engine.pubrel(turn, from, id) {
+                return Ok(Heard::Released);
+            }
         }
         Event::Subscribe(subscribe) => engine.subscribe(turn, from, &subscribe),
         Event::Unsubscribe(unsubscribe) => engine.unsubscribe(turn, from, &unsubscribe),

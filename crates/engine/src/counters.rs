@@ -58,6 +58,8 @@ counts! {
     ConnectTimeout = "connect_timeouts",
     /// Nothing within one and a half times the keep-alive.
     KeepAliveTimeout = "keep_alive_timeouts",
+    /// Connections closed because too many bytes of packets that have not arrived whole were held for all of them.
+    InputLimit = "input_limit_reached",
     /// Packets above the largest size.
     PacketLimit = "packet_limit_reached",
     /// Topics with too many bytes or levels.
@@ -88,6 +90,8 @@ counts! {
     DroppedQueuesMemory = "dropped_queues_memory",
     /// Messages whose expiry passed before they were sent.
     DroppedExpired = "dropped_expired",
+    /// Connections ended because an answer is larger than the client takes.
+    AnswerTooLarge = "answers_too_large",
     /// Messages larger than the client takes.
     DroppedTooLarge = "dropped_too_large",
     /// QoS 0 messages to a shared group of which no member had room.
@@ -102,6 +106,10 @@ counts! {
     RefusedPayloadFormat = "refused_payload_format",
     /// Retained messages not kept because of the limits.
     RetainedLimit = "retained_limit_reached",
+    /// CONNECT packets refused because there are as many sessions as there may be.
+    SessionsLimit = "sessions_limit_reached",
+    /// Topic filters refused because all sessions together have as many as they may.
+    SubscriptionsTotalLimit = "subscriptions_total_limit_reached",
     /// Topic filters refused because the session has as many as it may.
     SubscriptionsLimit = "subscriptions_limit_reached",
     /// Clients disconnected because too many bytes waited for them.

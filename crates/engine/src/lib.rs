@@ -78,6 +78,7 @@ pub struct Engine {
     sessions: sessions::Sessions,
     stripes: Arc<retained::Stripes>,
     subscriptions: AtomicUsize,
+    filter_bytes: AtomicUsize,
     sys: sys::Sys,
     timers: timers::Timers,
 }
@@ -109,6 +110,7 @@ impl Engine {
             sessions: sessions::Sessions::new(seed ^ 0x73),
             stripes: retained::Stripes::new(),
             subscriptions: AtomicUsize::new(0),
+            filter_bytes: AtomicUsize::new(0),
             sys: sys::Sys::default(),
             timers: timers::Timers::default(),
         }

@@ -34,11 +34,18 @@ pub struct Limits {
     pub connection: server::Limits,
     /// Connected clients.
     pub connections_max: usize,
+    /// Sessions, with a connection or without.
+    pub sessions_max: usize,
+    /// Subscriptions of all sessions together.
+    pub subscriptions_total_max: usize,
+    /// Bytes of the topic filters of all subscriptions together.
+    pub filter_bytes_total_max: usize,
     /// Subscriptions of one session.
     pub subscriptions_max: usize,
     /// Messages in a session's queue, and in that of a shared group.
     pub queue_messages_max: usize,
-    /// Bytes of topic, properties and payload in a session's queue, and in that of a shared group.
+    /// Bytes of topic, properties and payload in a session's queue, and in that of a shared group; as many again may be
+    /// in flight to a client.
     pub queue_bytes_max: usize,
     /// Bytes in all queues together; a message counts once for each queue that it waits in.
     pub queues_bytes_max: usize,
@@ -69,6 +76,9 @@ impl Default for Limits {
         Limits {
             connection: server::Limits::default(),
             connections_max: 1_000_000,
+            sessions_max: 1_000_000,
+            subscriptions_total_max: 10_000_000,
+            filter_bytes_total_max: 1 << 30,
             subscriptions_max: 1_000,
             queue_messages_max: 10_000,
             queue_bytes_max: 16 << 20,

@@ -83,26 +83,37 @@ impl Link {
         self.out.len() + self.writing_bytes
     }
 
-    /// Appends a packet other than PUBLISH. One that is larger than the client takes is left out [MQTT-3.1.2-24].
+    /// Appends a packet other than PUBLISH. Where it is larger than the client takes the connection ends: the client
+    /// would wait for it for ever [MQTT-3.1.2-24].
     pub(crate) fn append(&mut self, turn: &mut Turn, encode: impl FnOnce(Version, &mut Vec<u8>)) {
-        if self.closing.is_some() {
+        if self.closing.is_some() || self.append_fitting(turn, encode) {
             return;
         }
+        turn.count(Count::AnswerTooLarge, 1);
+        let reason = ReasonCode::PacketTooLarge;
+        self.append_disconnect(turn, reason, Some("an answer is larger than the client takes"));
+        self.closing = Some(reason);
+        self.wire.wake();
+    }
+
+    /// Appends a packet, or nothing where it is larger than the client takes: then false.
+    fn append_fitting(&mut self, turn: &mut Turn, encode: impl FnOnce(Version, &mut Vec<u8>)) -> bool {
         let version = self.version;
         let buffer = self.out.buffer(turn);
         let before = buffer.len();
         encode(version, buffer);
         let length = buffer.len() - before;
-        if length > self.packet_bytes_max as usize {
-            buffer.truncate(before);
-            turn.count(Count::DroppedTooLarge, 1);
-        } else {
+        let fits = length <= self.packet_bytes_max as usize;
+        if fits {
             turn.count(Count::PacketsSent, 1);
+        } else {
+            buffer.truncate(before);
         }
+        fits
     }
 
     /// Appends the last packet of a 5.0 connection; the text is left out where the packet would be too large for the
-    /// client [MQTT-3.14.2-3].
+    /// client [MQTT-3.14.2-3], and so is the packet where it is too large even then.
     pub(crate) fn append_disconnect(&mut self, turn: &mut Turn, reason: ReasonCode, why: Option<&str>) {
         if self.version != Version::V5 {
             return; // 3.x has no DISCONNECT from the server.
@@ -111,7 +122,7 @@ impl Link {
         if disconnect.encoded_len(Version::V5) > self.packet_bytes_max as usize {
             disconnect.reason_string = None;
         }
-        self.append(turn, |version, out| disconnect.encode(version, out));
+        self.append_fitting(turn, |version, out| disconnect.encode(version, out));
     }
 
     /// Whether a PUBLISH of this message fits the client's maximum packet size [MQTT-3.1.2-25].

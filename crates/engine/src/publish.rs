@@ -19,6 +19,7 @@ use crate::{
     routing::Target,
     session::{Locked, Offer, Offered},
     subscription::delivered_qos,
+    sys::is_reserved,
 };
 
 /// Receivers served before the publisher's task lets others go on.
@@ -63,6 +64,12 @@ struct Route {
 }
 
 impl Publishing {
+    /// A message of the server's own that has not begun its way.
+    pub(crate) fn new(message: Message, waiter: &Arc<dyn Wire>) -> Self {
+        let stage = Stage::Waiting;
+        Publishing { message: Arc::new(message), origin: None, waiter: waiter.clone(), stage }
+    }
+
     /// Whether it waits to be woken rather than for its next slice.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
@@ -198,7 +205,7 @@ impl Engine {
         }
     }
 
-    fn targets(&self, turn: &mut Turn, topic: &str) -> Arc<[Target]> {
+    pub(crate) fn targets(&self, turn: &mut Turn, topic: &str) -> Arc<[Target]> {
         let before = turn.cache.visited();
         let (targets, missed) = turn.cache.targets(&self.router, topic);
         if missed {
@@ -328,7 +335,7 @@ fn copy(ack: &Ack) -> Ack {
 
 /// Why the message itself is refused.
 fn refusal(turn: &Turn, publish: &Publish<'_>, topic: &str) -> Option<ReasonCode> {
-    if topic.starts_with("$SYS") && matches!(topic.as_bytes().get(4), None | Some(b'/')) {
+    if is_reserved(topic) {
         turn.count(Count::RefusedReservedTopic, 1);
         return Some(ReasonCode::NotAuthorized);
     }

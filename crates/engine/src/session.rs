@@ -436,7 +436,7 @@ impl<'a> Locked<'a> {
                 rare.drops_noticed = false;
             }
         }
-        self.engine.budget.dequeued(delivery.message.size());
+        self.engine.budget.dequeued(1, delivery.message.size());
         self.send_kept(turn, delivery);
         true
     }

@@ -81,7 +81,7 @@ impl Group {
         let member = state.members.iter().find(|member| member.session.key == key)?.clone();
         while let Some(delivery) = state.queue.pop() {
             self.waiting.store(state.queue.len(), Ordering::SeqCst);
-            engine.budget.dequeued(delivery.message.size());
+            engine.budget.dequeued(1, delivery.message.size());
             if delivery.message.expires() <= turn.now.mono {
                 turn.count(Count::DroppedExpired, 1);
                 continue;
@@ -210,7 +210,7 @@ impl Engine {
         state.ended = true;
         let (messages, bytes) = state.queue.remove(|_| true);
         group.waiting.store(0, Ordering::SeqCst);
-        self.budget.dequeued(bytes);
+        self.budget.dequeued(messages, bytes);
         turn.count(Count::DroppedSessionEnded, messages as u64);
         drop(state);
         let hash = self.groups.hash(&group.name, &group.filter);

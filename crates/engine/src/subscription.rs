@@ -1,6 +1,6 @@
 //! Subscriptions: what a session asked for, and SUBSCRIBE and UNSUBSCRIBE.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use whimbrel_proto::{
     codec::{Filter, QoS, ReasonCode, RetainHandling, Subscribe, SubscribeOptions, Unsubscribe},
@@ -56,6 +56,10 @@ impl Engine {
         let found = own.state.subscriptions.binary_search_by(|known| (*known.filter).cmp(text));
         if found.is_err() && own.state.subscriptions.len() >= self.limits.subscriptions_max {
             turn.count(Count::SubscriptionsLimit, 1);
+            return ReasonCode::QuotaExceeded;
+        }
+        if found.is_err() && self.is_full_of_subscriptions(text) {
+            turn.count(Count::SubscriptionsTotalLimit, 1);
             return ReasonCode::QuotaExceeded;
         }
         let before = found.ok().and_then(|at| own.state.subscriptions.get(at)).map(|known| known.interest);
@@ -122,9 +126,16 @@ impl Engine {
                     subscriptions.reserve_exact(1); // Most sessions have one.
                 }
                 subscriptions.insert(at, Subscription { filter: text.into(), interest, group });
-                self.subscriptions.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                self.subscriptions.fetch_add(1, Relaxed);
+                self.filter_bytes.fetch_add(text.len(), Relaxed);
             }
         }
+    }
+
+    /// Whether one subscription more would exceed what all sessions together may have.
+    fn is_full_of_subscriptions(&self, filter: &str) -> bool {
+        self.subscriptions.load(Relaxed) >= self.limits.subscriptions_total_max
+            || self.filter_bytes.load(Relaxed) + filter.len() > self.limits.filter_bytes_total_max
     }
 
     fn begin_fetch(&self, turn: &mut Turn, from: &Attached, filter: &str, interest: Interest) {
@@ -175,7 +186,8 @@ impl Engine {
         session: &Arc<Session>,
         gone: Vec<Subscription>,
     ) {
-        self.subscriptions.fetch_sub(gone.len(), std::sync::atomic::Ordering::Relaxed);
+        self.subscriptions.fetch_sub(gone.len(), Relaxed);
+        self.filter_bytes.fetch_sub(gone.iter().map(|one| one.filter.len()).sum(), Relaxed);
         for subscription in gone {
             if let Ok(filter) = Filter::parse(&subscription.filter) {
                 self.drop_subscription(turn, session, &filter, subscription.group.as_ref());

@@ -12,6 +12,7 @@ use crate::{
     Count, Engine, Progress, Publishing, Turn, Wire,
     message::{Body, Message},
     session::Session,
+    sys::is_reserved,
 };
 
 /// A will as its session keeps it.
@@ -57,13 +58,13 @@ impl Engine {
         will: &Will,
         waiter: &Arc<dyn Wire>,
     ) -> Option<Box<Publishing>> {
-        turn.count(Count::WillsPublished, 1);
         let mut body = will.message.body();
         body.publisher = session.key;
-        if body.topic.starts_with("$SYS") {
+        if is_reserved(body.topic) {
             turn.count(Count::RefusedReservedTopic, 1);
             return None;
         }
+        turn.count(Count::WillsPublished, 1);
         body.expires =
             will.expiry_secs.map_or(Millis::NEVER, |secs| turn.now.mono.plus_secs(u64::from(secs)));
         match self.publish_body(turn, body, None, None, waiter) {

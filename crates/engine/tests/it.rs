@@ -9,6 +9,7 @@
 )]
 
 mod it {
+    mod answers;
     mod arbitrary;
     mod blocked;
     mod crowd;
@@ -16,6 +17,7 @@ mod it {
     mod fairness;
     mod fan_out;
     mod flush_threads;
+    mod garbage;
     mod life;
     mod limits;
     mod match_cache;
@@ -26,6 +28,7 @@ mod it {
     mod session_threads;
     mod share;
     mod share_threads;
+    mod sys;
     mod threads;
     mod tree;
     mod trie;

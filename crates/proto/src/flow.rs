@@ -31,12 +31,6 @@ impl Quota {
     pub fn give_back(&mut self) {
         self.owed = self.owed.saturating_sub(1);
     }
-
-    /// Messages taken and not yet acknowledged.
-    #[must_use]
-    pub fn owed(&self) -> u16 {
-        self.owed
-    }
 }
 
 /// Topic aliases that the peer sets: alias → topic name. They end with the connection [MQTT-3.3.2-7].

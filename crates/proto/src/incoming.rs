@@ -4,6 +4,25 @@ use alloc::vec::Vec;
 
 use crate::codec::PacketId;
 
+/// What a PUBREL has released.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// The identifier was not open.
+    Unknown,
+    /// A message of an earlier network connection: it has taken nothing of the present quota.
+    Earlier,
+    /// A message of this network connection: its unit of the quota comes back.
+    Present,
+}
+
+/// An open identifier.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+struct Open {
+    id: PacketId,
+    /// Whether its message came on the present network connection.
+    present: bool,
+}
+
 /// The open QoS 2 identifiers of one peer: PUBREC sent, PUBREL not yet received.
 ///
 /// While an identifier is open, a PUBLISH that carries it is the same message again and is acknowledged without being
@@ -11,7 +30,7 @@ use crate::codec::PacketId;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Incoming {
     /// Ascending; identifiers mostly come in order, so they are mostly pushed at the end.
-    open: Vec<PacketId>,
+    open: Vec<Open>,
 }
 
 impl Incoming {
@@ -30,31 +49,40 @@ impl Incoming {
     /// Whether this identifier is open: its message has been taken already.
     #[must_use]
     pub fn contains(&self, id: PacketId) -> bool {
-        self.open.binary_search(&id).is_ok()
+        self.find(id).is_ok()
     }
 
     /// Opens an identifier: its message has been taken. False when it was open already.
     pub fn open(&mut self, id: PacketId) -> bool {
-        match self.open.binary_search(&id) {
+        match self.find(id) {
             Ok(_) => false,
             Err(at) => {
-                self.open.insert(at, id);
+                self.open.insert(at, Open { id, present: true });
                 true
             }
         }
     }
 
-    /// A PUBREL came: the identifier is new again [MQTT-4.3.3-12]. False when it was not open.
-    pub fn release(&mut self, id: PacketId) -> bool {
-        match self.open.binary_search(&id) {
+    /// A PUBREL came: the identifier is new again [MQTT-4.3.3-12].
+    pub fn release(&mut self, id: PacketId) -> Release {
+        match self.find(id) {
             Ok(at) => {
-                self.open.remove(at);
+                let Open { present, .. } = self.open.remove(at);
                 if self.open.is_empty() && self.open.capacity() > 64 {
                     self.open = Vec::new();
                 }
-                true
+                if present { Release::Present } else { Release::Earlier }
             }
-            Err(_) => false,
+            Err(_) => Release::Unknown,
         }
+    }
+
+    /// The network connection has ended; the identifiers stay open, the quota begins anew.
+    pub fn link_lost(&mut self) {
+        self.open.iter_mut().for_each(|open| open.present = false);
+    }
+
+    fn find(&self, id: PacketId) -> Result<usize, usize> {
+        self.open.binary_search_by_key(&id, |open| open.id)
     }
 }

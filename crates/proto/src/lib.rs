@@ -23,7 +23,7 @@ pub mod server;
 mod time;
 mod violation;
 
-pub use incoming::Incoming;
+pub use incoming::{Incoming, Release};
 pub use outgoing::{Outgoing, Sent, Stage, UnknownPacketId};
 pub use time::Millis;
 pub use violation::Violation;

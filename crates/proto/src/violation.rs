@@ -53,10 +53,6 @@ pub enum Violation {
     RetainNotSupported,
     /// A receiver's queue is full and the policy is to refuse; 3.x has no other way to tell.
     QuotaExceeded,
-    /// The peer lets more than the hard limit of bytes wait for it.
-    OutboxOverflow,
-    /// The peer has taken nothing for the stall time-out.
-    Stalled,
 }
 
 impl From<Malformed> for Violation {
@@ -85,14 +81,12 @@ impl Violation {
             Violation::ReceiveMaximumExceeded => ReasonCode::ReceiveMaximumExceeded,
             Violation::TopicAliasTooHigh => ReasonCode::TopicAliasInvalid,
             Violation::TopicTooLong => ReasonCode::TopicNameInvalid,
-            Violation::UserPropertiesTooMany
-            | Violation::FiltersTooMany
-            | Violation::QuotaExceeded
-            | Violation::OutboxOverflow => ReasonCode::QuotaExceeded,
+            Violation::UserPropertiesTooMany | Violation::FiltersTooMany | Violation::QuotaExceeded => {
+                ReasonCode::QuotaExceeded
+            }
             Violation::PayloadNotUtf8 => ReasonCode::PayloadFormatInvalid,
             Violation::QosNotSupported => ReasonCode::QoSNotSupported,
             Violation::RetainNotSupported => ReasonCode::RetainNotSupported,
-            Violation::Stalled => ReasonCode::Unspecified,
         }
     }
 
@@ -127,9 +121,7 @@ impl Violation {
             Violation::TopicTooLong
             | Violation::UserPropertiesTooMany
             | Violation::FiltersTooMany
-            | Violation::QuotaExceeded
-            | Violation::OutboxOverflow
-            | Violation::Stalled => "a limit of this server",
+            | Violation::QuotaExceeded => "a limit of this server",
         }
     }
 }
@@ -164,8 +156,6 @@ impl fmt::Display for Violation {
             Violation::QosNotSupported => "the QoS is above the maximum of this server",
             Violation::RetainNotSupported => "retained messages are not available on this server",
             Violation::QuotaExceeded => "the queue of a receiver is full",
-            Violation::OutboxOverflow => "more bytes wait for this client than the hard limit allows",
-            Violation::Stalled => "the client has taken nothing for the stall time-out",
         };
         f.write_str(text)
     }

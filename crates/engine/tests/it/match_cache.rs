@@ -1,12 +1,15 @@
 //! What a worker remembers of its matches never hides a change: subscriptions and their ends are seen at once by every
 //! worker. And what has nothing to do with a change is not forgotten for it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 
 use whimbrel_engine::{Count, Engine, Limits};
 use whimbrel_testkit::{Packet, QoS0, QoS1, QoS2, Subscribe, publish, v5};
 
-use super::worker::{Worker, messages, text};
+use super::{
+    dice::Dice,
+    worker::{Worker, messages, text},
+};
 
 fn payloads(worker: &mut Worker, who: usize) -> Vec<String> {
     messages(worker.take(who)).iter().map(text).collect()
@@ -106,4 +109,46 @@ fn more_topics_than_a_cache_takes_are_matched_all_the_same() {
     engine.sweep(&mut worker.turn);
     worker.say(from, "t/1", "after a sweep");
     assert_eq!(payloads(&mut worker, to), ["after a sweep"]);
+}
+
+#[test]
+fn a_subscription_in_the_middle_of_a_look_up_is_not_missed_for_ever() {
+    const TIMES: usize = 4_000;
+    let engine = Arc::new(Engine::new(Limits::default(), 1));
+    let barrier = Barrier::new(2);
+    let publisher = |mut worker: Worker| {
+        let who = worker.connect(v5("p"));
+        for time in 0..TIMES {
+            let topic = format!("t/{time}");
+            barrier.wait();
+            worker.put(who, Packet::Publish(publish(&topic, "early")));
+            worker.step(who);
+            barrier.wait();
+            worker.say(who, &topic, "late");
+            barrier.wait();
+        }
+    };
+    let subscriber = |mut worker: Worker| {
+        let who = worker.connect(v5("s"));
+        let (mut dice, mut missed) = (Dice::new(1), Vec::new());
+        for time in 0..TIMES {
+            worker.put(who, Packet::Subscribe(Subscribe::one(1, &format!("t/{time}"), QoS0)));
+            barrier.wait();
+            (0..dice.below(200)).for_each(|_| std::hint::spin_loop());
+            worker.step(who);
+            barrier.wait();
+            barrier.wait();
+            if worker.payloads(who).last().is_none_or(|last| last != "late") {
+                missed.push(time);
+            }
+            worker.unsubscribe(who, &format!("t/{time}"));
+        }
+        missed
+    };
+    let missed = std::thread::scope(|scope| {
+        let (one, other) = (Worker::of(&engine), Worker::of(&engine));
+        scope.spawn(move || publisher(one));
+        scope.spawn(move || subscriber(other)).join().unwrap()
+    });
+    assert_eq!(missed, [0; 0]);
 }

@@ -110,7 +110,6 @@ fn attach(worker: &mut Worker, wire: &Arc<Pipe>) -> Attached {
         receive_maximum: 10,
         packet_bytes_max: u32::MAX,
         topic_aliases_max: 0,
-        problem_information: true,
     };
     let wire: Arc<dyn Wire> = wire.clone();
     match worker.engine.attach(&mut worker.turn, &connect, &mut None, &mut 0, &wire) {
@@ -187,6 +186,24 @@ fn v5_4_4_0_1_what_was_in_flight_is_sent_again_within_a_smaller_receive_maximum(
     }
     assert_eq!(order, ["0", "PUBREL of 1", "2", "3", "4", "5", "6"]);
     assert_eq!(worker.engine.waiting_bytes(), (0, 0));
+}
+
+#[test]
+fn nothing_new_overtakes_what_is_sent_again() {
+    let mut worker = Worker::new(Limits::default());
+    let first = worker.connect(v5("s").persistent());
+    worker.subscribe(first, "t", QoS1);
+    let from = worker.connect(v5("p"));
+    for number in 0..3_u16 {
+        worker.publish(from, publish("t", number.to_string()).at(QoS1, 100 + number));
+    }
+    worker.settle();
+    worker.cut(first);
+    let again = worker.connect(v5("s").persistent().receive_maximum(1));
+    worker.say(from, "t", "3 at QoS 0");
+    worker.come(from);
+    worker.say_acked(from, "t", "4");
+    assert_eq!(texts(&worker.consume(again)), ["0", "1", "2", "3 at QoS 0", "4"]);
 }
 
 #[test]

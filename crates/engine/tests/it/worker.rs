@@ -444,6 +444,11 @@ impl Worker {
         }
     }
 
+    /// Goes on with a message of the server's own.
+    pub(super) fn go_on(&mut self, publishing: Box<Publishing>) {
+        self.publishing.push_back(publishing);
+    }
+
     /// The client has said nothing of what waits to be read.
     pub(super) fn forget_input(&mut self, who: Who) {
         self.clients[who].input.clear();

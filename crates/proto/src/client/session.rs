@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::Message;
 use crate::{
-    Incoming, Millis, Outgoing,
+    Incoming, Millis, Outgoing, Release,
     codec::{PacketId, QoS, ReasonCode},
 };
 
@@ -149,7 +149,7 @@ impl Session {
     /// PUBREL came. False when the identifier was not open.
     pub(super) fn release(&mut self, id: PacketId) -> bool {
         self.held.retain(|held| *held != id);
-        self.incoming.release(id)
+        self.incoming.release(id) != Release::Unknown
     }
 
     /// Takes the outcome that waits for this PUBCOMP.

@@ -32,8 +32,6 @@ pub struct Negotiated {
     pub packet_bytes_max: u32,
     /// Topic aliases towards the client.
     pub topic_aliases_max: u16,
-    /// Whether reason strings may be sent on packets other than CONNACK and DISCONNECT [MQTT-3.1.2-29].
-    pub problem_information: bool,
 }
 
 /// Decides what the client gets. Pure: it asks neither who the client is nor which sessions exist.
@@ -81,7 +79,6 @@ pub fn negotiate(connect: &Connect<'_>, limits: &Limits) -> Result<Negotiated, R
         receive_maximum: properties.receive_maximum.unwrap_or(u16::MAX).min(limits.inflight_max),
         packet_bytes_max: properties.packet_size_max.unwrap_or(u32::MAX),
         topic_aliases_max: properties.topic_alias_max.unwrap_or(0).min(limits.topic_aliases_out_max),
-        problem_information: properties.request_problem_information.unwrap_or(true),
     })
 }
 
@@ -112,8 +109,25 @@ pub fn connack(
 ) {
     // 3.1 has no Session Present bit.
     let session_present = session_present && negotiated.version != Version::V31;
+    let properties = granted(negotiated, assigned, limits);
+    ConnAck { session_present, reason: ReasonCode::Success, properties }.encode(negotiated.version, out);
+}
+
+/// Whether the client takes a packet as large as its CONNACK has to be [MQTT-3.1.2-24].
+#[must_use]
+pub fn connack_fits(negotiated: &Negotiated, assigned: Option<&str>, limits: &Limits) -> bool {
+    fits(&granted(negotiated, assigned, limits), negotiated)
+}
+
+fn fits(properties: &ConnAckProperties<'_>, negotiated: &Negotiated) -> bool {
+    let connack = ConnAck { properties: *properties, ..ConnAck::default() };
+    connack.encoded_len(negotiated.version) <= negotiated.packet_bytes_max as usize
+}
+
+/// What CONNACK tells, less what the client can do without where it takes only a small packet.
+fn granted<'a>(negotiated: &Negotiated, assigned: Option<&'a str>, limits: &Limits) -> ConnAckProperties<'a> {
     let unavailable = |available: bool| if available { None } else { Some(false) };
-    let properties = ConnAckProperties {
+    let mut properties = ConnAckProperties {
         session_expiry_secs: negotiated.session_expiry_capped.then_some(negotiated.session_expiry_secs),
         receive_maximum: Some(limits.receive_maximum),
         qos_max: (limits.qos_max < QoS::ExactlyOnce).then_some(limits.qos_max), // [MQTT-3.2.2-9]
@@ -127,5 +141,20 @@ pub fn connack(
         server_keep_alive_secs: negotiated.keep_alive_imposed.then_some(negotiated.keep_alive_secs),
         ..ConnAckProperties::default()
     };
-    ConnAck { session_present, reason: ReasonCode::Success, properties }.encode(negotiated.version, out);
+    // Without the first the client sets no alias; SUBACK tells it of the next three, and who takes only small packets
+    // hardly sends one that is too large. All else would make it break a rule, or hold to what does not hold.
+    let leave_out: [fn(&mut ConnAckProperties<'_>); 5] = [
+        |properties| properties.topic_alias_max = None,
+        |properties| properties.wildcard_available = None,
+        |properties| properties.subscription_ids_available = None,
+        |properties| properties.shared_available = None,
+        |properties| properties.packet_size_max = None,
+    ];
+    for leave_out in leave_out {
+        if fits(&properties, negotiated) {
+            break;
+        }
+        leave_out(&mut properties);
+    }
+    properties
 }

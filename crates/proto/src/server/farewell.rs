@@ -11,17 +11,31 @@ use crate::codec::{ConnAck, Disconnect, ReasonCode, Version};
 ///   otherwise the connection is closed without a CONNACK [MQTT-3.2.2-6].
 /// * After CONNACK: DISCONNECT in 5.0, nothing in 3.x, which has no DISCONNECT from the server.
 ///
-/// A packet that was never understood as a CONNECT gets no answer.
+/// A packet that was never understood as a CONNECT gets no answer. The text is left out where the packet would be too
+/// large for the client [MQTT-3.2.2-19], [MQTT-3.14.2-3], and so is the packet where it is too large even then
+/// [MQTT-3.1.2-24].
 pub fn farewell(connection: &Connection, reason: ReasonCode, reason_string: Option<&str>, out: &mut Vec<u8>) {
+    let fits = |len: usize| len <= connection.client_packet_bytes_max as usize;
     match (connection.state, connection.version) {
         (State::Open, Version::V5) => {
-            Disconnect { reason, reason_string, ..Disconnect::default() }.encode(Version::V5, out);
+            let mut disconnect = Disconnect { reason, reason_string, ..Disconnect::default() };
+            if !fits(disconnect.encoded_len(Version::V5)) {
+                disconnect.reason_string = None;
+            }
+            if fits(disconnect.encoded_len(Version::V5)) {
+                disconnect.encode(Version::V5, out);
+            }
         }
         (State::Open, _) => {}
         (State::Awaiting | State::Deciding, Version::V5) if connection.version_known => {
             let mut connack = ConnAck { reason: connack_reason(reason), ..ConnAck::default() };
             connack.properties.reason_string = reason_string;
-            connack.encode(Version::V5, out);
+            if !fits(connack.encoded_len(Version::V5)) {
+                connack.properties.reason_string = None;
+            }
+            if fits(connack.encoded_len(Version::V5)) {
+                connack.encode(Version::V5, out);
+            }
         }
         (State::Awaiting, _) if reason == ReasonCode::UnsupportedProtocolVersion => {
             // [MQTT-3.1.2-2] of 3.1.1: return code 1, in the form that every version reads.

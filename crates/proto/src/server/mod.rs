@@ -38,6 +38,8 @@ pub struct Limits {
     pub inflight_max: u16,
     /// Largest packet taken, in bytes.
     pub packet_bytes_max: u32,
+    /// Largest CONNECT taken, in bytes, if `packet_bytes_max` is not smaller: nobody knows yet who sends it.
+    pub connect_bytes_max: u32,
     /// Topic aliases that a client may set.
     pub topic_aliases_in_max: u16,
     /// Topic aliases that the server sets, where the client allows as many.
@@ -75,6 +77,7 @@ impl Default for Limits {
             receive_maximum: 1_000,
             inflight_max: 1_000,
             packet_bytes_max: 1 << 20,
+            connect_bytes_max: 128 << 10,
             topic_aliases_in_max: 64,
             topic_aliases_out_max: 64,
             topic_bytes_max: 65_535,
@@ -154,8 +157,10 @@ pub struct Connection {
     version_known: bool,
     /// Milliseconds of silence that end the connection, 0 for none.
     silence_max: u32,
-    /// Session expiry that CONNECT asked for, as granted.
-    session_expiry_secs: u32,
+    /// Largest packet that the client takes, as far as it is known.
+    client_packet_bytes_max: u32,
+    /// Whether CONNECT asked that the session end with the connection.
+    session_ends: bool,
     last_packet: Millis,
     quota: Quota,
     aliases: AliasesIn,
@@ -170,7 +175,8 @@ impl Connection {
             version: Version::V311,
             version_known: false,
             silence_max: u32::try_from(limits.connect_timeout_millis).unwrap_or(u32::MAX),
-            session_expiry_secs: 0,
+            client_packet_bytes_max: u32::MAX,
+            session_ends: true,
             last_packet: now,
             quota: Quota::new(limits.receive_maximum),
             aliases: AliasesIn::new(limits.topic_aliases_in_max),
@@ -183,10 +189,13 @@ impl Connection {
         self.version
     }
 
-    /// Whether CONNECT was accepted.
+    /// The largest packet that may come now, in bytes.
     #[must_use]
-    pub fn is_open(&self) -> bool {
-        self.state == State::Open
+    pub fn packet_bytes_max(&self, limits: &Limits) -> u32 {
+        match self.state {
+            State::Open => limits.packet_bytes_max,
+            State::Awaiting | State::Deciding => limits.packet_bytes_max.min(limits.connect_bytes_max),
+        }
     }
 
     /// The client is in: from now on all packets may come.
@@ -194,7 +203,8 @@ impl Connection {
         self.state = State::Open;
         // [MQTT-3.1.2-22]: one and a half times the keep-alive.
         self.silence_max = u32::from(negotiated.keep_alive_secs) * 1_500;
-        self.session_expiry_secs = negotiated.session_expiry_secs;
+        // What was asked for counts, not what was granted [section 3.14.2.2.2].
+        self.session_ends = negotiated.session_expiry_secs == 0 && !negotiated.session_expiry_capped;
         self.last_packet = now;
         if negotiated.version != Version::V5 {
             // A 3.1.1 client knows no quota: all of its 65,535 identifiers may be open.
@@ -292,6 +302,7 @@ impl Connection {
             self.version_known = true;
         }
         let connect = Connect::decode(frame, self.version, Peer::Client)?;
+        self.client_packet_bytes_max = connect.properties.packet_size_max.unwrap_or(u32::MAX);
         let properties = &connect.properties.user_properties;
         check_user_properties(limits, properties.count(), properties.byte_len())?;
         if let Some(will) = &connect.will {
@@ -332,7 +343,7 @@ impl Connection {
     }
 
     fn handle_disconnect<'a>(&mut self, disconnect: Disconnect<'a>) -> Result<Event<'a>, Violation> {
-        if self.session_expiry_secs == 0 && disconnect.session_expiry_secs.is_some_and(|secs| secs > 0) {
+        if self.session_ends && disconnect.session_expiry_secs.is_some_and(|secs| secs > 0) {
             return Err(Violation::SessionExpiryRaised);
         }
         Ok(Event::Disconnect(disconnect))

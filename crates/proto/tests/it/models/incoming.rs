@@ -1,27 +1,40 @@
-//! `Incoming` against a set.
+//! `Incoming` against a map: identifier → whether it was opened on the present connection.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use whimbrel_proto::Incoming;
+use whimbrel_proto::{Incoming, Release};
 
 use crate::it::transcript::id;
 
 proptest! {
     #[test]
-    fn open_identifiers_are_a_set(steps in prop::collection::vec((any::<bool>(), 1u16..40), 0..300)) {
+    fn open_identifiers_are_a_set(steps in prop::collection::vec((0u8..20, 1u16..40), 0..300)) {
         let mut incoming = Incoming::default();
-        let mut set = BTreeSet::new();
-        for (open, value) in steps {
-            if open {
-                prop_assert_eq!(incoming.open(id(value)), set.insert(value));
-            } else {
-                prop_assert_eq!(incoming.release(id(value)), set.remove(&value));
+        let mut set = BTreeMap::new();
+        for (step, value) in steps {
+            match step {
+                0..10 => {
+                    prop_assert_eq!(incoming.open(id(value)), !set.contains_key(&value));
+                    set.entry(value).or_insert(true);
+                }
+                10..19 => {
+                    let expected = match set.remove(&value) {
+                        Some(true) => Release::Present,
+                        Some(false) => Release::Earlier,
+                        None => Release::Unknown,
+                    };
+                    prop_assert_eq!(incoming.release(id(value)), expected);
+                }
+                _ => {
+                    incoming.link_lost();
+                    set.values_mut().for_each(|present| *present = false);
+                }
             }
             prop_assert_eq!(incoming.len(), set.len());
             prop_assert_eq!(incoming.is_empty(), set.is_empty());
             for value in 1..40 {
-                prop_assert_eq!(incoming.contains(id(value)), set.contains(&value));
+                prop_assert_eq!(incoming.contains(id(value)), set.contains_key(&value));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! A server of few rules around the server's machine: one client, one session, everything is accepted.
 
 use whimbrel_proto::{
-    Incoming, Millis, Outgoing, Stage,
+    Incoming, Millis, Outgoing, Release, Stage,
     codec::{
         Ack as AckPacket, Packet, PacketId, PacketType, PublishHead, QoS, ReasonCode, Reasons, Split, SubAck,
         Subscribe, SubscribeOptions, UnsubAck, UserProperties, Version, split,
@@ -14,6 +14,8 @@ pub(crate) struct Server {
     connection: Option<Connection>,
     limits: Limits,
     session_exists: bool,
+    /// CONNECT was accepted on the present connection.
+    open: bool,
     version: Version,
     receive_maximum: u16,
     outgoing: Outgoing<u32>,
@@ -38,12 +40,14 @@ impl Server {
     pub(crate) fn accept(&mut self, now: Millis) {
         self.limits = Limits { receive_maximum: 4, topic_aliases_in_max: 2, ..Limits::default() };
         self.input.clear();
+        self.open = false;
         self.connection = Some(Connection::new(&self.limits, now));
     }
 
     pub(crate) fn lose(&mut self) {
         self.connection = None;
         self.outgoing.link_lost();
+        self.incoming.link_lost();
     }
 
     pub(crate) fn numbers(&self) -> Vec<u32> {
@@ -65,8 +69,7 @@ impl Server {
     }
 
     pub(crate) fn has_room(&self) -> bool {
-        self.connection.as_ref().is_some_and(Connection::is_open)
-            && self.outgoing.has_room(self.receive_maximum)
+        self.open && self.connection.is_some() && self.outgoing.has_room(self.receive_maximum)
     }
 
     pub(crate) fn push(&mut self, qos: QoS, number: u32, out: &mut Vec<u8>) {
@@ -90,6 +93,7 @@ impl Server {
                     self.version = negotiated.version;
                     self.receive_maximum = negotiated.receive_maximum;
                     connection.accept(&negotiated, now);
+                    self.open = true;
                     self.resend(out);
                     Answer::Other
                 }
@@ -119,7 +123,7 @@ impl Server {
                     let exactly = ack.qos == QoS::ExactlyOnce;
                     let kind = if exactly { PacketType::PubRec } else { PacketType::PubAck };
                     AckPacket::new(ack.packet_id, ReasonCode::Success).encode(kind, version, out);
-                    if !exactly {
+                    if !exactly || known {
                         return Answer::Acknowledged;
                     }
                 }
@@ -133,9 +137,11 @@ impl Server {
                 AckPacket::new(id, ReasonCode::Success).encode(PacketType::PubRel, version, out);
             }
             Event::PubRel(id, _) => {
-                self.incoming.release(id);
+                let release = self.incoming.release(id);
                 AckPacket::new(id, ReasonCode::Success).encode(PacketType::PubComp, version, out);
-                return Answer::Acknowledged;
+                if release == Release::Present {
+                    return Answer::Acknowledged;
+                }
             }
             Event::PubComp(id, _) => {
                 let _ = self.outgoing.completed(id);
