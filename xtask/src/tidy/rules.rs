@@ -16,10 +16,13 @@ const OPEN_ENDS: &[&str] =
 const HOMES: &[&str] = &[concat!("/ho", "me/"), concat!("/ro", "ot/"), concat!("/Us", "ers/")];
 
 /// Test code in which letting time pass is the task itself, with the reason.
-const SLEEPERS: &[(&str, &str)] = &[(
-    "tests/testkit/src/tcp.rs",
-    "a scenario says `advance`; over TCP the only clock to advance is the wall's",
-)];
+const SLEEPERS: &[(&str, &str)] = &[
+    (
+        "tests/testkit/src/tcp.rs",
+        "a scenario says `advance`; over TCP the only clock to advance is the wall's",
+    ),
+    ("crates/whimbrel/tests/it/bench/proxy.rs", "the fault that it plants between two sockets is a delay"),
+];
 
 /// A Rust file says first what it is.
 pub(super) fn first_line(file: &SourceFile) -> Vec<Finding> {
@@ -174,6 +177,17 @@ mod tests {
         check(sleeps, "crates/broker/tests/it.rs", "// thread::sleep(x)", &[]);
         check(sleeps, SLEEPERS[0].0, sleep, &[]);
         check(sleeps, "tests/interop/a.py", concat!("time.", "sleep(1)"), &[1]);
+    }
+
+    #[test]
+    fn every_sleeper_still_sleeps() {
+        for (path, _) in SLEEPERS {
+            let text = std::fs::read_to_string(crate::workspace::root().join(path)).unwrap();
+            assert!(
+                SourceFile::new(path, &text).code.contains("thread::sleep("),
+                "{path} needs no exception"
+            );
+        }
     }
 
     #[test]
