@@ -28,7 +28,7 @@ pub(crate) fn run(args: Args) -> ExitCode {
     };
     match whimbrel_broker::run(&config, move || log.reopen()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => output::failure(FAILED, error),
+        Err(error) => output::failed(FAILED, &error),
     }
 }
 
