@@ -31,6 +31,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         server_window_exceeded,
         &["MQTT-3.3.4-7", "section 3.3.4"],
     ),
+    Scenario::new(
+        "v5_3_3_4_7_a_pubrel_of_nothing_does_not_widen_the_servers_window",
+        extra_pubrel,
+        &["MQTT-3.3.4-7", "section 4.9"],
+    ),
     Scenario::new("v5_4_9_quotas_begin_anew_with_each_connection", anew, &["section 4.9"]),
     Scenario::new("v5_4_9_an_extra_pubcomp_does_not_widen_the_window", extra_pubcomp, &["section 4.9"]),
     Scenario::new("v311_4_3_3_2_many_unreleased_qos_2_do_not_block", many_unreleased, &["MQTT-4.3.3-2"]),
@@ -149,6 +154,16 @@ fn server_window(world: &mut World) {
 fn server_window_exceeded(world: &mut World) {
     let mut client = world.connect(v5("pub"));
     let Some(window) = fill(world, &mut client) else { return };
+    client.publish(publish("a", "x").at(QoS2, window + 1));
+    client.expect_disconnect(0x93);
+}
+
+fn extra_pubrel(world: &mut World) {
+    let mut client = world.connect(v5("pub"));
+    let Some(window) = fill(world, &mut client) else { return };
+    for id in window + 1..=window + 10 {
+        client.pubrel(id).expect_pubcomp(id);
+    }
     client.publish(publish("a", "x").at(QoS2, window + 1));
     client.expect_disconnect(0x93);
 }

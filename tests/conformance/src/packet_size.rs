@@ -1,7 +1,9 @@
 //! The Maximum Packet Size of both sides. That no packet exceeds what its receiver takes is checked on every connection
 //! of the suite.
 
-use whimbrel_testkit::{Ack, Disconnect, Packet, Property, QoS, QoS0, QoS1, QoS2, World, bytes, publish, v5};
+use whimbrel_testkit::{
+    Ack, Disconnect, Packet, Property, QoS, QoS0, QoS1, QoS2, Refusal, Subscribe, World, bytes, publish, v5,
+};
 
 use crate::scenario::Scenario;
 
@@ -32,6 +34,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             "MQTT-3.11.2-1",
             "MQTT-3.11.2-2",
         ],
+    ),
+    Scenario::new(
+        "v5_3_1_2_24_nobody_waits_for_an_answer_that_is_too_large",
+        answer_too_large,
+        &["MQTT-3.1.2-24", "MQTT-3.2.2-19"],
     ),
     Scenario::new(
         "v5_3_14_2_3_disconnect_keeps_to_the_packet_size",
@@ -152,6 +159,21 @@ fn answers(world: &mut World) {
         client.ping().expect_pingresp();
         client.disconnect();
     }
+}
+
+fn answer_too_large(world: &mut World) {
+    for size in [4, 10, 20] {
+        let mut client = world.start(v5("tiny").packet_size_max(size));
+        match client.refusal() {
+            Refusal::Accepted(_) => client.ping().expect_pingresp().disconnect(),
+            refusal => world.note(format!("a maximum packet size of {size} is refused: {refusal:02X?}")),
+        }
+    }
+    let mut client = world.connect(v5("small").packet_size_max(64));
+    let filters =
+        (1..80).fold(Subscribe::one(7, "t/0", QoS0), |packet, n| packet.and(&format!("t/{n}"), QoS0));
+    client.subscribe_with(filters);
+    client.expect_disconnect(0x95);
 }
 
 fn disconnect(world: &mut World) {

@@ -40,15 +40,39 @@ fn topics(world: &mut World) {
         "$SYS/broker/uptime",
         "$SYS/broker/clients/total",
         "$SYS/broker/clients/connected",
+        "$SYS/broker/clients/disconnected",
+        "$SYS/broker/clients/expired",
+        "$SYS/broker/clients/maximum",
         "$SYS/broker/messages/received",
         "$SYS/broker/messages/sent",
+        "$SYS/broker/messages/stored",
+        "$SYS/broker/store/messages/count",
+        "$SYS/broker/store/messages/bytes",
+        "$SYS/broker/publish/messages/dropped",
+        "$SYS/broker/publish/messages/received",
+        "$SYS/broker/publish/messages/sent",
         "$SYS/broker/bytes/received",
         "$SYS/broker/bytes/sent",
         "$SYS/broker/subscriptions/count",
         "$SYS/broker/retained messages/count",
-        "$SYS/broker/load/messages/received/1min",
     ] {
         assert!(!value(&mut client, topic).is_empty(), "{topic} has a value at once");
+    }
+    for load in [
+        "connections",
+        "sockets",
+        "bytes/received",
+        "bytes/sent",
+        "messages/received",
+        "messages/sent",
+        "publish/dropped",
+        "publish/received",
+        "publish/sent",
+    ] {
+        for window in ["1min", "5min", "15min"] {
+            let topic = format!("$SYS/broker/load/{load}/{window}");
+            assert!(!value(&mut client, &topic).is_empty(), "{topic} has a value at once");
+        }
     }
 }
 

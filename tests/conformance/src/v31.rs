@@ -13,6 +13,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     ),
     Scenario::new("v31_client_ids_may_be_longer_than_23", long_client_id, &["3.1: Client identifier"])
         .choice(),
+    Scenario::new(
+        "v31_connect_may_end_before_the_user_name_that_it_announces",
+        flagged_and_missing,
+        &["3.1: User name and password"],
+    )
+    .choice(),
     Scenario::new("v31_the_protocol_is_mqisdp_level_3", protocol, &["3.1: Protocol name, level"]),
     Scenario::new("v31_a_session_is_kept", session, &["3.1: Clean session 0, subscriptions"]),
     Scenario::new("v31_topic_names_may_have_control_characters", control_characters, &["3.1: Strings"])
@@ -63,6 +69,16 @@ fn protocol(world: &mut World) {
         let mut client = world.open_as("mixed", Version::V311);
         client.send(bytes().string(name).u8(level).u8(2).u16(60).string("mixed").packet(0x10));
         client.expect_closed_or_refused();
+    }
+}
+
+/// The remaining length takes precedence over the flags.
+fn flagged_and_missing(world: &mut World) {
+    for flags in [0x82, 0xC2] {
+        let mut client = world.open_as("older", Version::V31);
+        client.unchecked();
+        client.send(bytes().string("MQIsdp").u8(3).u8(flags).u16(60).string("older").packet(0x10));
+        assert_eq!(client.expect_connack().code, 0);
     }
 }
 

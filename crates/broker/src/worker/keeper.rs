@@ -102,7 +102,7 @@ pub(super) async fn run(shared: Arc<Shared>, keeps_engine: bool) {
             }
             if keeps_engine && sys_due <= now {
                 sys_due = now.plus_secs(shared.sys_interval_secs);
-                shared.engine.sys_tick(&mut bench.turn, &waiter);
+                publishing.extend(shared.engine.sys_tick(&mut bench.turn, &waiter));
             }
             bench.finish();
         });
