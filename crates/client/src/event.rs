@@ -1,6 +1,11 @@
 //! What the program is told: messages, and every change of the connection.
 
-use std::{future::poll_fn, sync::Arc, time::Duration};
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 use whimbrel_proto::{client::ServerLimits, codec::ReasonCode};
 
@@ -63,6 +68,16 @@ impl Events {
     /// The next event; `None` when the client has ended and all has been told. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<Event> {
         poll_fn(|cx| Inbox::poll_next(&self.inbox, cx)).await
+    }
+}
+
+impl Events {
+    /// The next event if there is one now; `None` says nothing about later.
+    pub fn try_next(&mut self) -> Option<Event> {
+        match Inbox::poll_next(&self.inbox, &mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(event) => event,
+            Poll::Pending => None,
+        }
     }
 }
 

@@ -60,5 +60,8 @@ pub use whimbrel_net::{Address, AddressError, DialError};
 pub use whimbrel_proto::{
     Violation,
     client::{Misuse, ServerLimits},
-    codec::{Malformed, QoS, ReasonCode, RetainHandling, SubscribeOptions, Version},
+    codec::{
+        Malformed, QoS, ReasonCode, RetainHandling, SubscribeOptions, Version, check_topic_filter,
+        check_topic_name, matches as topic_matches,
+    },
 };

@@ -230,6 +230,7 @@ impl<'a> Link<'a> {
         let disconnect = Disconnect {
             reason: farewell.reason,
             session_expiry_secs: farewell.session_expiry_secs.or(forget.then_some(0)),
+            reason_string: farewell.reason_string.as_deref(),
             user_properties: UserProperties::from_pairs(&user),
             ..Disconnect::default()
         };

@@ -54,6 +54,8 @@ pub struct Farewell {
     /// Seconds that the server keeps the session from here on, in 5.0. By default what CONNECT said, and 0 for a client that
     /// starts clean.
     pub session_expiry_secs: Option<u32>,
+    /// Words for a person, in 5.0.
+    pub reason_string: Option<String>,
     /// User properties of DISCONNECT, in 5.0.
     pub user_properties: Vec<(String, String)>,
 }

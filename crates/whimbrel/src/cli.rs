@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, completions, config_command, man, passwd, serve};
+use crate::{bench, completions, config_command, man, passwd, publish, serve, subscribe};
 
 /// Something failed while it ran.
 pub(crate) const FAILED: u8 = 1;
@@ -37,6 +37,10 @@ pub(crate) struct Cli {
 enum Command {
     /// Run the broker.
     Serve(serve::Args),
+    #[command(name = "pub")]
+    Publish(publish::Args),
+    #[command(name = "sub")]
+    Subscribe(subscribe::Args),
     /// Load a broker, any broker, and tell what it costs and whether all is right.
     Bench(bench::Args),
     /// Check a configuration, or show what can be configured.
@@ -59,6 +63,8 @@ pub(crate) fn run() -> ExitCode {
     let command = Cli::parse().command.or_else(|| Cli::parse_from(["whimbrel", "serve"]).command);
     match command {
         Some(Command::Serve(args)) => serve::run(args),
+        Some(Command::Publish(args)) => publish::run(args),
+        Some(Command::Subscribe(args)) => subscribe::run(args),
         Some(Command::Bench(args)) => bench::run(args),
         Some(Command::Config(args)) => config_command::run(args),
         Some(Command::Passwd(args)) => passwd::run(args),

@@ -5,11 +5,14 @@ mod bench;
 mod cli;
 mod completions;
 mod config_command;
+mod connect;
 mod log;
 mod man;
 mod output;
 mod passwd;
+mod publish;
 mod serve;
+mod subscribe;
 
 use std::process::ExitCode;
 

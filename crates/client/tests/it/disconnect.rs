@@ -68,6 +68,7 @@ async fn the_words_of_the_farewell() {
     let words = Farewell {
         reason: ReasonCode::DisconnectWithWill,
         session_expiry_secs: Some(9),
+        reason_string: Some("because".to_owned()),
         user_properties: vec![("a".to_owned(), "b".to_owned())],
     };
     let ending = disconnecting(&client, words);
