@@ -373,7 +373,7 @@ impl<'a> Locked<'a> {
         let room = self.has_room();
         let next = self.state.queue.as_ref().and_then(|queue| queue.front()).map(|front| front.qos);
         self.can_resend()
-            || next.is_some_and(|qos| qos == QoS::AtMostOnce || room)
+            || next.is_some_and(|qos| self.may_go(qos))
             || (room && self.state.rare.as_ref().is_some_and(|rare| !rare.fetches.is_empty()))
             || (room
                 && self
@@ -381,6 +381,11 @@ impl<'a> Locked<'a> {
                     .subscriptions
                     .iter()
                     .any(|one| one.group.as_ref().is_some_and(|g| g.has_waiting())))
+    }
+
+    /// Whether the head of the queue may go: Receive Maximum lets it, and nothing has to be sent again before.
+    fn may_go(&self, qos: QoS) -> bool {
+        self.has_room() || (qos == QoS::AtMostOnce && !self.state.outgoing.must_resend())
     }
 
     fn can_resend(&self) -> bool {
@@ -425,7 +430,7 @@ impl<'a> Locked<'a> {
 
     fn pump_queue(&mut self, turn: &mut Turn) -> bool {
         let Some(front) = self.state.queue.as_ref().and_then(|queue| queue.front()) else { return false };
-        if front.qos > QoS::AtMostOnce && !self.has_room() {
+        if !self.may_go(front.qos) {
             return false;
         }
         let Some(queue) = &mut self.state.queue else { return false };
