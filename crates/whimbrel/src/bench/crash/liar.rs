@@ -43,6 +43,7 @@ struct Disk {
     sessions: BTreeMap<String, Session>,
     retained: BTreeMap<String, Vec<u8>>,
     first_retained: BTreeMap<String, Vec<u8>>,
+    seen: BTreeSet<Vec<u8>>,
     forgotten: BTreeSet<Vec<u8>>,
     messages: u64,
     told: u64,
@@ -265,9 +266,9 @@ impl Talk {
 
     /// How often everybody gets this message.
     fn copies(&self, disk: &mut Disk, publish: &Publish<'_>) -> usize {
-        // What is sent again because its PUBACK was cut off stays forgotten.
-        if disk.forgotten.contains(publish.payload) {
-            return 0;
+        // What is sent again because its PUBACK was cut off has had its lie, or is spared.
+        if !disk.seen.insert(publish.payload.to_vec()) {
+            return usize::from(!disk.forgotten.contains(publish.payload));
         }
         disk.messages += 1;
         match self.lie {

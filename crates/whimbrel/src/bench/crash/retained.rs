@@ -20,12 +20,20 @@ pub(super) struct Retained {
     /// Published and not yet acknowledged.
     open: BTreeSet<u64>,
     published: BTreeSet<u64>,
+    /// Under way when something was found wrong. At QoS 2 such a value may have been there and have gone with the
+    /// others: that it is acknowledged now does not bring it back.
+    doubtful: BTreeSet<u64>,
 }
 
 impl Retained {
     /// A topic that nobody has published to.
     pub(super) fn new() -> Retained {
-        Retained { possible: BTreeSet::from([None]), open: BTreeSet::new(), published: BTreeSet::new() }
+        Retained {
+            possible: BTreeSet::from([None]),
+            open: BTreeSet::new(),
+            published: BTreeSet::new(),
+            doubtful: BTreeSet::new(),
+        }
     }
 
     /// A value is on its way: it may be there from now on.
@@ -38,6 +46,9 @@ impl Retained {
     /// The broker took the value: older ones are replaced, save those that are still to be sent again.
     pub(super) fn acknowledge(&mut self, number: u64) {
         self.open.remove(&number);
+        if self.doubtful.remove(&number) {
+            return;
+        }
         let open = &self.open;
         self.possible.retain(|value| value.is_some_and(|value| value >= number || open.contains(&value)));
         self.possible.insert(Some(number));
@@ -65,6 +76,7 @@ impl Retained {
         };
         self.possible = self.open.iter().copied().map(Some).collect();
         self.possible.insert(found);
+        self.doubtful.clone_from(&self.open);
         Some(wrong)
     }
 }
@@ -106,6 +118,9 @@ mod tests {
         assert_eq!(retained.check(None), None);
         assert_eq!(retained.check(Some(3)), None);
         retained.acknowledge(3);
+        assert_eq!(retained.check(None), None);
+        retained.publish(4);
+        retained.acknowledge(4);
         assert_eq!(retained.check(None), Some(Wrong::Lost));
     }
 
