@@ -96,7 +96,12 @@ impl Broker {
         getrandom::fill(&mut seed)
             .map_err(|error| Error::System { what: "randomness", source: io::Error::other(error) })?;
         let engine = Engine::new(limits, u64::from_ne_bytes(seed));
-        let shared = Shared::new(engine, connections_max, u64::from(config.sys.interval_secs));
+        let shared = Shared::new(
+            engine,
+            connections_max,
+            u64::from(config.sys.interval_secs),
+            mapping::size(config.limits.input_bytes_max),
+        );
         let (doors, passwords) = open_doors(config)?;
         let listening: Vec<(SocketAddr, &Listener)> =
             doors.iter().filter_map(|door| Some((door.socket.local_addr().ok()?, door.listener))).collect();

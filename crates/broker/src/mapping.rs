@@ -21,6 +21,9 @@ pub(crate) fn limits(config: &Config, connections_max: usize) -> Limits {
     Limits {
         connection: connection(config),
         connections_max,
+        sessions_max: limits.sessions_max as usize,
+        subscriptions_total_max: limits.subscriptions_total_max as usize,
+        filter_bytes_total_max: size(limits.filter_bytes_total_max),
         subscriptions_max: limits.subscriptions_max as usize,
         queue_messages_max: limits.queue_messages_max as usize,
         queue_bytes_max: size(limits.queue_bytes_max),
@@ -56,6 +59,7 @@ fn connection(config: &Config) -> server::Limits {
         receive_maximum: limits.receive_maximum,
         inflight_max: limits.inflight_max,
         packet_bytes_max: limits.packet_bytes_max,
+        connect_bytes_max: limits.connect_bytes_max,
         topic_aliases_in_max: limits.topic_aliases_in_max,
         topic_aliases_out_max: limits.topic_aliases_out_max,
         topic_bytes_max: usize::from(limits.topic_bytes_max),
@@ -85,7 +89,7 @@ pub(crate) fn password_file(config: &Config) -> Option<PasswordFileOptions> {
     Some(options)
 }
 
-fn size(bytes: u64) -> usize {
+pub(crate) fn size(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 

@@ -17,6 +17,15 @@ room! {
         /// make the broker hold as much for a packet that has not arrived whole.
         packet_bytes_max: u32 = 1_048_576, within(64, 268_435_460), unit("bytes"), flag("packet-bytes-max");
 
+        /// The largest CONNECT taken, if packet_bytes_max is not smaller: nobody knows yet who sends it. It has to
+        /// hold the will, the name and the password.
+        connect_bytes_max: u32 = 131_072, within(64, 268_435_460), unit("bytes");
+
+        /// Bytes of packets that have not arrived whole, of all connections together. Beyond, connections with
+        /// more than 64 KiB of them are closed. Connections whose CONNECT has not been accepted have a quarter
+        /// of it.
+        input_bytes_max: u64 = 268_435_456, within(1_048_576, 1_099_511_627_776), unit("bytes");
+
         /// How long a new connection may take to send its CONNECT; then it is closed.
         connect_timeout_secs: u16 = 10, within(1, 3_600), unit("seconds");
 
@@ -75,6 +84,16 @@ room! {
 
         /// The levels of a topic name or topic filter: one more than it has slashes.
         topic_levels_max: u16 = 128, within(1, 65_535), unit("levels");
+
+        /// Sessions, with a connection or without. A client whose session would be one more is refused. An absent
+        /// session costs about 500 bytes, and its subscriptions and queue.
+        sessions_max: u32 = 1_000_000, within(1, 100_000_000), unit("sessions");
+
+        /// Subscriptions of all clients together. Each costs 60 to 250 bytes.
+        subscriptions_total_max: u32 = 10_000_000, within(1, 100_000_000), unit("subscriptions");
+
+        /// Bytes of the topic filters of all subscriptions together.
+        filter_bytes_total_max: u64 = 1_073_741_824, within(1_024, 1_099_511_627_776), unit("bytes");
 
         /// Subscriptions of one client. Each costs about 60 bytes, and the levels of its filter that nobody
         /// else has.

@@ -63,10 +63,18 @@ pub(crate) struct Shared {
     /// The server is ending: every connection is told so and closed.
     pub stopping: AtomicBool,
     pub sys_interval_secs: u64,
+    /// Bytes that connections hold of packets that have not arrived whole, and how many they may hold.
+    input_bytes: AtomicUsize,
+    input_bytes_max: usize,
 }
 
 impl Shared {
-    pub(crate) fn new(engine: Engine, connections_max: usize, sys_interval_secs: u64) -> Arc<Self> {
+    pub(crate) fn new(
+        engine: Engine,
+        connections_max: usize,
+        sys_interval_secs: u64,
+        input_bytes_max: usize,
+    ) -> Arc<Self> {
         Arc::new(Shared {
             engine: Arc::new(engine),
             started: Instant::now(),
@@ -74,6 +82,8 @@ impl Shared {
             connections_max,
             stopping: AtomicBool::new(false),
             sys_interval_secs,
+            input_bytes: AtomicUsize::new(0),
+            input_bytes_max,
         })
     }
 

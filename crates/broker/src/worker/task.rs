@@ -71,6 +71,8 @@ pub(super) struct Task {
     tail: Vec<u8>,
     /// Whether `tail` may hold a whole packet.
     tail_whole: bool,
+    /// What of `tail` all connections together are counted for.
+    tail_accounted: usize,
     /// Present while CONNECT waits for it.
     verdict: Option<Box<PendingVerdict>>,
     phase: Phase,
@@ -96,6 +98,7 @@ impl Task {
             wire,
             tail: Vec::new(),
             tail_whole: false,
+            tail_accounted: 0,
             verdict: None,
             phase: Phase::Talking,
             stood_back: false,
@@ -162,6 +165,7 @@ impl Task {
                 }
                 Standing::Reading => match self.read(bench, context) {
                     Poll::Ready(Ok(bytes)) => {
+                        self.account_tail(bench);
                         reads += 1;
                         read_bytes += bytes;
                         open = bytes > 0;
@@ -189,6 +193,33 @@ impl Task {
         } else if self.conversation.standing() == Standing::Closing {
             self.say_goodbye(bench, context);
         }
+    }
+
+    /// Keeps the count of what all connections hold of packets that have not arrived whole; beyond the limit this one
+    /// ends if it holds much, or if nobody knows yet who it is.
+    fn account_tail(&mut self, bench: &mut Bench) {
+        let shared = bench.shared.clone();
+        let held = self.tail.capacity();
+        if held == self.tail_accounted {
+            return;
+        }
+        shared.input_bytes.fetch_add(held, Relaxed);
+        let before = shared.input_bytes.fetch_sub(self.tail_accounted, Relaxed);
+        let used = before - self.tail_accounted;
+        let grown = held > self.tail_accounted;
+        self.tail_accounted = held;
+        let known = self.conversation.attached().is_some();
+        let (share, much) = if known { (1, READ_BYTES) } else { (4, 0) };
+        if grown && held > much && used > shared.input_bytes_max / share {
+            bench.turn.count(Count::InputLimit, 1);
+            self.conversation.close(&shared.engine, &mut bench.turn, ReasonCode::ServerBusy);
+        }
+    }
+
+    fn forget_tail(&mut self, bench: &mut Bench) {
+        self.tail = Vec::new();
+        self.tail_whole = false;
+        self.account_tail(bench);
     }
 
     /// Reads once, or handles what was read before, and gives a measure of bytes: 0 at the end of the stream.
@@ -244,7 +275,9 @@ impl Task {
         }
         let Some(pending) = &mut self.verdict else { return Poll::Pending };
         let Poll::Ready(verdict) = Pin::new(&mut pending.verdict).poll(context) else {
-            return self.listen(bench, context);
+            let stays = self.listen(bench, context);
+            self.account_tail(bench);
+            return stays;
         };
         if let Some(pending) = self.verdict.take() {
             self.hear(bench, &pending.claim, verdict.unwrap_or(Verdict::Deny(Denial::ServerBusy)));
@@ -337,6 +370,7 @@ impl Task {
         if !self.conversation.end(&engine, &mut bench.turn) {
             let_others_run(context);
         }
+        self.forget_tail(bench);
         self.wire.shut_down();
         let until = bench.turn.now.mono + LINGER_MILLIS;
         self.wire.set_deadline(until);
@@ -376,6 +410,7 @@ impl Task {
             }
             return Poll::Pending;
         }
+        self.forget_tail(bench);
         if let Some(place) = self.keeper_place.take() {
             bench.wires.remove(place);
         }
@@ -411,6 +446,7 @@ impl Drop for Task {
         }
         with_bench(|bench| {
             let engine = bench.shared.engine.clone();
+            self.forget_tail(bench);
             // What waits for another publisher is given up with the connection.
             for _ in 0..SLICES_AT_DROP {
                 if self.conversation.end(&engine, &mut bench.turn) {

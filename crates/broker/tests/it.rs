@@ -1,0 +1,25 @@
+//! The integration tests of the broker, in one binary: real sockets on loopback, every wait has a deadline.
+
+#![expect(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what tests share fails by panicking"
+)]
+
+mod it {
+    mod client;
+    mod closing;
+    mod connection_limits;
+    mod exchange;
+    mod fairness;
+    mod listeners;
+    mod passwords;
+    mod pipelining;
+    mod running;
+    mod sessions;
+    mod slow_reader;
+    mod stop;
+    mod time_outs;
+}

@@ -1,0 +1,77 @@
+//! How many connections there may be, on one listener and on all.
+
+use std::time::Instant;
+
+use whimbrel_broker::config::{Auto, Listener};
+use whimbrel_testkit::{Connect, Packet, Version, v5};
+
+use super::{
+    client::Client,
+    running::{DEADLINE, Running, loopback, start_with},
+};
+
+/// Tries until a connection is taken: a place is free a moment after its client has gone.
+fn connect_in_time(running: &Running, listener: usize, connect: &Connect) -> Client {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        let mut client = Client::open(running.addresses[listener], connect.version);
+        client.send(Packet::Connect(Box::new(connect.clone())));
+        if let Some(Packet::ConnAck(ack)) = client.next() {
+            assert_eq!(ack.code, 0);
+            return client;
+        }
+        assert!(Instant::now() < end, "the place stays taken");
+    }
+}
+
+fn is_refused(running: &Running, listener: usize) -> bool {
+    let mut client = Client::open(running.addresses[listener], Version::V5);
+    client.send(Packet::Connect(Box::new(v5("one too many"))));
+    client.is_closed()
+}
+
+#[test]
+fn one_connection_more_than_the_broker_takes_is_closed_and_a_place_that_is_left_is_taken_again() {
+    let running = start_with(|config| {
+        config.limits.connections_max = Auto::Set(3);
+        config.listeners = vec![loopback(), loopback()];
+    });
+    let mut clients: Vec<_> = (0..3)
+        .map(|number| {
+            let mut client = Client::open(running.addresses[number % 2], Version::V5);
+            assert_eq!(client.connect(v5(&format!("c{number}"))).code, 0);
+            client
+        })
+        .collect();
+    assert!(is_refused(&running, 0) && is_refused(&running, 1));
+    clients.iter_mut().for_each(Client::ping);
+    clients.pop();
+    connect_in_time(&running, 0, &v5("next")).ping();
+}
+
+#[test]
+fn a_full_listener_leaves_the_others_open() {
+    let running = start_with(|config| {
+        config.listeners = vec![Listener { connections_max: Auto::Set(1), ..loopback() }, loopback()];
+    });
+    let first = running.connect(v5("first"));
+    assert!(is_refused(&running, 0));
+    let mut other = Client::open(running.addresses[1], Version::V5);
+    assert_eq!(other.connect(v5("other")).code, 0);
+    assert!(is_refused(&running, 0));
+    drop(first);
+    connect_in_time(&running, 0, &v5("next")).ping();
+    other.ping();
+}
+
+#[test]
+fn a_connection_without_connect_has_a_place_until_its_time_is_over() {
+    let running = start_with(|config| {
+        config.limits.connections_max = Auto::Set(1);
+        config.limits.connect_timeout_secs = 1;
+    });
+    let mut silent = running.open(Version::V5);
+    assert!(is_refused(&running, 0));
+    assert!(silent.is_closed());
+    connect_in_time(&running, 0, &v5("next")).ping();
+}
