@@ -171,3 +171,43 @@ fn ends_delivery(packet: &whimbrel_testkit::Packet) -> bool {
     use whimbrel_testkit::Packet;
     matches!(packet, Packet::PubRel(_)) || matches!(packet, Packet::Publish(publish) if publish.qos == 1)
 }
+
+#[test]
+fn sessions_have_a_limit_whether_they_have_a_connection_or_not() {
+    let mut worker = Worker::new(Limits { sessions_max: 2, ..Limits::default() });
+    let first = worker.connect(v5("a").persistent());
+    worker.cut(first);
+    let second = worker.connect(v5("b"));
+    let refused = worker.start(v5("c"));
+    worker.settle();
+    assert_eq!(worker.next_connack(refused).code, 0x97);
+    assert_eq!(worker.count(Count::SessionsLimit), 1);
+    assert_eq!((worker.engine.connected(), worker.engine.sessions()), (1, 2));
+    // Who has a session comes back to it, or to a new one in its place.
+    assert!(worker.connect_answered(v5("a").persistent()).1.session_present);
+    assert!(!worker.connect_answered(v5("a")).1.session_present);
+    worker.disconnect(second, 0);
+    worker.connect(v5("c"));
+    assert_eq!((worker.engine.connected(), worker.engine.sessions()), (2, 2));
+}
+
+#[test]
+fn all_subscriptions_together_have_a_limit_of_number_and_of_bytes() {
+    for limits in [
+        Limits { subscriptions_total_max: 2, ..Limits::default() },
+        Limits { filter_bytes_total_max: 12, ..Limits::default() },
+    ] {
+        let mut worker = Worker::new(limits);
+        let [a, b] = ["a", "b"].map(|id| worker.connect(v5(id)));
+        assert_eq!(worker.subscribe(a, "five5", QoS1), [1]);
+        assert_eq!(worker.subscribe(b, "seven77", QoS1), [1]);
+        assert_eq!(worker.subscribe(b, "x", QoS1), [0x97]);
+        assert_eq!(worker.count(Count::SubscriptionsTotalLimit), 1);
+        assert_eq!(worker.subscribe(b, "seven77", QoS2), [2], "one that is there already may be changed");
+        worker.unsubscribe(a, "five5");
+        assert_eq!(worker.subscribe(b, "x", QoS1), [1]);
+        worker.disconnect(b, 0);
+        assert_eq!(worker.subscribe(a, "five5", QoS1), [1], "what an ended session had is free");
+        assert_eq!((worker.engine.subscriptions(), worker.engine.filters()), (1, 1));
+    }
+}
