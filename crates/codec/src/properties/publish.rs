@@ -40,7 +40,15 @@ impl<'a> PublishProperties<'a> {
     #[must_use]
     #[inline]
     pub fn is_empty(&self) -> bool {
-        *self == PublishProperties::default()
+        // Field by field: this is asked for every PUBLISH, and comparing with an empty one compares whole lists.
+        self.payload_is_utf8.is_none()
+            && self.message_expiry_secs.is_none()
+            && self.topic_alias.is_none()
+            && self.response_topic.is_none()
+            && self.correlation_data.is_none()
+            && self.content_type.is_none()
+            && self.subscription_ids.is_empty()
+            && self.user_properties.is_empty()
     }
 
     /// Writes what a server forwards unaltered, in wire form: payload format, response topic, correlation

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -78,11 +77,8 @@ impl Shell {
 fn broker_lets_in(path: PathBuf, user_name: &str, password: &str) -> bool {
     let (file, _) = PasswordFile::open(&PasswordFileOptions::new(path)).unwrap();
     let answer = file.authenticate(Credentials {
-        client_id: "sensor-1".into(),
         user_name: Some(user_name.into()),
         password: Some(Secret::from(password.as_bytes())),
-        address: SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)),
-        listener: "tcp".into(),
     });
     match answer {
         Answer::Now(verdict) => matches!(verdict, Verdict::Allow(_)),
