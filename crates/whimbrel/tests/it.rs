@@ -8,4 +8,5 @@ mod it {
     mod config;
     mod passwd;
     mod program;
+    mod tools;
 }

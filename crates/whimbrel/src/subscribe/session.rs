@@ -238,7 +238,7 @@ async fn subscribe(
                     reason.name()
                 ));
             } else {
-                report.detail(format!("subscribed to {filter}: {}", reason.name()));
+                report.detail(format!("subscribed to {filter} with QoS {}", *reason as u8));
             }
         }
         let refused = granted.reasons.iter().filter(|reason| reason.is_error());
