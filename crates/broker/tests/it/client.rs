@@ -16,8 +16,9 @@ use super::running::DEADLINE;
 pub(super) struct Client {
     stream: TcpStream,
     version: Version,
-    /// Bytes that are not yet a whole packet.
+    /// Bytes that were read, and how many of them have been packets.
     raw: Vec<u8>,
+    taken: usize,
     /// Packets that were passed over.
     kept: VecDeque<Packet>,
 }
@@ -40,11 +41,7 @@ impl Client {
     fn over(stream: TcpStream, version: Version) -> Self {
         stream.set_nodelay(true).expect("TCP_NODELAY can be set");
         stream.set_write_timeout(Some(DEADLINE)).expect("a time-out can be set");
-        Client { stream, version, raw: Vec::new(), kept: VecDeque::new() }
-    }
-
-    pub(super) fn version(&self) -> Version {
-        self.version
+        Client { stream, version, raw: Vec::new(), taken: 0, kept: VecDeque::new() }
     }
 
     pub(super) fn stream(&self) -> &TcpStream {
@@ -204,12 +201,12 @@ impl Client {
         let end = Instant::now() + DEADLINE;
         let mut buffer = [0; 64 << 10];
         loop {
-            match decode(&self.raw, self.version, Sender::Server) {
+            match decode(&self.raw[self.taken..], self.version, Sender::Server) {
                 Ok(Some((packet, length))) => {
-                    self.raw.drain(..length);
+                    self.taken += length;
                     return Some(packet);
                 }
-                Ok(None) => {}
+                Ok(None) => drop(self.raw.drain(..std::mem::take(&mut self.taken))),
                 Err(broken) => panic!("the broker sent a wrong packet: {}", broken.0),
             }
             let left = end.saturating_duration_since(Instant::now());
@@ -217,13 +214,16 @@ impl Client {
             self.stream.set_read_timeout(Some(left)).expect("a time-out can be set");
             match self.stream.read(&mut buffer) {
                 Ok(0) => {
-                    assert!(self.raw.is_empty(), "closed within a packet");
+                    assert!(self.raw.is_empty(), "closed within a packet: {:02x?}", self.raw);
                     return None;
                 }
                 Ok(length) => self.raw.extend_from_slice(&buffer[..length]),
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
                 Err(error) => assert!(
-                    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted),
+                    matches!(
+                        error.kind(),
+                        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                    ),
                     "{error}"
                 ),
             }

@@ -38,7 +38,10 @@ fn a_flood_of_small_messages_does_not_hold_others_up() {
         running.wait_until("the flood has begun", |engine| engine.count(Count::PublishReceived) > 0);
         pinger.ping();
         let handled = running.count(Count::PublishReceived);
-        assert!(handled < MESSAGES as u64 / 4, "the answer to a ping came after {handled} messages of others");
+        assert!(
+            handled < MESSAGES as u64 / 4,
+            "the answer to a ping came after {handled} messages of others"
+        );
         // Nobody reads the messages: QoS 0 is dropped where it does not fit, and the flooder is read all the same.
         running.wait_until("all is read", |engine| engine.count(Count::PublishReceived) == MESSAGES as u64);
     });

@@ -31,8 +31,7 @@ fn clients_of_several_listeners_meet() {
 
 #[test]
 fn localhost_is_one_port_on_every_loopback_address() {
-    let running =
-        start_with(|config| config.listeners = vec![Listener::on("localhost:0".parse().unwrap())]);
+    let running = start_with(|config| config.listeners = vec![Listener::on("localhost:0".parse().unwrap())]);
     let port = running.addresses[0].port();
     assert!(port != 0 && running.addresses.iter().all(|address| address.port() == port));
     for &address in &running.addresses {

@@ -113,7 +113,7 @@ fn who_finds_too_many_waiting_is_told_that_the_server_is_busy() {
     }
     let codes: Vec<u8> = clients.iter_mut().map(|client| client.connack().code).collect();
     let count = |code| codes.iter().filter(|&&one| one == code).count();
-    assert!(count(0x89) >= 5 && count(0x86) >= 2, "{codes:02X?}");
+    assert!(count(0x89) >= 5 && count(0x86) >= 1, "{codes:02X?}");
     assert_eq!(count(0x89) + count(0x86), 10, "{codes:02X?}");
     let mut anna = running.open(Version::V5);
     assert_eq!(anna.connect(v5("anna").user_name("anna").password("right")).code, 0, "later there is room");

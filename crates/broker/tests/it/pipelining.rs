@@ -45,8 +45,7 @@ fn answers(version: Version, piece: usize) -> Vec<Packet> {
 fn everything_in_one_segment_is_answered_in_order() {
     for version in [Version::V31, Version::V311, Version::V5] {
         let answers = answers(version, usize::MAX);
-        let expected =
-            ["CONNACK", "SUBACK", "PUBLISH", "PUBLISH", "PUBACK", "PUBLISH", "PUBREC", "PINGRESP"];
+        let expected = ["CONNACK", "SUBACK", "PUBLISH", "PUBLISH", "PUBACK", "PUBLISH", "PUBREC", "PINGRESP"];
         assert_eq!(kinds(&answers), expected, "{version}");
     }
 }

@@ -40,7 +40,9 @@ fn qos_0_is_dropped_for_a_client_that_does_not_read_and_nobody_else_notices() {
         let Some(number) = number else { break };
         assert!(before < Some(number), "{before:?} before {number}");
         before = Some(number);
-        if Some(number) == Some(sent - 1) || running.broker().engine().waiting_bytes().1 == 0 && narrow_is_idle(&mut narrow) {
+        if Some(number) == Some(sent - 1)
+            || running.broker().engine().waiting_bytes().1 == 0 && narrow_is_idle(&mut narrow)
+        {
             break;
         }
     }

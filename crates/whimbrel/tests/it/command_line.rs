@@ -51,9 +51,18 @@ fn every_command_has_a_manual_page() {
     let pages = folder.path().join("man1");
     let said = run(folder.path(), &["man", "man1"], &[]);
     assert_eq!((said.code, said.err.as_str()), (0, ""));
-    for command in
-        ["", "-serve", "-pub", "-sub", "-bench", "-bench-p2p", "-config", "-config-check", "-completions", "-man"]
-    {
+    for command in [
+        "",
+        "-serve",
+        "-pub",
+        "-sub",
+        "-bench",
+        "-bench-p2p",
+        "-config",
+        "-config-check",
+        "-completions",
+        "-man",
+    ] {
         let page =
             std::fs::read_to_string(pages.join(format!("whimbrel{command}.1"))).expect("there is a page");
         assert!(page.contains(".SH NAME"), "whimbrel{command}");
