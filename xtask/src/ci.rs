@@ -30,7 +30,7 @@ enum Step {
     Tool(&'static str, &'static [&'static str]),
     /// A check of this program.
     Check(fn() -> Result<Vec<String>, String>),
-    /// The documentation builds and its links lead somewhere.
+    /// The documentation of the libraries builds and its links lead somewhere. A program's doc lines are its help.
     Documentation,
     /// The counts of instructions stay below their ratchet.
     Instructions,
@@ -85,7 +85,7 @@ impl Step {
             Step::Instructions => return Outcome::Skipped("valgrind is not installed".to_owned()),
             Step::Documentation => succeed(
                 cargo()
-                    .args(["doc", "--workspace", "--no-deps", "--locked"])
+                    .args(["doc", "--workspace", "--lib", "--no-deps", "--locked"])
                     .env("RUSTDOCFLAGS", "-D warnings"),
             ),
         };
