@@ -15,6 +15,7 @@ impl Engine {
     pub fn puback(&self, turn: &mut Turn, from: &Attached, id: PacketId) {
         let Some(mut own) = self.lock_attached(from) else { return };
         let done = own.state.outgoing.acknowledged(id);
+        done.iter().for_each(|delivery| own.landed(delivery));
         own.note_backlog();
         own.pump(turn);
         drop(own);
@@ -26,6 +27,7 @@ impl Engine {
         let Some(mut own) = self.lock_attached(from) else { return };
         if reason.is_error() {
             let refused = own.state.outgoing.refused(id);
+            refused.iter().for_each(|delivery| own.landed(delivery));
             own.note_backlog();
             own.pump(turn);
             drop(own);
@@ -33,6 +35,7 @@ impl Engine {
             return;
         }
         let received = own.state.outgoing.received(id);
+        received.iter().flatten().for_each(|delivery| own.landed(delivery));
         let reason = if received.is_ok() { ReasonCode::Success } else { ReasonCode::PacketIdNotFound };
         commit::leave(&mut own, turn, Promise::PubRel(id, reason)); // [MQTT-4.3.3-4]
         drop(own);

@@ -383,7 +383,7 @@ impl Engine {
                 own.state.queue = None;
             }
         }
-        let abandoned = own.state.outgoing.extract(|sent| {
+        let abandoned = own.extract(|sent| {
             let group = sent.message().and_then(|delivery| delivery.group.as_ref());
             sent.stage() == Stage::Published(QoS::AtLeastOnce)
                 && group.is_some_and(|group| reachable.contains(&group.key))

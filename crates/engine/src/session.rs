@@ -11,7 +11,7 @@ use std::sync::{
 
 use parking_lot::{Mutex, MutexGuard};
 use whimbrel_proto::codec::{Ack as AckPacket, QoS};
-use whimbrel_proto::{Incoming, Outgoing, Stage, codec::PacketType};
+use whimbrel_proto::{Incoming, Outgoing, Sent, Stage, codec::PacketType};
 
 use crate::{
     Count, Limits, Notice, Turn,
@@ -40,6 +40,8 @@ pub struct Session {
 pub(crate) struct State {
     pub link: Option<Link>,
     pub outgoing: Outgoing<Delivery>,
+    /// Bytes of topic, properties and payload of the messages in `outgoing`.
+    pub inflight_bytes: usize,
     /// Absent while empty.
     pub queue: Option<Box<Queue>>,
     pub incoming: Incoming,
@@ -211,7 +213,8 @@ impl<'a> Locked<'a> {
 
     /// Whether Receive Maximum lets one more QoS 1 or 2 message go.
     fn has_room(&self) -> bool {
-        self.state.link.as_ref().is_some_and(|link| self.state.outgoing.has_room(link.receive_maximum))
+        self.state.inflight_bytes < self.limits().queue_bytes_max
+            && self.state.link.as_ref().is_some_and(|link| self.state.outgoing.has_room(link.receive_maximum))
     }
 
     /// Whether a message of a shared group could be sent to this session at once.
@@ -229,13 +232,16 @@ impl<'a> Locked<'a> {
         let subscription_ids = ids.as_deref().unwrap_or_default();
         let sending = Sending { qos, retain, dup: false, subscription_ids, dropped_untold };
         let now = turn.now.mono;
-        let State { link: Some(link), outgoing, .. } = &mut *self.state else { return Offered::Dropped };
+        let State { link: Some(link), outgoing, inflight_bytes, .. } = &mut *self.state else {
+            return Offered::Dropped;
+        };
         if !link.takes(&fresh.body, &sending, now) {
             turn.count(Count::DroppedTooLarge, 1); // [MQTT-3.1.2-25]
             return Offered::Dropped;
         }
         let packet_id = (qos > QoS::AtMostOnce).then(|| {
             let message = fresh.share().clone();
+            *inflight_bytes += message.size();
             outgoing.send(qos, Delivery { message, ids: ids.clone(), group: None, qos, retain }, |_| false)
         });
         let told = link.append_publish(turn, fresh, &sending, packet_id);
@@ -256,7 +262,9 @@ impl<'a> Locked<'a> {
             dropped_untold,
         };
         let now = turn.now.mono;
-        let State { link: Some(link), outgoing, .. } = &mut *self.state else { return Offered::Dropped };
+        let State { link: Some(link), outgoing, inflight_bytes, .. } = &mut *self.state else {
+            return Offered::Dropped;
+        };
         if message.expires() <= now {
             turn.count(Count::DroppedExpired, 1); // [MQTT-3.3.2-5]
             return Offered::Dropped;
@@ -265,8 +273,10 @@ impl<'a> Locked<'a> {
             turn.count(Count::DroppedTooLarge, 1);
             return Offered::Dropped;
         }
-        let packet_id =
-            (delivery.qos > QoS::AtMostOnce).then(|| outgoing.send(delivery.qos, delivery, |_| false));
+        let packet_id = (delivery.qos > QoS::AtMostOnce).then(|| {
+            *inflight_bytes += message.size();
+            outgoing.send(delivery.qos, delivery, |_| false)
+        });
         let told = link.append_kept(turn, &message, &sending, packet_id);
         self.after_append(turn, told);
         Offered::Sent
@@ -365,6 +375,18 @@ impl<'a> Locked<'a> {
         self.state.link.as_ref().is_some_and(|link| link.waiting() >= self.limits().link_soft_bytes)
     }
 
+    /// Takes deliveries out of flight that somebody else shall have, or nobody.
+    pub(crate) fn extract(&mut self, give_up: impl FnMut(&Sent<Delivery>) -> bool) -> Vec<Delivery> {
+        let given = self.state.outgoing.extract(give_up);
+        given.iter().for_each(|delivery| self.landed(delivery));
+        given
+    }
+
+    /// A delivery is in flight no more: the client has it, or never will.
+    pub(crate) fn landed(&mut self, delivery: &Delivery) {
+        self.state.inflight_bytes -= delivery.message.size();
+    }
+
     /// Whether [`Self::pump`] would find something to send.
     pub(crate) fn has_work(&mut self) -> bool {
         if self.state.open_link().is_none_or(|link| link.blocked) {
@@ -413,7 +435,7 @@ impl<'a> Locked<'a> {
                 } else {
                     // The client takes less than on the connection before: as if it had been sent and acknowledged.
                     turn.count(Count::DroppedTooLarge, 1);
-                    self.state.outgoing.extract(|sent| sent.packet_id() == packet_id);
+                    self.extract(|sent| sent.packet_id() == packet_id);
                 }
             }
             _ => link.append(turn, |version, out| {

@@ -30,7 +30,7 @@ mod row;
 mod run;
 mod scenario;
 mod session_state;
-mod shared;
+mod share;
 mod subscribe;
 mod sys;
 mod takeover;
@@ -64,7 +64,7 @@ const SECTIONS: &[&[Scenario]] = &[
     redelivery::SCENARIOS,
     ordering::SCENARIOS,
     topics::SCENARIOS,
-    shared::SCENARIOS,
+    share::SCENARIOS,
     flow_control::SCENARIOS,
     packet_size::SCENARIOS,
     problem_information::SCENARIOS,
