@@ -40,12 +40,17 @@ enum Fault {
     Cut(Index),
 }
 
+/// Any byte but `$`: what is retained under a topic that begins with it is not found by `#`, with which the test sweeps.
+fn byte() -> impl Strategy<Value = u8> {
+    any::<u8>().prop_map(|byte| if byte == b'$' { b'%' } else { byte })
+}
+
 fn fault() -> impl Strategy<Value = Fault> {
     prop_oneof![
         3 => Just(Fault::None),
-        3 => (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Fault::Change(at, byte)),
+        3 => (any::<Index>(), byte()).prop_map(|(at, byte)| Fault::Change(at, byte)),
         1 => any::<Index>().prop_map(Fault::Remove),
-        1 => (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Fault::Insert(at, byte)),
+        1 => (any::<Index>(), byte()).prop_map(|(at, byte)| Fault::Insert(at, byte)),
         1 => any::<Index>().prop_map(Fault::Cut),
     ]
 }
