@@ -97,6 +97,15 @@ impl Retained {
         if (before.is_none() && tree.len() >= limits.retained_messages_max)
             || bytes > limits.retained_bytes_max
         {
+            // The old message has been replaced by one that cannot be kept: who subscribes later gets none, not a stale
+            // one.
+            if let Some(size) = before {
+                body.number = self.last.fetch_add(1, Ordering::SeqCst) + 1;
+                let removed = tree.remove(body.topic);
+                self.account(&tree, size, 0);
+                drop(tree);
+                forget(removed, timers);
+            }
             return Err(Full);
         }
         body.number = self.last.fetch_add(1, Ordering::SeqCst) + 1;
