@@ -152,6 +152,8 @@ impl Engine {
             if !negotiated.clean_start {
                 let attached =
                     self.join(&mut locked, turn, negotiated, will, wire, true, assigned.as_deref());
+                drop(locked);
+                self.resume_deliveries(turn, &attached);
                 return Attach::Ready(attached);
             }
             // [MQTT-3.1.2-4]: the old session is discarded, and with its end its will is due.
@@ -234,8 +236,16 @@ impl Engine {
         }
         let epoch = state.epoch;
         commit::leave(locked, turn, Promise::ConnAck { negotiated, session_present, assigned });
-        locked.pump(turn);
+        locked.note_backlog();
         Attached { session: locked.session.clone(), wire: wire.clone(), epoch, version: negotiated.version }
+    }
+
+    /// What waited goes out behind CONNACK: what absent members of the session's groups had, then what it has itself.
+    fn resume_deliveries(&self, turn: &mut Turn, attached: &Attached) {
+        self.rescue_for(turn, &attached.session);
+        if let Some(mut own) = self.lock_attached(attached) {
+            own.pump(turn);
+        }
     }
 
     /// The session of a connection, locked, if it is still that connection's.
@@ -299,7 +309,6 @@ impl Engine {
     /// that is due, if there is more to do for it.
     pub fn detach(&self, turn: &mut Turn, from: Attached, end: End) -> Option<Box<Publishing>> {
         let ends = self.note_end(&from, end)?;
-        let reachable = self.reachable_groups(&from, ends);
         let mut own = self.lock_attached(&from)?;
         self.connected.fetch_sub(1, Relaxed);
         turn.count(Count::Disconnected, 1);
@@ -313,7 +322,7 @@ impl Engine {
         let will = if ends {
             self.end_detached(own, turn, &from.session)
         } else {
-            self.leave_absent(own, turn, &from, &reachable)
+            self.leave_absent(own, turn, &from)
         };
         if let Some(waiter) = waiter {
             waiter.wake();
@@ -341,24 +350,6 @@ impl Engine {
         Some(own.state.expiry_secs == 0)
     }
 
-    /// Shared groups whose unacknowledged messages another connected member can have. Looked up without this
-    /// session's lock, while its link is closing.
-    fn reachable_groups(&self, from: &Attached, ends: bool) -> Vec<u64> {
-        let mut groups: Vec<Arc<Group>> = Vec::new();
-        if ends {
-            return Vec::new(); // All of them go to their group anyway.
-        }
-        for sent in from.session.lock().outgoing.iter() {
-            if let Some(group) = sent.message().and_then(|delivery| delivery.group.as_ref())
-                && !groups.iter().any(|known| known.key == group.key)
-            {
-                groups.push(group.clone());
-            }
-        }
-        groups.retain(|group| self.has_other_member(group, from.session.key));
-        groups.iter().map(|group| group.key).collect()
-    }
-
     fn end_detached(&self, mut own: Locked<'_>, turn: &mut Turn, session: &Arc<Session>) -> Option<Will> {
         let remains = self.end(&mut own, turn);
         drop(own);
@@ -366,13 +357,7 @@ impl Engine {
     }
 
     /// The session stays without a connection.
-    fn leave_absent(
-        &self,
-        mut own: Locked<'_>,
-        turn: &mut Turn,
-        from: &Attached,
-        reachable: &[u64],
-    ) -> Option<Will> {
+    fn leave_absent(&self, mut own: Locked<'_>, turn: &mut Turn, from: &Attached) -> Option<Will> {
         if !self.limits.queue_qos0
             && let Some(queue) = &mut own.state.queue
         {
@@ -383,11 +368,7 @@ impl Engine {
                 own.state.queue = None;
             }
         }
-        let abandoned = own.extract(|sent| {
-            let group = sent.message().and_then(|delivery| delivery.group.as_ref());
-            sent.stage() == Stage::Published(QoS::AtLeastOnce)
-                && group.is_some_and(|group| reachable.contains(&group.key))
-        });
+        let groups = groups_in_flight(&own.state);
         own.state.subscriptions.shrink_to_fit();
         let now = turn.now.mono;
         let expiry_secs = own.state.expiry_secs;
@@ -406,7 +387,7 @@ impl Engine {
         }
         own.note_backlog();
         drop(own);
-        self.hand_over(turn, abandoned);
+        self.strand(turn, &from.session, &groups);
         due
     }
 
@@ -459,4 +440,15 @@ impl Engine {
         }
         None
     }
+}
+
+/// The shared groups of messages that a client has not acknowledged.
+fn groups_in_flight(state: &State) -> Vec<Arc<Group>> {
+    let mut groups: Vec<Arc<Group>> = Vec::new();
+    for group in state.outgoing.iter().filter_map(|sent| sent.message()?.group.as_ref()) {
+        if !groups.iter().any(|known| Arc::ptr_eq(known, group)) {
+            groups.push(group.clone());
+        }
+    }
+    groups
 }

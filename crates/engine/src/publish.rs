@@ -15,8 +15,8 @@ use crate::{
     Attached, Count, Engine, Notice, QueueFull, Turn, Wire,
     commit::{self, Promise},
     message::{Body, Fresh, Message},
-    retained::Stripe,
-    routing::Target,
+    retained::{Full, Stripe},
+    routing::{Matched, Target},
     session::{Locked, Offer, Offered},
     subscription::delivered_qos,
     sys::is_reserved,
@@ -56,9 +56,9 @@ enum Stage {
 }
 
 struct Route {
-    targets: Arc<[Target]>,
+    matched: Matched,
     next: usize,
-    matched: usize,
+    receivers: usize,
     /// Held until the last receiver has the message.
     _stripe: Option<Stripe>,
 }
@@ -151,14 +151,18 @@ impl Engine {
                     stage: Stage::Waiting,
                 }));
             }
-            shared = self.retain(turn, &mut body);
+            match self.retain(turn, &mut body, origin.as_ref()) {
+                Ok(message) => shared = message,
+                Err(Full) => return Progress::Done { acknowledged: true },
+            }
         }
         // Retained first, matched after: a subscriber finds the message in the one or is found by the other.
-        let targets = self.targets(turn, body.topic);
-        let mut fresh = Fresh::new(body, shared, targets.len() > 1, std::mem::take(&mut turn.frames));
-        let mut route = Route { targets, next: 0, matched: 0, _stripe: stripe };
+        let matched = self.targets(turn, body.topic);
+        let several = matched.targets.len() > 1;
+        let mut fresh = Fresh::new(body, shared, several, std::mem::take(&mut turn.frames));
+        let mut route = Route { matched, next: 0, receivers: 0, _stripe: stripe };
         self.route(turn, &mut fresh, &mut route);
-        if route.next < route.targets.len() {
+        if route.next < route.matched.targets.len() {
             let message = fresh.share().clone();
             turn.frames = fresh.into_scratch();
             return Progress::More(Box::new(Publishing {
@@ -169,10 +173,10 @@ impl Engine {
             }));
         }
         turn.frames = fresh.into_scratch();
-        let matched = route.matched;
+        let receivers = route.receivers;
         drop(route);
         match origin {
-            Some((from, Some(ack))) => self.finish(turn, from, &ack, matched),
+            Some((from, Some(ack))) => self.finish(turn, from, &ack, receivers),
             _ => Progress::Done { acknowledged: false },
         }
     }
@@ -189,7 +193,7 @@ impl Engine {
             Fresh::new(message.body(), Some(message.clone()), true, std::mem::take(&mut turn.frames));
         self.route(turn, &mut fresh, &mut route);
         turn.frames = fresh.into_scratch();
-        if route.next < route.targets.len() {
+        if route.next < route.matched.targets.len() {
             return Progress::More(Box::new(Publishing {
                 message,
                 origin,
@@ -197,29 +201,30 @@ impl Engine {
                 stage: Stage::Routing(route),
             }));
         }
-        let matched = route.matched;
+        let receivers = route.receivers;
         drop(route);
         match origin {
-            Some((from, Some(ack))) => self.finish(turn, &from, &ack, matched),
+            Some((from, Some(ack))) => self.finish(turn, &from, &ack, receivers),
             _ => Progress::Done { acknowledged: false },
         }
     }
 
-    pub(crate) fn targets(&self, turn: &mut Turn, topic: &str) -> Arc<[Target]> {
+    pub(crate) fn targets(&self, turn: &mut Turn, topic: &str) -> Matched {
         let before = turn.cache.visited();
-        let (targets, missed) = turn.cache.targets(&self.router, topic);
+        let (matched, missed) = turn.cache.targets(&self.router, topic);
         if missed {
             turn.work += (turn.cache.visited() - before) as u64 / NODES_PER_RECEIVER;
             turn.count(Count::MatchCacheMisses, 1);
         }
-        targets
+        matched
     }
 
     /// One slice of the fan-out. Links are flushed on the way, so that their buffers stay few and small.
     fn route(&self, turn: &mut Turn, fresh: &mut Fresh<'_>, route: &mut Route) {
-        let end = route.targets.len().min(route.next + SLICE_TARGETS);
-        for target in route.targets.get(route.next..end).unwrap_or_default() {
-            route.matched += usize::from(self.deliver(turn, fresh, target));
+        let matched = &route.matched;
+        let end = matched.targets.len().min(route.next + SLICE_TARGETS);
+        for target in matched.targets.get(route.next..end).unwrap_or_default() {
+            route.receivers += usize::from(self.deliver(turn, fresh, target, matched));
             if turn.urgent || turn.dirty.len() >= DIRTY_MAX {
                 self.flush(turn);
             }
@@ -229,7 +234,7 @@ impl Engine {
     }
 
     /// Whether the target is a receiver of this message, whatever became of it there.
-    fn deliver(&self, turn: &mut Turn, fresh: &mut Fresh<'_>, target: &Target) -> bool {
+    fn deliver(&self, turn: &mut Turn, fresh: &mut Fresh<'_>, target: &Target, matched: &Matched) -> bool {
         let (session, granted) = match target {
             Target::Group(group) => return self.offer_to_group(turn, group, fresh),
             Target::Session { session, granted, own } => {
@@ -248,19 +253,38 @@ impl Engine {
             ids: &granted.ids,
             fresh,
         };
-        Locked::new(self, session).offer(turn, offer) != Offered::Over
+        let mut locked = Locked::new(self, session);
+        if matched.is_stale(&self.router) && !locked.is_subscribed_to(offer.fresh.body.topic) {
+            return false; // [MQTT-3.10.4-2]: its UNSUBACK may have left.
+        }
+        locked.offer(turn, offer) != Offered::Over
     }
 
     /// Stores or clears the retained message; gives its shared form.
-    fn retain(&self, turn: &mut Turn, body: &mut Body<'_>) -> Option<Arc<Message>> {
-        match self.retained.set(body, &self.limits, &self.timers) {
-            Ok(message) => message,
-            Err(crate::retained::Full) => {
-                turn.count(Count::RetainedLimit, 1);
-                turn.notice(Notice::RetainedFull { topic: body.topic.into() });
-                None
-            }
+    ///
+    /// # Errors
+    /// There is no room, and the publisher has been told so: nobody gets the message.
+    fn retain(
+        &self,
+        turn: &mut Turn,
+        body: &mut Body<'_>,
+        origin: Option<&(&Attached, Option<Ack>)>,
+    ) -> Result<Option<Arc<Message>>, Full> {
+        let kept = self.retained.set(body, &self.limits, &self.timers);
+        if kept.is_ok() {
+            return kept;
         }
+        turn.count(Count::RetainedLimit, 1);
+        turn.notice(Notice::RetainedFull { topic: body.topic.into() });
+        if let Some((from, Some(ack))) = origin
+            && from.version == Version::V5
+        {
+            self.answer(turn, from, ack, ReasonCode::QuotaExceeded, false);
+            return kept; // The message that was retained before stays.
+        }
+        // The publisher cannot be told. Who subscribes later gets nothing, not a stale message.
+        self.retained.clear(body, &self.timers);
+        Ok(None)
     }
 
     /// Why a message is taken by nobody although it is well-formed: somebody's queue is full and the policy says that
@@ -270,7 +294,7 @@ impl Engine {
             return None;
         }
         let size = body.topic.len() + body.forwarded.len() + body.payload.len();
-        let full = self.targets(turn, body.topic).iter().any(|target| match target {
+        let full = self.targets(turn, body.topic).targets.iter().any(|target| match target {
             Target::Group(group) => self.is_group_full(group, size),
             Target::Session { session, granted, .. } => {
                 delivered_qos(body.qos, granted.qos) > QoS::AtMostOnce

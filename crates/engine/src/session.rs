@@ -10,8 +10,10 @@ use std::sync::{
 };
 
 use parking_lot::{Mutex, MutexGuard};
-use whimbrel_proto::codec::{Ack as AckPacket, QoS};
-use whimbrel_proto::{Incoming, Outgoing, Sent, Stage, codec::PacketType};
+use whimbrel_proto::{
+    Incoming, Outgoing, Sent, Stage,
+    codec::{self, Ack as AckPacket, PacketType, QoS},
+};
 
 use crate::{
     Count, Limits, Notice, Turn,
@@ -47,6 +49,8 @@ pub(crate) struct State {
     pub incoming: Incoming,
     /// Sorted by filter.
     pub subscriptions: Vec<Subscription>,
+    /// How many of them are shared.
+    pub shared: u32,
     /// Absent in almost every session.
     pub rare: Option<Box<Rare>>,
     /// Connections that this session has had.
@@ -163,7 +167,10 @@ impl<'a> Locked<'a> {
     /// Notes how much is under way, for the least-backlog strategy.
     pub(crate) fn note_backlog(&self) {
         let backlog = self.state.outgoing.len() + self.state.queue_len();
-        self.session.backlog.store(u32::try_from(backlog).unwrap_or(u32::MAX), Relaxed);
+        // Who is absent comes last.
+        let backlog =
+            if self.state.link.is_some() { u32::try_from(backlog).unwrap_or(u32::MAX) } else { u32::MAX };
+        self.session.backlog.store(backlog, Relaxed);
     }
 
     /// Whether the client's outbox holds as much as it may while the client takes nothing.
@@ -209,6 +216,12 @@ impl<'a> Locked<'a> {
             return Offered::Dropped;
         }
         self.enqueue_fresh(turn, offer)
+    }
+
+    /// Whether a subscription that is not shared matches the topic.
+    pub(crate) fn is_subscribed_to(&self, topic: &str) -> bool {
+        let wants = |one: &Subscription| one.group.is_none() && codec::matches(&one.filter, topic);
+        self.state.subscriptions.iter().any(wants)
     }
 
     /// Whether Receive Maximum lets one more QoS 1 or 2 message go.
@@ -398,6 +411,7 @@ impl<'a> Locked<'a> {
             || next.is_some_and(|qos| self.may_go(qos))
             || (room && self.state.rare.as_ref().is_some_and(|rare| !rare.fetches.is_empty()))
             || (room
+                && self.state.shared > 0
                 && self
                     .state
                     .subscriptions
@@ -470,7 +484,7 @@ impl<'a> Locked<'a> {
 
     /// Takes one message from a shared group that has some without a member who had room.
     fn pump_groups(&mut self, turn: &mut Turn) -> bool {
-        if !self.is_free(QoS::AtLeastOnce) {
+        if self.state.shared == 0 || !self.is_free(QoS::AtLeastOnce) {
             return false;
         }
         let groups = self.state.subscriptions.iter().filter_map(|subscription| subscription.group.as_ref());

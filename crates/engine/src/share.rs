@@ -4,13 +4,16 @@
 //! with the last member's subscription.
 
 use std::sync::{
-    Arc,
+    Arc, Weak,
     atomic::{AtomicUsize, Ordering},
 };
 
 use hashbrown::HashTable;
 use parking_lot::Mutex;
-use whimbrel_proto::codec::{Filter, QoS};
+use whimbrel_proto::{
+    Sent, Stage,
+    codec::{Filter, QoS},
+};
 
 use crate::{
     Count, Engine, ShareStrategy, Turn,
@@ -37,6 +40,8 @@ struct GroupState {
     /// The member that is next in turn.
     next: usize,
     queue: Queue,
+    /// Absent sessions that left with messages of this group in flight, which others may have.
+    stranded: Vec<Weak<Session>>,
     /// The last member has left; who comes later makes a new group.
     ended: bool,
 }
@@ -136,6 +141,12 @@ impl Group {
 /// Spreads publishers over members: keys are given out one after the other.
 fn spread(publisher: u64) -> u64 {
     publisher.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33
+}
+
+/// Whether a message in flight is the group's still: at QoS 2 it stays with the session [MQTT-4.8.2-4].
+fn is_of(sent: &Sent<Delivery>, group: &Group) -> bool {
+    let owner = sent.message().and_then(|delivery| delivery.group.as_ref());
+    sent.stage() == Stage::Published(QoS::AtLeastOnce) && owner.is_some_and(|owner| owner.key == group.key)
 }
 
 impl Member {
@@ -354,17 +365,47 @@ impl Engine {
         }
     }
 
-    /// Whether another member of the group than `key` is connected: only then a message is taken from an absent one.
-    pub(crate) fn has_other_member(&self, group: &Group, key: u64) -> bool {
-        let members: Vec<Arc<Session>> = {
-            let state = group.state.lock();
-            state
-                .members
+    /// A session has become absent with messages of these groups in flight. Each group remembers it; where another
+    /// member is connected, the messages go there at once.
+    pub(crate) fn strand(&self, turn: &mut Turn, session: &Arc<Session>, groups: &[Arc<Group>]) {
+        for group in groups {
+            let mut state = group.state.lock();
+            state.stranded.retain(|known| known.strong_count() > 0 && known.as_ptr() != Arc::as_ptr(session));
+            state.stranded.push(Arc::downgrade(session));
+            let members: Vec<Arc<Session>> =
+                state.members.iter().map(|member| member.session.clone()).collect();
+            drop(state);
+            // Remembered first, looked second; who connects does it the other way round: one of the two sees the other.
+            if members
                 .iter()
-                .filter(|member| member.session.key != key)
-                .map(|member| member.session.clone())
-                .collect()
+                .any(|member| !Arc::ptr_eq(member, session) && member.lock().open_link().is_some())
+            {
+                self.rescue(turn, group);
+            }
+        }
+    }
+
+    /// A member has connected: what absent ones have in flight is for it, too.
+    pub(crate) fn rescue_for(&self, turn: &mut Turn, session: &Session) {
+        let groups: Vec<Arc<Group>> = {
+            let state = session.lock();
+            state.subscriptions.iter().filter_map(|one| one.group.clone()).collect()
         };
-        members.iter().any(|session| session.lock().open_link().is_some())
+        groups.iter().for_each(|group| self.rescue(turn, group));
+    }
+
+    /// Gives the group back what its absent members had in flight at QoS 1.
+    pub(crate) fn rescue(&self, turn: &mut Turn, group: &Arc<Group>) {
+        let stranded = std::mem::take(&mut group.state.lock().stranded);
+        for session in stranded.iter().filter_map(Weak::upgrade) {
+            let mut locked = Locked::new(self, &session);
+            if locked.state.link.is_some() {
+                continue; // It is back and sends them again itself.
+            }
+            let abandoned = locked.extract(|sent| is_of(sent, group));
+            locked.note_backlog();
+            drop(locked);
+            self.hand_over(turn, abandoned);
+        }
     }
 }

@@ -13,9 +13,12 @@ use crate::{
     queue::SubscriptionIds,
     retained::Fetch,
     routing::{Entry, Interest},
-    session::{Locked, Session},
+    session::{Locked, Session, State},
     share::Group,
 };
+
+/// What the filter of a shared subscription begins with.
+const SHARE_PREFIX: &str = "$share/";
 
 /// One subscription of a session.
 pub(crate) struct Subscription {
@@ -37,7 +40,13 @@ impl Engine {
         turn.work += reasons.len() as u64;
         let Some(mut own) = self.lock_attached(from) else { return };
         commit::leave(&mut own, turn, Promise::SubAck(subscribe.packet_id, &reasons));
-        own.pump(turn);
+        drop(own);
+        if subscribe.filters.iter().any(|(filter, _)| filter.starts_with(SHARE_PREFIX)) {
+            self.rescue_for(turn, &from.session);
+        }
+        if let Some(mut own) = self.lock_attached(from) {
+            own.pump(turn);
+        }
     }
 
     fn subscribe_one(
@@ -52,7 +61,7 @@ impl Engine {
         if let Err(refused) = refusal(&self.limits.connection, &filter, id) {
             return refused;
         }
-        let Some(own) = self.lock_attached(from) else { return ReasonCode::Unspecified };
+        let Some(mut own) = self.lock_attached(from) else { return ReasonCode::Unspecified };
         let found = own.state.subscriptions.binary_search_by(|known| (*known.filter).cmp(text));
         if found.is_err() && own.state.subscriptions.len() >= self.limits.subscriptions_max {
             turn.count(Count::SubscriptionsLimit, 1);
@@ -62,9 +71,6 @@ impl Engine {
             turn.count(Count::SubscriptionsTotalLimit, 1);
             return ReasonCode::QuotaExceeded;
         }
-        let before = found.ok().and_then(|at| own.state.subscriptions.get(at)).map(|known| known.interest);
-        drop(own);
-
         let granted = options.qos.min(self.limits.connection.qos_max);
         let mut interest = Interest {
             qos: granted,
@@ -73,6 +79,15 @@ impl Engine {
             id: id.unwrap_or(0),
             since: 0,
         };
+        // In the session's list before anybody can match it: a fan-out under way asks the list.
+        let before = match found {
+            Ok(at) => own.state.subscriptions.get(at).map(|known| known.interest),
+            Err(at) => {
+                self.enter(&mut own.state, at, text, interest);
+                None
+            }
+        };
+        drop(own);
         let fetch = filter.share.is_none()
             && match options.retain_handling {
                 RetainHandling::Send => true,
@@ -97,7 +112,17 @@ impl Engine {
         ReasonCode::granted(granted)
     }
 
-    /// Enters the subscription into the session; the second look after the filter was entered into the router.
+    fn enter(&self, state: &mut State, at: usize, text: &str, interest: Interest) {
+        if state.subscriptions.is_empty() {
+            state.subscriptions.reserve_exact(1); // Most sessions have one.
+        }
+        state.subscriptions.insert(at, Subscription { filter: text.into(), interest, group: None });
+        state.shared += u32::from(text.starts_with(SHARE_PREFIX));
+        self.subscriptions.fetch_add(1, Relaxed);
+        self.filter_bytes.fetch_add(text.len(), Relaxed);
+    }
+
+    /// Completes the subscription in the session; the second look after the filter was entered into the router.
     fn note_subscription(
         &self,
         turn: &mut Turn,
@@ -114,22 +139,10 @@ impl Engine {
             return;
         }
         let subscriptions = &mut own.state.subscriptions;
-        match subscriptions.binary_search_by(|known| (*known.filter).cmp(text)) {
-            Ok(at) => {
-                if let Some(known) = subscriptions.get_mut(at) {
-                    known.interest = interest;
-                    known.group = group;
-                }
-            }
-            Err(at) => {
-                if subscriptions.is_empty() {
-                    subscriptions.reserve_exact(1); // Most sessions have one.
-                }
-                subscriptions.insert(at, Subscription { filter: text.into(), interest, group });
-                self.subscriptions.fetch_add(1, Relaxed);
-                self.filter_bytes.fetch_add(text.len(), Relaxed);
-            }
-        }
+        let found = subscriptions.binary_search_by(|known| (*known.filter).cmp(text)).ok();
+        let Some(known) = found.and_then(|at| subscriptions.get_mut(at)) else { return };
+        known.interest = interest;
+        known.group = group;
     }
 
     /// Whether one subscription more would exceed what all sessions together may have.
@@ -158,6 +171,9 @@ impl Engine {
             let mut own = Locked::new(self, &from.session);
             let found = own.state.subscriptions.binary_search_by(|known| (*known.filter).cmp(text));
             let removed = found.ok().map(|at| own.state.subscriptions.remove(at));
+            if removed.is_some() && text.starts_with(SHARE_PREFIX) {
+                own.state.shared -= 1;
+            }
             if removed.is_some()
                 && let Some(rare) = &mut own.state.rare
                 && let Ok(filter) = Filter::parse(text)

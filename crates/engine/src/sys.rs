@@ -163,7 +163,7 @@ impl Engine {
         let subscribed = self.router.has_filter_under("$SYS");
         let mut publishing = Vec::new();
         for (at, topic) in self.sys.topics.iter().enumerate() {
-            let wanted = subscribed && !self.targets(turn, &topic.name).is_empty();
+            let wanted = subscribed && !self.targets(turn, &topic.name).targets.is_empty();
             let mut state = self.sys.state.lock();
             let full = state.intervals.is_multiple_of(FULL_EVERY);
             let now =

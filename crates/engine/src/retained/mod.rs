@@ -73,39 +73,24 @@ impl Retained {
     }
 
     /// Replaces the message of a topic [MQTT-3.3.1-5], or removes it when the payload is empty [MQTT-3.3.1-6]. Gives
-    /// the message its number.
+    /// the message its number. Where there is no room, nothing has changed.
     pub(crate) fn set(
         &self,
         body: &mut Body<'_>,
         limits: &Limits,
         timers: &Timers,
     ) -> Result<Option<Arc<Message>>, Full> {
-        let mut tree = self.tree.write();
-        let before = tree.get(body.topic).map(|kept| kept.message.size());
         if body.payload.is_empty() {
-            body.number = self.last.fetch_add(1, Ordering::SeqCst) + 1;
-            if let Some(size) = before {
-                let removed = tree.remove(body.topic);
-                self.account(&tree, size, 0);
-                drop(tree);
-                forget(removed, timers);
-            }
+            self.clear(body, timers);
             return Ok(None);
         }
+        let mut tree = self.tree.write();
+        let before = tree.get(body.topic).map(|kept| kept.message.size());
         let size = body.topic.len() + body.forwarded.len() + body.payload.len();
         let bytes = self.bytes.load(Ordering::Relaxed) - before.unwrap_or(0) + size;
         if (before.is_none() && tree.len() >= limits.retained_messages_max)
             || bytes > limits.retained_bytes_max
         {
-            // The old message has been replaced by one that cannot be kept: who subscribes later gets none, not a stale
-            // one.
-            if let Some(size) = before {
-                body.number = self.last.fetch_add(1, Ordering::SeqCst) + 1;
-                let removed = tree.remove(body.topic);
-                self.account(&tree, size, 0);
-                drop(tree);
-                forget(removed, timers);
-            }
             return Err(Full);
         }
         body.number = self.last.fetch_add(1, Ordering::SeqCst) + 1;
@@ -118,6 +103,18 @@ impl Retained {
         drop(tree);
         forget(replaced, timers);
         Ok(Some(message))
+    }
+
+    /// Removes the message of a topic. Gives the message that made it go its number.
+    pub(crate) fn clear(&self, body: &mut Body<'_>, timers: &Timers) {
+        let mut tree = self.tree.write();
+        body.number = self.last.fetch_add(1, Ordering::SeqCst) + 1;
+        let removed = tree.remove(body.topic);
+        if let Some(kept) = &removed {
+            self.account(&tree, kept.message.size(), 0);
+        }
+        drop(tree);
+        forget(removed, timers);
     }
 
     /// Removes the message of a topic if it is still the one with this number: it has expired.

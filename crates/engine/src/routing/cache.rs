@@ -23,6 +23,21 @@ struct Cached {
     targets: Arc<[Target]>,
 }
 
+/// Who gets messages of a topic, and what tells whether that still holds.
+#[derive(Clone)]
+pub(crate) struct Matched {
+    pub targets: Arc<[Target]>,
+    hash: u64,
+    generation: Generation,
+}
+
+impl Matched {
+    /// Whether a subscription may have come or gone since.
+    pub(crate) fn is_stale(&self, router: &Router) -> bool {
+        router.generation(self.hash) != self.generation
+    }
+}
+
 /// Match results of one worker.
 #[derive(Default)]
 pub(crate) struct MatchCache {
@@ -38,18 +53,19 @@ impl MatchCache {
     }
 
     /// Who gets messages of this topic; the second value tells whether the router had to be asked.
-    pub(crate) fn targets(&mut self, router: &Router, topic: &str) -> (Arc<[Target]>, bool) {
-        if topic.len() > TOPIC_BYTES_MAX {
-            return (router.matches(topic, &mut self.scratch), true);
-        }
+    pub(crate) fn targets(&mut self, router: &Router, topic: &str) -> (Matched, bool) {
         let hash = router.hash(topic);
         // Read before the walk: a change in between makes the result stale at once, never valid for too long.
         let generation = router.generation(hash);
+        let matched = |targets| Matched { targets, hash, generation };
+        if topic.len() > TOPIC_BYTES_MAX {
+            return (matched(router.matches(topic, &mut self.scratch)), true);
+        }
         let same = |cached: &Cached| cached.hash == hash && *cached.topic == *topic;
         let mut stale = None;
         if let Ok(known) = self.results.find_entry(hash, same) {
             if known.get().generation == generation {
-                return (known.get().targets.clone(), false);
+                return (matched(known.get().targets.clone()), false);
             }
             let (cached, _) = known.remove();
             self.targets -= cached.targets.len();
@@ -61,7 +77,7 @@ impl MatchCache {
         let topic = stale.unwrap_or_else(|| topic.into());
         let cached = Cached { hash, topic, generation, targets: targets.clone() };
         self.results.insert_unique(hash, cached, |cached| cached.hash);
-        (targets, true)
+        (matched(targets), true)
     }
 
     /// Drops a quarter of the results when there are too many; which quarter follows from their hashes.
@@ -161,13 +177,13 @@ mod tests {
             let (router, mut cache) = (Router::new(1), MatchCache::new(100));
             let stays = subscribe(&router, 1, filter);
             let session = Arc::downgrade(&subscribe(&router, 2, filter));
-            assert_eq!(cache.targets(&router, "a/b").0.len(), 2);
+            assert_eq!(cache.targets(&router, "a/b").0.targets.len(), 2);
             router.remove(filter, 2);
             assert!(session.upgrade().is_some(), "the result still holds it");
             cache.sweep(&router);
             assert!(session.upgrade().is_none(), "{filter}");
             assert_eq!((cache.targets, cache.results.len()), (0, 0));
-            assert_eq!(cache.targets(&router, "a/b").0.len(), 1);
+            assert_eq!(cache.targets(&router, "a/b").0.targets.len(), 1);
             drop(stays);
         }
     }

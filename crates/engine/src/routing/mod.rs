@@ -10,7 +10,7 @@ pub(crate) mod seed;
 mod target;
 pub mod trie;
 
-pub(crate) use cache::MatchCache;
+pub(crate) use cache::{MatchCache, Matched};
 pub(crate) use router::{Entry, Interest, Router};
 pub(crate) use seed::Seed;
 pub(crate) use target::Target;

@@ -204,3 +204,32 @@ fn many_small_fan_outs_in_one_read_are_bounded_too() {
     assert!(most <= 2 * SLICE, "{most} in one round");
     assert_eq!(crowd.count_with(100, 100), 900);
 }
+
+#[test]
+fn v5_3_10_4_2_who_has_unsubscribed_gets_nothing_more_of_a_fan_out_under_way() {
+    for filter in ["t", "+"] {
+        let mut worker = Worker::new(Limits::default());
+        let crowd = Crowd::gather(&mut worker, 3_000);
+        // Last in turn, and one of them subscribed twice.
+        let [gone, twice, stays] = ["gone", "twice", "stays"].map(|id| worker.connect(v5(id)));
+        for who in [gone, twice, stays] {
+            worker.subscribe(who, filter, QoS1);
+        }
+        worker.subscribe(twice, "t/#", QoS1);
+        let from = worker.connect(v5("from"));
+        worker.put(from, Packet::Publish(numbered(1).at(QoS1, 7)));
+        worker.round();
+        assert_eq!(worker.standing(from), Some(Standing::Working));
+        for who in [gone, twice] {
+            worker.put_unsubscribe(who, filter);
+        }
+        worker.round();
+        assert_eq!(worker.standing(from), Some(Standing::Working), "the fan-out is still under way");
+        worker.settle();
+        assert!(matches!(&worker.come(gone)[..], [Packet::UnsubAck(_)]), "{filter}");
+        assert_eq!(worker.come(twice).len(), 2, "its other subscription still matches");
+        assert_eq!(worker.messages(stays).len(), 1);
+        assert_eq!(crowd.count_with(1, 1), 3_000);
+        crowd.leave(&mut worker);
+    }
+}

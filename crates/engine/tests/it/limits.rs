@@ -2,7 +2,7 @@
 //! in flight.
 
 use whimbrel_engine::{Count, Limits, Notice, proto::server};
-use whimbrel_testkit::{QoS0, QoS1, QoS2, Subscribe, publish, v5, v31, v311};
+use whimbrel_testkit::{Packet, QoS0, QoS1, QoS2, Subscribe, publish, v5, v31, v311};
 
 use super::worker::{Worker, text};
 
@@ -113,6 +113,39 @@ fn retained_messages_have_a_limit_of_bytes() {
     let late = worker.connect(v5("late"));
     let (_, kept) = worker.subscribe_with(late, Subscribe::one(1, "a", QoS0));
     assert_eq!(kept.iter().map(text).collect::<Vec<_>>(), ["1234567890"]);
+}
+
+#[test]
+fn a_retained_message_without_room_is_refused_where_the_version_can_say_so() {
+    for qos in [QoS1, QoS2] {
+        let mut worker =
+            Worker::new(Limits { retained_messages_max: 1, retained_bytes_max: 20, ..Limits::default() });
+        let [new, old] = [v5("new"), v311("old")].map(|connect| worker.connect(connect));
+        let live = worker.connect(v5("live"));
+        worker.subscribe(live, "#", QoS0);
+        worker.publish(new, publish("a", "kept").at(qos, 1).retain());
+        worker.take(new);
+        worker.take(live);
+        for (topic, payload) in [("b", "1".to_owned()), ("a", "x".repeat(30))] {
+            worker.publish(new, publish(topic, payload).at(qos, 2).retain());
+            let answers = worker.take(new);
+            assert!(
+                matches!(&answers[..], [Packet::PubAck(ack) | Packet::PubRec(ack)] if ack.id == 2 && ack.code == 0x97),
+                "{answers:?}"
+            );
+            assert_eq!(worker.take(live), [], "nobody gets what is refused");
+        }
+        assert_eq!((worker.engine.retained(), worker.count(Count::RetainedLimit)), ((1, 5), 2));
+        worker.publish(old, publish("b", "1").at(qos, 2).retain());
+        assert_eq!((worker.take(old).len(), worker.messages(live).len()), (1, 1), "3.1.1 has no word for it");
+        assert_eq!((worker.engine.retained(), worker.count(Count::RetainedLimit)), ((1, 5), 3));
+        // The refused identifier is free again, and so is the quota.
+        worker.publish(new, publish("a", "new").at(qos, 2).retain());
+        assert!(
+            matches!(&worker.take(new)[..], [Packet::PubAck(ack) | Packet::PubRec(ack)] if ack.code == 0)
+        );
+        assert_eq!(worker.engine.retained(), (1, 4));
+    }
 }
 
 #[test]

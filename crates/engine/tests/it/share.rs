@@ -270,11 +270,12 @@ fn v5_4_8_2_5_qos_2_is_not_given_to_another_when_the_session_ends() {
     worker.settle();
     worker.cut(dying);
     worker.advance(9_000);
-    let other = member(&mut worker, v5("b"), QoS2);
-    assert_eq!(texts(&worker.consume(other)), Vec::<String>::new(), "it may come back yet");
+    let other = worker.connect(v5("b"));
+    let (_, got) = worker.subscribe_with(other, Subscribe::one(1, "$share/g/t/+", QoS2));
+    assert_eq!(texts(&got), ["QoS 1"], "it may come back for the other");
     worker.advance(2_000);
     assert_eq!(worker.engine.sessions(), 2);
-    assert_eq!(texts(&worker.consume(other)), ["QoS 1"]);
+    assert_eq!(texts(&worker.consume(other)), Vec::<String>::new());
 }
 
 #[test]
@@ -421,4 +422,58 @@ fn a_group_and_a_subscription_of_its_own_bring_two_copies() {
     assert_eq!(worker.consume(both).len(), 2);
     assert_eq!(worker.consume(other).len(), 1, "another group has a copy of its own");
     assert_eq!(worker.engine.filters(), 3);
+}
+
+#[test]
+fn v5_4_8_2_what_an_absent_member_had_at_qos_1_goes_to_one_that_comes_later() {
+    for strategy in ALL {
+        for joins in [false, true] {
+            let mut worker = worker(strategy);
+            let absent = member(&mut worker, v5("a").persistent(), QoS2);
+            let back = v5("b").persistent();
+            if !joins {
+                let other = member(&mut worker, back.clone(), QoS1);
+                worker.cut(other);
+            }
+            let from = worker.connect(v5("p"));
+            for (number, qos) in [QoS1, QoS2, QoS1].into_iter().enumerate() {
+                worker.publish(from, publish("t/1", number.to_string()).at(qos, 100 + number as u16));
+            }
+            assert_eq!(worker.messages(absent).len(), 3, "{strategy:?}");
+            worker.take(from);
+            worker.cut(absent); // Nobody is there who could have them.
+            worker.say_acked(from, "t/1", "3");
+            let got = if joins {
+                let other = worker.connect(back);
+                worker.subscribe_with(other, Subscribe::one(1, "$share/g/t/+", QoS1)).1
+            } else {
+                let other = worker.connect(back);
+                worker.consume(other)
+            };
+            assert_eq!(texts(&got), ["0", "2", "3"], "joins {joins} {strategy:?}: in the order of the group");
+            assert!(got.iter().all(|publish| !publish.dup));
+            let again = worker.connect(v5("a").persistent());
+            let left = worker.consume(again);
+            assert_eq!(texts(&left), ["1"], "[MQTT-4.8.2-4]: QoS 2 stays");
+            assert!(left[0].dup);
+            assert_eq!(worker.engine.waiting_bytes(), (0, 0));
+        }
+    }
+}
+
+#[test]
+fn a_member_that_comes_back_itself_sends_its_own_again_with_dup() {
+    let mut worker = worker(ShareStrategy::RoundRobin);
+    let only = member(&mut worker, v5("a").persistent(), QoS1);
+    let from = worker.connect(v5("p"));
+    worker.say_acked(from, "t/1", "1");
+    assert_eq!(worker.messages(only).len(), 1);
+    worker.cut(only);
+    let again = worker.connect(v5("a").persistent());
+    let (got, _) = (worker.messages(again), ());
+    assert_eq!((texts(&got), got[0].dup), (vec!["1".to_owned()], true));
+    // It is there: nobody takes it from it.
+    let other = worker.connect(v5("b"));
+    let (_, got) = worker.subscribe_with(other, Subscribe::one(1, "$share/g/t/+", QoS1));
+    assert_eq!(texts(&got), Vec::<String>::new());
 }

@@ -180,10 +180,16 @@ impl Worker {
         self.send(who, Packet::Subscribe(Subscribe::one(500, filter, QoS::QoS0)));
     }
 
+    /// Sends UNSUBSCRIBE; nothing is handled yet.
+    pub(super) fn put_unsubscribe(&mut self, who: Who, filter: &str) {
+        let (id, properties) = (501, Default::default());
+        self.put(who, Packet::Unsubscribe(Unsubscribe { id, properties, filters: vec![filter.into()] }));
+    }
+
     #[track_caller]
     pub(super) fn unsubscribe(&mut self, who: Who, filter: &str) {
-        let (id, properties) = (501, Default::default());
-        self.send(who, Packet::Unsubscribe(Unsubscribe { id, properties, filters: vec![filter.into()] }));
+        self.put_unsubscribe(who, filter);
+        self.settle();
         assert!(matches!(self.take(who)[..], [Packet::UnsubAck(_)]), "an UNSUBACK");
     }
 
