@@ -7,8 +7,9 @@ room! {
     /// Bounds on everything that clients can make the broker hold or do. None can be switched off: a larger
     /// number is the way to allow more.
     pub struct Limits("limits") {
-        /// Connections at once on all listeners. `auto` is what the limit of open files bears, less 5 %. A
-        /// larger number is lowered to that, and the log says so. An idle connection costs about 1.5 KiB in the
+        /// Clients connected at once on all listeners. `auto` is what the limit of open files bears, less 5 %. A
+        /// larger number is lowered to that, and the log says so. Beyond it, a client that is connected already may
+        /// take its own place; others get CONNACK with 0x97 (3 in MQTT 3.1.1). An idle connection costs about 1.5 KiB in the
         /// broker and as much again in the kernel.
         connections_max: Auto<u32> = Auto::Auto, within(1, 10_000_000), unit("connections"),
             flag("connections-max");

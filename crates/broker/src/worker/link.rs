@@ -5,7 +5,7 @@ use std::{
     net::Shutdown,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Waker},
 };
@@ -16,7 +16,7 @@ use tokio::net::{
     TcpStream,
     tcp::{OwnedReadHalf, OwnedWriteHalf},
 };
-use whimbrel_engine::{Wire, Written, proto::Millis};
+use whimbrel_engine::{Wire, Written};
 
 /// The write half of a socket, shared with whoever has something to send. The descriptor lives until the last holder
 /// lets go, so that nobody ever writes to one that was given to somebody else.
@@ -25,8 +25,6 @@ pub(crate) struct TcpWire {
     task: Mutex<Option<Waker>>,
     /// Somebody wants the task to look at its link.
     woken: AtomicBool,
-    /// Milliseconds; the keeper wakes the task when this has come.
-    deadline: AtomicU64,
 }
 
 impl TcpWire {
@@ -34,12 +32,7 @@ impl TcpWire {
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
         let (reader, half) = TcpStream::from_std(stream)?.into_split();
-        let wire = TcpWire {
-            half,
-            task: Mutex::new(None),
-            woken: AtomicBool::new(false),
-            deadline: AtomicU64::new(u64::MAX),
-        };
+        let wire = TcpWire { half, task: Mutex::new(None), woken: AtomicBool::new(false) };
         Ok((reader, Arc::new(wire)))
     }
 
@@ -57,14 +50,6 @@ impl TcpWire {
     pub(crate) fn take_woken(&self) -> bool {
         // The load spares a locked instruction in the common case.
         self.woken.load(Ordering::Acquire) && self.woken.swap(false, Ordering::AcqRel)
-    }
-
-    pub(crate) fn set_deadline(&self, deadline: Millis) {
-        self.deadline.store(deadline.0, Ordering::Relaxed);
-    }
-
-    pub(crate) fn is_due(&self, now: Millis) -> bool {
-        self.deadline.load(Ordering::Relaxed) <= now.0
     }
 
     /// Ready when the socket can take more.

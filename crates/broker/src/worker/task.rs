@@ -180,7 +180,7 @@ impl Task {
         if held && self.conversation.standing() == Standing::Reading {
             let_others_run(context); // The hold has ended, and nobody else would have us read again.
         }
-        self.wire.set_deadline(self.conversation.deadline());
+        self.set_deadline(bench, self.conversation.deadline());
         if !open {
             // Who has only closed its sending half still reads what it was answered.
             let engine = bench.shared.engine.clone();
@@ -332,6 +332,13 @@ impl Task {
         self.conversation.answer(&engine, &mut bench.turn, verdict, &wire);
     }
 
+    /// When the keeper wakes this task.
+    fn set_deadline(&self, bench: &mut Bench, deadline: Millis) {
+        if let Some(place) = self.keeper_place {
+            bench.wires.set_deadline(place, deadline);
+        }
+    }
+
     fn dyn_wire(&self) -> Arc<dyn Wire> {
         self.wire.clone()
     }
@@ -373,7 +380,7 @@ impl Task {
         self.forget_tail(bench);
         self.wire.shut_down();
         let until = bench.turn.now.mono + LINGER_MILLIS;
-        self.wire.set_deadline(until);
+        self.set_deadline(bench, until);
         self.phase = Phase::Lingering { until, bytes: LINGER_BYTES };
     }
 

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use whimbrel_broker::config::{Auto, Listener};
-use whimbrel_testkit::{Connect, Packet, Version, v5};
+use whimbrel_testkit::{Connect, Packet, Version, v5, v311};
 
 use super::{
     client::Client,
@@ -16,22 +16,32 @@ fn connect_in_time(running: &Running, listener: usize, connect: &Connect) -> Cli
     loop {
         let mut client = Client::open(running.addresses[listener], connect.version);
         client.send(Packet::Connect(Box::new(connect.clone())));
-        if let Some(Packet::ConnAck(ack)) = client.next() {
-            assert_eq!(ack.code, 0);
+        if let Some(Packet::ConnAck(ack)) = client.next()
+            && ack.code == 0
+        {
             return client;
         }
         assert!(Instant::now() < end, "the place stays taken");
     }
 }
 
-fn is_refused(running: &Running, listener: usize) -> bool {
+/// Whether the connection is closed without a word.
+fn is_shut_out(running: &Running, listener: usize) -> bool {
     let mut client = Client::open(running.addresses[listener], Version::V5);
     client.send(Packet::Connect(Box::new(v5("one too many"))));
     client.is_closed()
 }
 
+/// The answer to a CONNECT, after which the connection is closed if it is a refusal.
+fn answer(running: &Running, listener: usize, connect: Connect) -> u8 {
+    let mut client = Client::open(running.addresses[listener], connect.version);
+    let code = client.connect(connect).code;
+    assert!(code == 0 || client.is_closed());
+    code
+}
+
 #[test]
-fn one_connection_more_than_the_broker_takes_is_closed_and_a_place_that_is_left_is_taken_again() {
+fn one_client_more_than_the_broker_takes_hears_so_and_a_place_that_is_left_is_taken_again() {
     let running = start_with(|config| {
         config.limits.connections_max = Auto::Set(3);
         config.listeners = vec![loopback(), loopback()];
@@ -43,7 +53,15 @@ fn one_connection_more_than_the_broker_takes_is_closed_and_a_place_that_is_left_
             client
         })
         .collect();
-    assert!(is_refused(&running, 0) && is_refused(&running, 1));
+    for listener in [0, 1] {
+        assert_eq!(answer(&running, listener, v5("one too many")), 0x97);
+        assert_eq!(answer(&running, listener, v311("one too many")), 3);
+    }
+    // Who is connected already takes its own place.
+    let mut again = Client::open(running.addresses[0], Version::V5);
+    assert_eq!(again.connect(v5("c2")).code, 0);
+    clients.pop();
+    clients.push(again);
     clients.iter_mut().for_each(Client::ping);
     clients.pop();
     connect_in_time(&running, 0, &v5("next")).ping();
@@ -55,23 +73,24 @@ fn a_full_listener_leaves_the_others_open() {
         config.listeners = vec![Listener { connections_max: Auto::Set(1), ..loopback() }, loopback()];
     });
     let first = running.connect(v5("first"));
-    assert!(is_refused(&running, 0));
+    assert!(is_shut_out(&running, 0));
     let mut other = Client::open(running.addresses[1], Version::V5);
     assert_eq!(other.connect(v5("other")).code, 0);
-    assert!(is_refused(&running, 0));
+    assert!(is_shut_out(&running, 0));
     drop(first);
     connect_in_time(&running, 0, &v5("next")).ping();
     other.ping();
 }
 
 #[test]
-fn a_connection_without_connect_has_a_place_until_its_time_is_over() {
+fn connections_that_say_nothing_fill_the_waiting_room_until_their_time_is_over() {
     let running = start_with(|config| {
         config.limits.connections_max = Auto::Set(1);
         config.limits.connect_timeout_secs = 1;
     });
-    let mut silent = running.open(Version::V5);
-    assert!(is_refused(&running, 0));
-    assert!(silent.is_closed());
+    // The limit and four more.
+    let mut silent: Vec<Client> = (0..5).map(|_| running.open(Version::V5)).collect();
+    assert!(is_shut_out(&running, 0));
+    assert!(silent.iter_mut().all(Client::is_closed));
     connect_in_time(&running, 0, &v5("next")).ping();
 }
