@@ -63,6 +63,15 @@ impl Incoming {
         }
     }
 
+    /// The message of an open identifier has come again. Whether that takes a unit of the quota until its PUBREL: not
+    /// when it came on the present network connection before.
+    pub fn renew(&mut self, id: PacketId) -> bool {
+        match self.find(id).ok().and_then(|at| self.open.get_mut(at)) {
+            Some(open) => !core::mem::replace(&mut open.present, true),
+            None => false,
+        }
+    }
+
     /// A PUBREL came: the identifier is new again [MQTT-4.3.3-12].
     pub fn release(&mut self, id: PacketId) -> Release {
         match self.find(id) {

@@ -197,6 +197,7 @@ impl Connection {
     #[must_use]
     pub fn into_session(mut self) -> Session {
         self.session.outgoing.link_lost();
+        self.session.incoming.link_lost();
         self.session
     }
 

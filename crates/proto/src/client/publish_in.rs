@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::{Ack, Connection, Event, Misuse, publish_out::put_ack, session::Arrival};
 use crate::{
-    Millis, Violation,
+    Millis, Release, Violation,
     codec::{Ack as AckPacket, PacketType, Peer, Publish, QoS, ReasonCode, Version},
 };
 
@@ -68,6 +68,9 @@ impl Connection {
         if qos == QoS::ExactlyOnce {
             let arrival = self.session.arrive(packet_id);
             if arrival != Arrival::New {
+                if !self.session.incoming.renew(packet_id) {
+                    self.quota.give_back(); // Its first copy on this connection has taken what PUBREL gives back.
+                }
                 // Also what is not delivered again may set an alias.
                 self.aliases_in.resolve(publish.topic, alias)?;
                 if arrival == Arrival::Taken {
@@ -90,10 +93,13 @@ impl Connection {
         out: &mut Vec<u8>,
     ) -> Option<Event<'a>> {
         let packet_id = ack.packet_id;
-        let known = self.session.release(packet_id); // [MQTT-4.3.3-12]
+        let release = self.session.release(packet_id); // [MQTT-4.3.3-12]
+        let known = release != Release::Unknown;
         let reason = if known { ReasonCode::Success } else { ReasonCode::PacketIdNotFound };
         put_ack(PacketType::PubComp, packet_id, reason, self.version, out);
-        self.quota.give_back();
+        if release == Release::Present {
+            self.quota.give_back(); // A message of an earlier connection has taken nothing of this one's.
+        }
         self.keep_alive.sent(now);
         if known { None } else { Some(Event::Stray { kind: PacketType::PubRel, packet_id }) }
     }

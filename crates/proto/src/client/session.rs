@@ -71,7 +71,7 @@ pub struct Session {
     pub(super) exists: bool,
     pub(super) outgoing: Outgoing<Publication>,
     pub(super) released: Vec<Released>,
-    incoming: Incoming,
+    pub(super) incoming: Incoming,
     /// QoS 2 messages that the application has and has not yet answered; a few, so they are searched.
     held: Vec<PacketId>,
     /// Sessions before this one. An answer to a QoS 2 message of an earlier one is void.
@@ -146,10 +146,10 @@ impl Session {
         }
     }
 
-    /// PUBREL came. False when the identifier was not open.
-    pub(super) fn release(&mut self, id: PacketId) -> bool {
+    /// PUBREL came.
+    pub(super) fn release(&mut self, id: PacketId) -> Release {
         self.held.retain(|held| *held != id);
-        self.incoming.release(id) != Release::Unknown
+        self.incoming.release(id)
     }
 
     /// Takes the outcome that waits for this PUBCOMP.

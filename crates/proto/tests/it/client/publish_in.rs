@@ -6,7 +6,7 @@ use whimbrel_proto::{
     codec::{Malformed, Packet, PacketType::*, Publish, PublishProperties, QoS, ReasonCode, Version},
 };
 
-use crate::it::transcript::{Client, accepted, connect, publish};
+use crate::it::transcript::{Client, accepted, connect, persistent, publish};
 
 const ALL: [Version; 3] = [Version::V31, Version::V311, Version::V5];
 
@@ -187,5 +187,28 @@ fn packets_that_only_a_client_sends_break_the_protocol() {
     for bytes in [&[0xc0, 0][..], &[0x82, 6, 0, 1, 0, 1, b'a', 0], &[0xa2, 5, 0, 1, 0, 1, b'a']] {
         let mut client = Client::open(Version::V311);
         assert!(client.receive_bytes(bytes).is_err(), "{bytes:?}");
+    }
+}
+
+#[test]
+fn v5_4_9_a_pubrel_of_an_earlier_connection_gives_nothing_of_the_quota_back() {
+    for sent_again in [false, true] {
+        let mut asked = persistent(Version::V5);
+        asked.properties.receive_maximum = Some(2);
+        let mut client = Client::start(&asked, Session::default());
+        client.receive(Packet::ConnAck(accepted(false)));
+        deliver(&mut client, QoS::ExactlyOnce, 1);
+        client.acknowledge(0, ReasonCode::Success);
+        let mut client = Client::start(&asked, client.lose());
+        client.receive(Packet::ConnAck(accepted(true)));
+        if sent_again {
+            assert_eq!(again(&mut client, QoS::ExactlyOnce, 1), ["> PUBREC #1"]);
+        }
+        client.receive_ack(PubRel, 1, ReasonCode::Success);
+        client.receive_ack(PubRel, 1, ReasonCode::Success); // Of no message at all.
+        deliver(&mut client, QoS::AtLeastOnce, 2);
+        deliver(&mut client, QoS::AtLeastOnce, 3);
+        let third = Packet::Publish(publish(QoS::AtLeastOnce, 4, "t"));
+        assert_eq!(client.try_receive(third), Err(Violation::ReceiveMaximumExceeded));
     }
 }
