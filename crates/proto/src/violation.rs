@@ -51,6 +51,12 @@ pub enum Violation {
     QosNotSupported,
     /// RETAIN although the server told that it keeps none.
     RetainNotSupported,
+    /// A wildcard in a filter although the server told that it takes none.
+    WildcardNotSupported,
+    /// A subscription identifier although the server told that it keeps none.
+    SubscriptionIdNotSupported,
+    /// A shared subscription although the server told that it makes none.
+    SharedNotSupported,
     /// A receiver's queue is full and the policy is to refuse; 3.x has no other way to tell.
     QuotaExceeded,
 }
@@ -87,6 +93,9 @@ impl Violation {
             Violation::PayloadNotUtf8 => ReasonCode::PayloadFormatInvalid,
             Violation::QosNotSupported => ReasonCode::QoSNotSupported,
             Violation::RetainNotSupported => ReasonCode::RetainNotSupported,
+            Violation::WildcardNotSupported => ReasonCode::WildcardSubscriptionsNotSupported,
+            Violation::SubscriptionIdNotSupported => ReasonCode::SubscriptionIdsNotSupported,
+            Violation::SharedNotSupported => ReasonCode::SharedSubscriptionsNotSupported,
         }
     }
 
@@ -118,6 +127,9 @@ impl Violation {
             Violation::PayloadNotUtf8 => "section 3.3.2.3.2",
             Violation::QosNotSupported => "MQTT-3.2.2-11",
             Violation::RetainNotSupported => "MQTT-3.2.2-14",
+            Violation::WildcardNotSupported => "section 3.2.2.3.11",
+            Violation::SubscriptionIdNotSupported => "section 3.2.2.3.12",
+            Violation::SharedNotSupported => "section 3.2.2.3.13",
             Violation::TopicTooLong
             | Violation::UserPropertiesTooMany
             | Violation::FiltersTooMany
@@ -155,6 +167,11 @@ impl fmt::Display for Violation {
             Violation::PayloadNotUtf8 => "the payload is not the UTF-8 that its format indicator promises",
             Violation::QosNotSupported => "the QoS is above the maximum of this server",
             Violation::RetainNotSupported => "retained messages are not available on this server",
+            Violation::WildcardNotSupported => "wildcards are not available on this server",
+            Violation::SubscriptionIdNotSupported => {
+                "subscription identifiers are not available on this server"
+            }
+            Violation::SharedNotSupported => "shared subscriptions are not available on this server",
             Violation::QuotaExceeded => "the queue of a receiver is full",
         };
         f.write_str(text)

@@ -36,6 +36,7 @@ mod sys;
 mod takeover;
 mod topic_alias;
 mod topics;
+mod unavailable;
 mod unsubscribe;
 mod v31;
 mod will;
@@ -51,6 +52,7 @@ const SECTIONS: &[&[Scenario]] = &[
     will::SCENARIOS,
     session_state::SCENARIOS,
     connack::SCENARIOS,
+    unavailable::SCENARIOS,
     publish::SCENARIOS,
     retained::SCENARIOS,
     message_expiry::SCENARIOS,

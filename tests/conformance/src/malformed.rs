@@ -93,7 +93,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::new(
         "v311_3_8_3_4_reserved_bits_of_requested_qos_are_malformed",
         reserved_options_v311,
-        &["MQTT-3-8.3-4"],
+        &["MQTT-3.8.3-4"],
     ),
     Scenario::new(
         "v5_3_8_3_1_wrong_subscription_options",

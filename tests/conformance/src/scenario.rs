@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use whimbrel_testkit::{Version, World};
+use whimbrel_testkit::{QoS, Version, World};
 
 /// On what a scenario stands.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -19,12 +19,27 @@ pub enum Basis {
 pub enum Setting {
     /// At most so many messages wait in one session's queue.
     QueueMessagesMax(usize),
+    /// No PUBLISH above this QoS.
+    QosMax(QoS),
+    /// No retained messages.
+    NoRetained,
+    /// No wildcards in filters.
+    NoWildcards,
+    /// No subscription identifiers.
+    NoSubscriptionIds,
+    /// No shared subscriptions.
+    NoShared,
 }
 
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::QueueMessagesMax(count) => write!(f, "a queue of at most {count} messages per session"),
+            Self::QosMax(qos) => write!(f, "a broker that takes no QoS above {}", *qos as u8),
+            Self::NoRetained => f.write_str("a broker without retained messages"),
+            Self::NoWildcards => f.write_str("a broker without wildcards"),
+            Self::NoSubscriptionIds => f.write_str("a broker without subscription identifiers"),
+            Self::NoShared => f.write_str("a broker without shared subscriptions"),
         }
     }
 }

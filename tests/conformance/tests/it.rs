@@ -4,8 +4,8 @@
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use whimbrel_conformance::{Outcome, Scenario, Setting, run, scenarios};
-use whimbrel_engine::Limits;
-use whimbrel_testkit::{Demand, Memory, Version};
+use whimbrel_engine::{Limits, proto::codec};
+use whimbrel_testkit::{Demand, Memory, QoS, Version};
 
 mod it {
     pub(crate) mod table;
@@ -41,11 +41,24 @@ fn check(scenario: &Scenario, version: Version) -> Result<(), Failed> {
     }
 }
 
+/// The limits of a broker that is set up in this way.
 fn limits(setting: Option<Setting>) -> Limits {
     let mut limits = Limits::default();
+    let connection = &mut limits.connection;
     match setting {
         None => {}
         Some(Setting::QueueMessagesMax(count)) => limits.queue_messages_max = count,
+        Some(Setting::QosMax(qos)) => {
+            connection.qos_max = match qos {
+                QoS::QoS0 => codec::QoS::AtMostOnce,
+                QoS::QoS1 => codec::QoS::AtLeastOnce,
+                QoS::QoS2 => codec::QoS::ExactlyOnce,
+            }
+        }
+        Some(Setting::NoRetained) => connection.retain_available = false,
+        Some(Setting::NoWildcards) => connection.wildcard_available = false,
+        Some(Setting::NoSubscriptionIds) => connection.subscription_ids_available = false,
+        Some(Setting::NoShared) => connection.shared_available = false,
     }
     limits
 }

@@ -17,8 +17,8 @@ pub use farewell::farewell;
 use crate::{
     Millis, Violation,
     codec::{
-        Auth, Connect, Disconnect, Frame, Packet, PacketId, PacketType, Peer, Publish, QoS, ReasonCode,
-        Subscribe, Unsubscribe, Version,
+        Auth, Connect, Disconnect, Filter, Frame, Packet, PacketId, PacketType, Peer, Publish, QoS,
+        ReasonCode, Subscribe, Unsubscribe, Version,
     },
     flow::{AliasesIn, Quota},
 };
@@ -272,6 +272,9 @@ impl Connection {
                     subscribe.user_properties.byte_len(),
                 )?;
                 check_filters(limits, subscribe.filters.iter().map(|(filter, _)| filter))?;
+                if self.version == Version::V5 {
+                    check_available(limits, &subscribe)?;
+                }
                 Ok(Event::Subscribe(subscribe))
             }
             Packet::Unsubscribe(unsubscribe) => {
@@ -362,6 +365,27 @@ fn check_topic(limits: &Limits, topic: &str) -> Result<(), Violation> {
     let deep = || topic.bytes().filter(|byte| *byte == b'/').count() >= limits.topic_levels_max;
     if topic.len() > limits.topic_bytes_max || (topic.len() >= limits.topic_levels_max && deep()) {
         return Err(Violation::TopicTooLong);
+    }
+    Ok(())
+}
+
+/// What CONNACK told as not available is a Protocol Error to ask for (sections 3.2.2.3.11 to 13). Before 5.0 nobody was
+/// told, and the SUBACK refuses the one filter.
+fn check_available(limits: &Limits, subscribe: &Subscribe<'_>) -> Result<(), Violation> {
+    if subscribe.subscription_id.is_some() && !limits.subscription_ids_available {
+        return Err(Violation::SubscriptionIdNotSupported);
+    }
+    if limits.wildcard_available && limits.shared_available {
+        return Ok(());
+    }
+    for (text, _) in subscribe.filters.iter() {
+        let filter = Filter::parse(text)?;
+        if filter.share.is_some() && !limits.shared_available {
+            return Err(Violation::SharedNotSupported);
+        }
+        if filter.has_wildcard() && !limits.wildcard_available {
+            return Err(Violation::WildcardNotSupported);
+        }
     }
     Ok(())
 }

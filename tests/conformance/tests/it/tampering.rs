@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
-use whimbrel_conformance::{Outcome, Setting, run, scenarios};
-use whimbrel_engine::Limits;
+use whimbrel_conformance::{Outcome, run, scenarios};
 use whimbrel_testkit::{
     Ack, Demand, Driver, Link, Memory, Packet, Properties, Property, Publish, Quiet, Received, Sender,
     Version, decode,
@@ -35,12 +34,7 @@ fn first_failure(change: Change) -> Option<&'static str> {
     scenarios()
         .flat_map(|scenario| scenario.versions.iter().map(move |&version| (scenario, version)))
         .find(|(scenario, version)| {
-            let limits = match scenario.setting {
-                Some(Setting::QueueMessagesMax(count)) => {
-                    Limits { queue_messages_max: count, ..Limits::default() }
-                }
-                None => Limits::default(),
-            };
+            let limits = crate::limits(scenario.setting);
             let driver = Box::new(Tampered::new(Memory::new(limits), change));
             matches!(run(scenario, *version, Demand::House, driver, false), Outcome::Fail { .. })
         })
