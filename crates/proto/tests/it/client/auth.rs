@@ -102,6 +102,24 @@ fn v5_4_12_1_1_the_client_can_authenticate_again() {
 }
 
 #[test]
+fn v5_3_15_2_2_and_3_auth_has_only_what_it_needs_and_fits_the_maximum_packet_size() {
+    // First byte, length, reason, length of properties, method with its length, data with its length.
+    let needed = 4 + 3 + METHOD.len() + 3 + "again".len();
+    for (max, fits) in [(needed, true), (needed - 1, false)] {
+        let mut client = Client::start(&with_method(), Session::default());
+        let mut connack = accepted(false);
+        connack.properties.authentication_method = Some(METHOD);
+        connack.properties.packet_size_max = u32::try_from(max).ok();
+        client.receive(Packet::ConnAck(connack));
+        let mut out = Vec::new();
+        let sent = client.connection.reauthenticate(Some(b"again"), client.now, &mut out);
+        let expected = Misuse::PacketTooLarge { bytes: needed, bytes_max: u32::try_from(max).unwrap() };
+        assert_eq!(sent, if fits { Ok(()) } else { Err(expected) });
+        assert_eq!(out.len(), if fits { needed } else { 0 });
+    }
+}
+
+#[test]
 fn success_before_connack_is_connack_itself() {
     let mut client = Client::start(&with_method(), Session::default());
     let early = auth(ReasonCode::Success, METHOD);

@@ -9,8 +9,17 @@ use whimbrel_proto::{
 use crate::it::transcript::{Client, accepted, connect, message, persistent, told};
 
 #[test]
-fn v5_3_14_4_1_after_disconnect_nothing_is_sent() {
-    for version in [Version::V31, Version::V311, Version::V5] {
+fn v5_3_14_4_1_and_2_after_disconnect_nothing_is_sent() {
+    nothing_after_disconnect(&[Version::V5]);
+}
+
+#[test]
+fn v311_3_14_4_1_and_2_after_disconnect_nothing_is_sent() {
+    nothing_after_disconnect(&[Version::V31, Version::V311]);
+}
+
+fn nothing_after_disconnect(versions: &[Version]) {
+    for &version in versions {
         let mut client = Client::open(version);
         client.publish(message("t", QoS::ExactlyOnce), 1).unwrap();
         let line = if version == Version::V5 { "> DISCONNECT Success" } else { "> DISCONNECT" };

@@ -91,7 +91,16 @@ fn a_refusal_carries_the_words_of_the_server() {
 
 #[test]
 fn v5_2_2_1_3_identifiers_are_unused_by_publish_subscribe_and_unsubscribe_together() {
-    let mut client = Client::open(Version::V5);
+    identifiers_are_unused(Version::V5);
+}
+
+#[test]
+fn v311_2_3_1_2_identifiers_are_unused_by_publish_subscribe_and_unsubscribe_together() {
+    identifiers_are_unused(Version::V311);
+}
+
+fn identifiers_are_unused(version: Version) {
+    let mut client = Client::open(version);
     let options = SubscribeOptions::default();
     let lines = client.subscribe(&[("a", options)], None).unwrap();
     assert_eq!(lines, ["> SUBSCRIBE #65535 a:0"]);
@@ -126,15 +135,26 @@ fn v311_2_3_1_3_an_identifier_is_free_again_after_its_last_acknowledgement() {
 
 #[test]
 fn v5_4_6_0_4_pubrel_leaves_in_the_order_of_pubrec() {
-    let mut client = Client::open(Version::V5);
-    for number in 1..=3 {
-        client.publish(message("t", QoS::ExactlyOnce), number).unwrap();
+    pubrel_in_order(&[Version::V5]);
+}
+
+#[test]
+fn v311_4_6_0_4_pubrel_leaves_in_the_order_of_pubrec() {
+    pubrel_in_order(&[Version::V311]);
+}
+
+fn pubrel_in_order(versions: &[Version]) {
+    for &version in versions {
+        let mut client = Client::open(version);
+        for number in 1..=3 {
+            client.publish(message("t", QoS::ExactlyOnce), number).unwrap();
+        }
+        let mut lines = Vec::new();
+        for packet_id in [2, 3, 1] {
+            lines.extend(client.receive_ack(PubRec, packet_id, ReasonCode::Success));
+        }
+        assert_eq!(lines, ["> PUBREL #2", "> PUBREL #3", "> PUBREL #1"]);
     }
-    let mut lines = Vec::new();
-    for packet_id in [2, 3, 1] {
-        lines.extend(client.receive_ack(PubRec, packet_id, ReasonCode::Success));
-    }
-    assert_eq!(lines, ["> PUBREL #2", "> PUBREL #3", "> PUBREL #1"]);
 }
 
 #[test]
