@@ -393,8 +393,11 @@ impl Connection {
         self.flush(run)
     }
 
-    /// Keeps the connection alive.
-    pub(super) fn keep_alive(&mut self, now: Nanos, run: &Run) -> Result<(), Broken> {
+    /// Keeps the connection alive, and cheap.
+    pub(super) fn look_after(&mut self, now: Nanos, run: &Run) -> Result<(), Broken> {
+        if let Some(link) = &mut self.link {
+            link.acknowledge_late();
+        }
         let half = u64::from(run.settings.keep_alive_secs) * super::clock::SECOND / 2;
         if half > 0
             && self.state == State::Up

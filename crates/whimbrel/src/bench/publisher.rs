@@ -11,6 +11,7 @@ use super::link::{Link, UNWRITTEN_BYTES_MAX};
 use super::plan::{Sender, Topics};
 use super::publish_frame::Frames;
 use super::quantity::PayloadSize;
+use super::rounds::Rounds;
 use super::settings::{Drive, Settings};
 use super::stamp::Stamp;
 
@@ -42,28 +43,29 @@ pub(super) struct Publisher {
     schedule: Schedule,
 }
 
-/// Open loop: which messages are due. Batch `n` of a publisher is due at `first + n × step`.
+/// Open loop: which messages are due.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Schedule {
-    first: f64,
-    step: f64,
+    /// All publishers' rounds, and this one's turn in each.
+    rounds: Option<(Rounds, usize)>,
     /// Messages that have become due, and those of them that have been sent.
     due: u64,
     sent: u64,
 }
 
 impl Schedule {
-    pub(super) fn new(first: f64, step: f64) -> Schedule {
-        Schedule { first, step, due: 0, sent: 0 }
+    pub(super) fn new(rounds: Option<Rounds>, turn: usize) -> Schedule {
+        Schedule { rounds: rounds.map(|rounds| (rounds, turn)), due: 0, sent: 0 }
     }
 
     /// The next messages that have become due at one moment, at most so many, and that moment.
     fn take(&mut self, batch: u64, most: u64) -> Option<(u64, Nanos)> {
         let left_of_batch = batch - self.sent % batch;
         let messages = left_of_batch.min(self.due - self.sent).min(most);
-        let due = self.first + (self.sent / batch) as f64 * self.step;
+        let (rounds, turn) = self.rounds?;
+        let due = rounds.due_of(turn, self.sent / batch);
         self.sent += messages;
-        (messages > 0).then_some((messages, due as Nanos))
+        (messages > 0).then_some((messages, due))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Makes scenarios ready to run: from their options to a plan, settings and a course. Not the running.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -19,7 +20,7 @@ const OWN_FILES: u64 = 64;
 pub(super) struct Ready {
     pub(super) name: &'static str,
     pub(super) unit: &'static str,
-    pub(super) latency_of: &'static str,
+    pub(super) latency_of: String,
     pub(super) plan: Plan,
     pub(super) settings: Settings,
     pub(super) results: Results,
@@ -160,7 +161,7 @@ pub(super) fn connect(one: Connect, run: &str) -> Result<Ready, String> {
     Ok(Ready {
         name: "connect",
         unit: "connections",
-        latency_of: "from the dialling to CONNACK",
+        latency_of: "from the dialling to CONNACK".to_owned(),
         plan,
         settings,
         results: one.results,
@@ -182,7 +183,7 @@ pub(super) fn idle(one: Idle, run: &str) -> Result<Ready, String> {
     Ok(Ready {
         name: "idle",
         unit: "messages",
-        latency_of: "from the dialling to CONNACK",
+        latency_of: "from the dialling to CONNACK".to_owned(),
         plan,
         settings,
         results: one.results,
@@ -205,11 +206,11 @@ pub(super) fn retained(one: Retained, run: &str) -> Result<Ready, String> {
     ];
     options.extend(broker_options(&one.broker));
     let settings = Settings::new(&one.broker, one.drain.drain)?.with_payload(&one.payload, run);
-    let settings = settings.with_pace(&Pace { batch: 16, window: Some(256), rate: None })?;
+    let settings = settings.with_pace(&Pace { batch: 16, window: Some(256), rate: None, gather: None })?;
     Ok(Ready {
         name: "retained",
         unit: "messages",
-        latency_of: "from SUBSCRIBE to each message",
+        latency_of: "from SUBSCRIBE to each message".to_owned(),
         plan,
         settings,
         results: one.results,
@@ -233,11 +234,12 @@ pub(super) fn offline(one: Offline, run: &str) -> Result<Ready, String> {
     ];
     options.extend(broker_options(&one.broker));
     let settings = Settings::new(&one.broker, one.drain.drain)?.with_payload(&one.payload, run);
-    let settings = settings.with_pace(&Pace { batch: 1, window: Some(one.window), rate: None })?;
+    let settings =
+        settings.with_pace(&Pace { batch: 1, window: Some(one.window), rate: None, gather: None })?;
     Ok(Ready {
         name: "offline",
         unit: "messages",
-        latency_of: "from the moment when all may come back to each message",
+        latency_of: "from the moment when all may come back to each message".to_owned(),
         plan,
         settings,
         results: one.results,
@@ -265,12 +267,18 @@ fn traffic(
         Drive::Open { per_second } => ("rate", per_second.to_string()),
         Drive::Closed { window } => ("window", window.to_string()),
     });
+    options.extend(traffic.pace.gather.map(|gather| ("gather", format!("{gather:?}"))));
     options.extend(traffic.span.count.map(|count| ("count", count.to_string())));
     options.extend(broker_options(&traffic.broker));
-    let latency_of = match settings.pace {
+    let mut latency_of = match settings.pace {
         Drive::Open { .. } => "from the moment when a message was due to its arrival",
         Drive::Closed { .. } => "from sending to arrival",
-    };
+    }
+    .to_owned();
+    if let Some(gather) = traffic.pace.gather {
+        // Writing to a string does not fail.
+        let _ = write!(latency_of, ", each of the two up to {gather:?} late (--gather)");
+    }
     Ok(Ready {
         name,
         unit: "messages",

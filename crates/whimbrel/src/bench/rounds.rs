@@ -1,29 +1,42 @@
 //! The open loop of one thread: its publishers' batches, due one after the other at even distances. Not the sending.
 
-use super::clock::Nanos;
+use super::clock::{MILLI, Nanos};
+
+/// Batches that would be due at shorter distances are due together, so many nanoseconds apart: a timer for each would
+/// cost the generator as much as the sending.
+const DISTANCE_MIN: f64 = MILLI as f64 / 10.0;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rounds {
     first: f64,
+    /// Nanoseconds between groups of batches that are due together.
     interval: f64,
+    /// Batches of a group.
+    group: u64,
     next: u64,
     publishers: u64,
 }
 
 impl Rounds {
-    /// The first batch is due at `first`, each other `interval` nanoseconds after the one before, of each publisher in
+    /// The first batch is due at `first`, the others `interval` nanoseconds apart on the average, of each publisher in
     /// turn.
     pub(super) fn new(first: f64, interval: f64, publishers: usize) -> Rounds {
-        Rounds { first, interval, next: 0, publishers: publishers.max(1) as u64 }
+        let group = (DISTANCE_MIN / interval).ceil().max(1.0);
+        let publishers = publishers.max(1) as u64;
+        Rounds { first, interval: interval * group, group: group as u64, next: 0, publishers }
     }
 
-    /// When this publisher's first batch is due, and how far apart its batches are.
-    pub(super) fn of(&self, publisher: usize) -> (f64, f64) {
-        (self.first + publisher as f64 * self.interval, self.interval * self.publishers as f64)
+    /// When this publisher's batch of this number is due.
+    pub(super) fn due_of(&self, publisher: usize, batch: u64) -> Nanos {
+        self.due(batch * self.publishers + publisher as u64)
     }
 
     pub(super) fn next_due(&self) -> Nanos {
-        (self.first + self.next as f64 * self.interval) as Nanos
+        self.due(self.next)
+    }
+
+    fn due(&self, batch: u64) -> Nanos {
+        (self.first + (batch / self.group) as f64 * self.interval) as Nanos
     }
 
     /// The publisher whose batch has become due, and when that was. Nothing is due from `stop_at` on.
@@ -44,11 +57,26 @@ mod tests {
 
     #[test]
     fn publishers_take_turns_and_none_is_due_after_the_end() {
-        let mut rounds = Rounds::new(100.0, 10.0, 2);
-        assert_eq!(rounds.of(1), (110.0, 20.0));
-        assert_eq!(rounds.take(99, 1_000), None);
-        assert_eq!(rounds.take(100, 1_000), Some((0, 100)));
-        assert_eq!(rounds.take(500, 120), Some((1, 110)));
-        assert_eq!(rounds.take(500, 120), None);
+        let mut rounds = Rounds::new(1e6, 1e5, 2);
+        assert_eq!((rounds.due_of(1, 0), rounds.due_of(0, 1)), (1_100_000, 1_200_000));
+        assert_eq!(rounds.take(999_999, u64::MAX), None);
+        assert_eq!(rounds.take(1_000_000, u64::MAX), Some((0, 1_000_000)));
+        assert_eq!(rounds.take(5_000_000, 1_200_000), Some((1, 1_100_000)));
+        assert_eq!(rounds.take(5_000_000, 1_200_000), None);
+    }
+
+    #[test]
+    fn at_a_high_rate_batches_are_due_together_and_as_many_as_at_even_distances() {
+        // 10 microseconds apart: ten are due every 100 microseconds, and three publishers take turns over that.
+        let mut rounds = Rounds::new(0.0, 1e4, 3);
+        let mut taken = Vec::new();
+        while let Some(batch) = rounds.take(1_000_000, 1_000_000) {
+            taken.push(batch);
+        }
+        assert_eq!(taken.len(), 100);
+        for (at, (publisher, due)) in taken.into_iter().enumerate() {
+            assert_eq!((publisher, due), (at % 3, at as u64 / 10 * 100_000));
+            assert_eq!(rounds.due_of(publisher, at as u64 / 3), due);
+        }
     }
 }

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use whimbrel_codec::Version;
 
-use super::clock::{Nanos, nanos};
+use super::clock::{MILLI, Nanos, nanos};
 use super::options::{Broker, Pace, Payload};
 use super::quantity::PayloadSize;
 use super::stamp::CHECKED_BYTES;
 use super::template::Names;
+
+/// The longest time between two looks, which is still short for whoever waits for an answer.
+const GATHER_MAX: Nanos = 100 * MILLI;
 
 /// It does not change while they run.
 #[derive(Debug)]
@@ -28,6 +31,8 @@ pub(super) struct Settings {
     pub(super) filler: String,
     pub(super) batch: u64,
     pub(super) pace: Drive,
+    /// The least time between two looks at the connections while there is load.
+    pub(super) gather: Nanos,
     pub(super) drain: Nanos,
     /// Whether the time that a connection takes to come up is the latency of the scenario.
     pub(super) connecting_is_measured: bool,
@@ -59,6 +64,7 @@ impl Settings {
             filler: String::new(),
             batch: 1,
             pace: Drive::Closed { window: 1 },
+            gather: 0,
             drain: nanos(drain),
             connecting_is_measured: false,
         })
@@ -78,7 +84,11 @@ impl Settings {
             }
             (None, window) => Drive::Closed { window: window.map_or(batch, u64::from) },
         };
-        Ok(Settings { batch, pace: drive, ..self })
+        let gather = nanos(pace.gather.unwrap_or_default());
+        if gather > GATHER_MAX {
+            return Err("--gather is 100 ms at most".to_owned());
+        }
+        Ok(Settings { batch, pace: drive, gather, ..self })
     }
 }
 

@@ -67,10 +67,9 @@ impl Worker {
             self.rounds = self.open_loop(start);
             let publishers = std::mem::take(&mut self.publishers);
             for (turn, &index) in publishers.iter().enumerate() {
-                let (first, step) = self.rounds.map_or((0.0, 0.0), |rounds| rounds.of(turn));
                 match self.connections.get_mut(index).map(|connection| &mut connection.job) {
                     Some(Job::Publish(publisher)) if publisher.clears == (who == Who::Cleaners) => {
-                        publisher.start(limit, Schedule::new(first, step), now);
+                        publisher.start(limit, Schedule::new(self.rounds, turn), now);
                         self.enqueue(index);
                     }
                     Some(Job::Churn) => self.free.push(index),

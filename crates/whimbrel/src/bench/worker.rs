@@ -59,6 +59,8 @@ pub(super) struct Worker {
     pub(super) outbox: Outbox<Event>,
     mailboxes: Arc<[Mailbox]>,
     places: Arc<[Place]>,
+    /// When it looked last, if it is to gather.
+    looked_at: Nanos,
     swept_at: Nanos,
     ticked_at: Nanos,
     finished: bool,
@@ -101,6 +103,7 @@ impl Worker {
             outbox: outfit.outbox,
             mailboxes: outfit.mailboxes,
             places: outfit.places,
+            looked_at: 0,
             swept_at: 0,
             ticked_at: 0,
             finished: false,
@@ -112,6 +115,7 @@ impl Worker {
         let mut events = Events::with_capacity(1_024);
         let mut buffer = vec![0; READ_BYTES];
         while !self.finished {
+            self.gather();
             let sleep = self.sleep()?;
             match self.poll.poll(&mut events, Some(sleep)) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
@@ -120,6 +124,20 @@ impl Worker {
             self.turn(&events, &mut buffer);
         }
         Ok(self)
+    }
+
+    /// Lets things come together, if that was asked for.
+    fn gather(&mut self) {
+        let gather = self.run.settings.gather;
+        if gather == 0 || !matches!(self.stage, Stage::Loading { .. }) {
+            return;
+        }
+        let now = self.run.clock.now();
+        let rest = (self.looked_at + gather).saturating_sub(now);
+        if rest > 0 {
+            std::thread::sleep(Duration::from_nanos(rest));
+        }
+        self.looked_at = now + rest;
     }
 
     /// How long nothing is to be done if nothing happens.
@@ -354,7 +372,7 @@ impl Worker {
 
     fn look_after(&mut self, index: usize, now: Nanos, run: &Run) {
         let Some(connection) = self.connections.get_mut(index) else { return };
-        let result = connection.keep_alive(now, run);
+        let result = connection.look_after(now, run);
         let goes_on = match &mut connection.job {
             Job::Publish(publisher) => publisher.look_after(now, &mut self.desk),
             _ => false,
