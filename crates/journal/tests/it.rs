@@ -1,0 +1,17 @@
+//! The integration tests of the journal, in one binary.
+
+#![expect(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what tests share fails by panicking"
+)]
+
+mod it {
+    mod crashes;
+    mod dice;
+    mod faults;
+    mod reclaim;
+    mod rig;
+}
