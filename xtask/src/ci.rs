@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::workspace::{cargo, root};
-use crate::{instructions, interop, layers, no_std, report, tidy};
+use crate::{conformance, instructions, interop, layers, no_std, report, tidy};
 
 /// The tests of the whole workspace, as README.md tells a newcomer to run them.
 const TEST_COMMAND: &[&str] = &["test", "--workspace"];
@@ -14,6 +14,7 @@ const STEPS: &[(&str, Step)] = &[
     ("format", Step::Cargo(&["fmt", "--all", "--check"])),
     ("tidy", Step::Check(tidy::run)),
     ("layers", Step::Check(layers::run)),
+    ("conformance", Step::Check(conformance::check)),
     ("no-std", Step::Check(no_std::run)),
     ("deny", Step::Tool("cargo-deny", &["deny", "check", "bans", "licenses", "sources"])),
     ("clippy", Step::Cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])),

@@ -2,6 +2,7 @@
 
 mod ci;
 mod compare;
+mod conformance;
 mod instructions;
 mod interop;
 mod json;
@@ -23,6 +24,7 @@ usage: cargo xtask <chore>
   test                    the tests of the whole workspace; says what is not among them
   instructions [--bless REASON]
                           what the operations of tests/instructions cost, against their ratchet (needs valgrind)
+  conformance …           the normative statements and their tests; the suite against a broker (`--help` lists more)
   compare …               Whimbrel beside other brokers and the relay, into docs/performance.md (`--help` lists more)
   interop [--require] …   the broker and the tools against programs that others wrote; the rest goes to
                           tests/interop/run.py (`--help` lists it)
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         ("no-std", []) => report(no_std::run()),
         ("test", []) => ci::test_and_say_what_is_not_tested(),
         ("compare", rest) => compare::run(rest),
+        ("conformance", rest) => conformance::run(rest),
         ("instructions", rest) => instructions::run(rest),
         ("interop", rest) => interop::run(rest),
         ("paho-suite", [suite, rest @ ..]) => interop::paho_suite(suite, rest),

@@ -1,14 +1,16 @@
-//! `conformance`: runs the suite over TCP against any broker and lists what passes, fails and is skipped.
+//! `conformance`: runs the suite over TCP against any broker and lists what passes, fails and is skipped. How the broker
+//! is started, and what its failures mean, is `cargo xtask conformance --against`.
 
 use std::net::ToSocketAddrs;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use whimbrel_conformance::{Against, Outcome, against, scenarios};
-use whimbrel_testkit::Demand;
+use whimbrel_conformance::{Against, Outcome, Scenario, against, scenarios};
+use whimbrel_testkit::{Demand, Version};
 
 const USAGE: &str = "\
-usage: conformance --against HOST:PORT [--filter TEXT]... [--timed] [--house] [--deadline SECONDS] [--quiet]
+usage: conformance --against HOST:PORT [--filter TEXT]... [--timed] [--house] [--deadline SECONDS]
+                   [--quiet | --lines]
        conformance --list
 
   --against HOST:PORT  the broker; it should accept anonymous clients and be used by nobody else
@@ -17,11 +19,20 @@ usage: conformance --against HOST:PORT [--filter TEXT]... [--timed] [--house] [-
   --house              ask also for what the specification recommends and for Whimbrel's own choices
   --deadline SECONDS   by when what is expected must come (5)
   --quiet              only failures, without transcripts, and the counts
+  --lines              for programs: a line for each outcome, its parts between tabs
   --list               the scenarios with the statements that they prove";
 
 struct Arguments {
     options: Against,
-    quiet: bool,
+    form: Form,
+}
+
+/// How the outcomes are told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Full,
+    Quiet,
+    Lines,
 }
 
 fn main() -> ExitCode {
@@ -47,7 +58,7 @@ fn list() {
 
 fn parse(words: &[String]) -> Result<Arguments, String> {
     let mut address = None;
-    let mut quiet = false;
+    let mut form = Form::Full;
     let mut filters = Vec::new();
     let (mut timed, mut demand, mut deadline) = (false, Demand::Text, 5);
     let mut words = words.iter();
@@ -61,7 +72,8 @@ fn parse(words: &[String]) -> Result<Arguments, String> {
             }
             "--timed" => timed = true,
             "--house" => demand = Demand::House,
-            "--quiet" => quiet = true,
+            "--quiet" => form = Form::Quiet,
+            "--lines" => form = Form::Lines,
             _ => return Err(format!("{word} is not known")),
         }
     }
@@ -72,33 +84,54 @@ fn parse(words: &[String]) -> Result<Arguments, String> {
         .and_then(|mut found| found.next())
         .ok_or_else(|| format!("{address} is no address"))?;
     let deadline = Duration::from_secs(deadline);
-    Ok(Arguments { options: Against { address, filters, timed, demand, deadline }, quiet })
+    Ok(Arguments { options: Against { address, filters, timed, demand, deadline }, form })
 }
 
 fn execute(arguments: &Arguments) -> ExitCode {
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
-    against(&arguments.options, |scenario, version, outcome| match outcome {
-        Outcome::Pass { notes } => {
-            passed += 1;
-            if !arguments.quiet {
-                println!("pass  {} [{version}]", scenario.name);
-                notes.iter().for_each(|note| println!("        note: {note}"));
-            }
+    let form = arguments.form;
+    against(&arguments.options, |scenario, version, outcome| {
+        match outcome {
+            Outcome::Pass { .. } => passed += 1,
+            Outcome::Fail { .. } => failed += 1,
+            Outcome::Skip { .. } => skipped += 1,
+        }
+        if form == Form::Lines {
+            line(scenario, version, outcome)
+        } else {
+            tell(form, scenario, version, outcome)
+        }
+    });
+    if form != Form::Lines {
+        println!("{passed} passed, {failed} failed, {skipped} skipped");
+    }
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn tell(form: Form, scenario: &Scenario, version: Version, outcome: &Outcome) {
+    let full = form == Form::Full;
+    match outcome {
+        Outcome::Pass { notes } if full => {
+            println!("pass  {} [{version}]", scenario.name);
+            notes.iter().for_each(|note| println!("        note: {note}"));
         }
         Outcome::Fail { why, transcript } => {
-            failed += 1;
             println!("FAIL  {} [{version}] {}\n        {why}", scenario.name, scenario.proves.join(" "));
-            if !arguments.quiet {
+            if full {
                 transcript.lines().for_each(|line| println!("        | {line}"));
             }
         }
-        Outcome::Skip { why } => {
-            skipped += 1;
-            if !arguments.quiet {
-                println!("skip  {} [{version}] {why}", scenario.name);
-            }
-        }
-    });
-    println!("{passed} passed, {failed} failed, {skipped} skipped");
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        Outcome::Skip { why } if full => println!("skip  {} [{version}] {why}", scenario.name),
+        Outcome::Pass { .. } | Outcome::Skip { .. } => {}
+    }
+}
+
+fn line(scenario: &Scenario, version: Version, outcome: &Outcome) {
+    let (word, why) = match outcome {
+        Outcome::Pass { .. } => ("pass", ""),
+        Outcome::Fail { why, .. } => ("fail", why.as_str()),
+        Outcome::Skip { why } => ("skip", why.as_str()),
+    };
+    let why: Vec<_> = why.split_whitespace().collect();
+    println!("{word}\t{}\t{version}\t{}", scenario.name, why.join(" "));
 }

@@ -25,8 +25,8 @@ set_tcp_nodelay true
 
 /// A broker, or what stands in for one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Contestant {
-    pub(super) name: String,
+pub(crate) struct Contestant {
+    pub(crate) name: String,
     /// Run by sh; `{port}` stands for the port, `{config}` for a file with what is in [`Self::config`].
     command: String,
     config: Option<&'static str>,
@@ -41,9 +41,9 @@ pub(super) enum Threads {
 
 /// A contestant that runs; it ends when it is dropped.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(crate) struct Running {
     child: Child,
-    pub(super) port: u16,
+    pub(crate) port: u16,
 }
 
 impl Contestant {
@@ -72,7 +72,7 @@ impl Contestant {
     }
 
     /// `NAME=COMMAND`, as a user gives it.
-    pub(super) fn parse(text: &str) -> Result<Contestant, String> {
+    pub(crate) fn parse(text: &str) -> Result<Contestant, String> {
         let (name, command) = text.split_once('=').ok_or_else(|| format!("`{text}` is not NAME=COMMAND"))?;
         if name.is_empty() || name.contains('|') || !command.contains("{port}") {
             return Err(format!("`{text}` is not NAME=COMMAND with {{port}} in the command"));
@@ -81,7 +81,7 @@ impl Contestant {
     }
 
     /// Starts it and waits until it listens. Files go to `folder`.
-    pub(super) fn start(&self, folder: &Path) -> Result<Running, String> {
+    pub(crate) fn start(&self, folder: &Path) -> Result<Running, String> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
         let address = listener.map_err(|error| format!("no free port: {error}"))?;
         let command = self.prepare(folder, address)?;

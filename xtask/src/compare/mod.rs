@@ -2,7 +2,7 @@
 //! one round stand next to each other in time, so that what drifts cancels in their ratio. Not the load itself: that is
 //! `whimbrel bench`.
 
-mod contestant;
+pub(crate) mod contestant;
 mod scenario;
 mod statistics;
 mod table;

@@ -1,0 +1,156 @@
+//! The suite against a broker on a network: starts the broker where it is one that this program knows, runs the suite,
+//! and says what its failures mean. The scenarios are in `tests/conformance`.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::process::{Command, Stdio};
+
+use super::differences::{self, Differences, Line};
+use crate::ci::succeed;
+use crate::compare::contestant::{Contestant, Running};
+use crate::workspace::{Reach, cargo, load, root};
+
+const CONFIGURATIONS: &str = "tests/conformance/brokers";
+
+/// What to run the suite against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Target {
+    /// The release build with `brokers/whimbrel.toml`, of which more is asked than the text does.
+    Whimbrel,
+    /// Mosquitto with `brokers/mosquitto.conf`; its differences are known.
+    Mosquitto,
+    /// A broker that runs already.
+    Address(SocketAddr),
+}
+
+impl Target {
+    /// `whimbrel`, `mosquitto`, `HOST:PORT`, or `PORT` on the loopback.
+    pub(super) fn parse(text: &str) -> Result<Target, String> {
+        match text {
+            "whimbrel" => return Ok(Target::Whimbrel),
+            "mosquitto" => return Ok(Target::Mosquitto),
+            _ => {}
+        }
+        if let Ok(port) = text.parse::<u16>() {
+            return Ok(Target::Address(SocketAddr::from(([127, 0, 0, 1], port))));
+        }
+        let found = text.to_socket_addrs().map_err(|error| format!("{text}: {error}"))?.next();
+        found.map(Target::Address).ok_or_else(|| format!("{text} has no address"))
+    }
+}
+
+/// Runs the suite and prints what came of it.
+pub(super) fn run(target: &Target, timed: bool, options: &[String]) -> Result<(), String> {
+    let running = start(target)?;
+    let address = match (target, &running) {
+        (Target::Address(address), _) => *address,
+        (_, Some(running)) => SocketAddr::from(([127, 0, 0, 1], running.port)),
+        (_, None) => return Err("the broker does not run".to_owned()),
+    };
+    let mut command = suite()?;
+    command.args(["--against", &address.to_string()]).args(options);
+    if timed {
+        command.arg("--timed");
+    }
+    match target {
+        Target::Address(_) => succeed(&mut command),
+        Target::Whimbrel => succeed(command.arg("--house")),
+        Target::Mosquitto => judge(&outcomes(&mut command)?, timed, options.is_empty()),
+    }
+}
+
+/// The program of the suite, built.
+fn suite() -> Result<Command, String> {
+    succeed(cargo().args(["build", "--quiet", "--locked", "--package", "whimbrel-conformance"]))?;
+    Ok(Command::new(load(Reach::Members)?.target_directory.join("debug/conformance")))
+}
+
+fn start(target: &Target) -> Result<Option<Running>, String> {
+    let configuration = |file: &str| root().join(CONFIGURATIONS).join(file).display().to_string();
+    let command = match target {
+        Target::Address(_) => return Ok(None),
+        Target::Whimbrel => {
+            succeed(cargo().args(["build", "--quiet", "--locked", "--release", "--package", "whimbrel"]))?;
+            let program = load(Reach::Members)?.target_directory.join("release/whimbrel");
+            format!(
+                "exec '{}' serve --config '{}' --listen 127.0.0.1:{{port}}",
+                program.display(),
+                configuration("whimbrel.toml")
+            )
+        }
+        // Debian installs it where only the administrator's path leads.
+        Target::Mosquitto => format!(
+            "sed s/PORT/{{port}}/ '{}' > '{{config}}' && PATH=\"$PATH:/usr/sbin\" exec mosquitto -c '{{config}}'",
+            configuration("mosquitto.conf")
+        ),
+    };
+    let folder = load(Reach::Members)?.target_directory.join("conformance");
+    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    Contestant::parse(&format!("the broker={command}"))?.start(&folder).map(Some)
+}
+
+/// What came of each scenario. Failures are shown as they come.
+fn outcomes(command: &mut Command) -> Result<Vec<Line>, String> {
+    let failed = |error| format!("the suite: {error}");
+    let mut child = command.arg("--lines").stdout(Stdio::piped()).spawn().map_err(failed)?;
+    let mut text = String::new();
+    for line in child.stdout.take().map(BufReader::new).into_iter().flat_map(BufRead::lines) {
+        let line = line.map_err(failed)?;
+        if line.starts_with("fail") {
+            println!("{}", line.replace('\t', "  "));
+        }
+        text.push_str(&line);
+        text.push('\n');
+    }
+    let status = child.wait().map_err(failed)?;
+    let lines = differences::lines(&text);
+    match status.code() {
+        Some(0 | 1) if !lines.is_empty() => Ok(lines),
+        _ => Err(format!("the suite: {status}")),
+    }
+}
+
+/// Compares a run with the list of differences; the figures too, where everything ran.
+fn judge(lines: &[Line], timed: bool, whole: bool) -> Result<(), String> {
+    let list = differences::load(&root())?;
+    let tally = differences::tally(lines);
+    println!("{tally}");
+    let here = installed()?;
+    let mut findings = if whole { list.compare(lines) } else { Vec::new() };
+    if timed && whole && tally != list.tally {
+        findings.push(format!("{}: [run] says {}", differences::PATH, list.tally));
+    }
+    let Differences { broker, .. } = &list;
+    if here == *broker {
+        return crate::report(Ok(findings));
+    }
+    findings.iter().for_each(|finding| println!("{finding}"));
+    println!("the list explains {broker}, this is {here}");
+    Ok(())
+}
+
+/// Which Mosquitto is installed: `Mosquitto 2.0.11`.
+fn installed() -> Result<String, String> {
+    let mut command = Command::new("sh");
+    command.args(["-c", "PATH=\"$PATH:/usr/sbin\" mosquitto -h"]);
+    let output = command.output().map_err(|error| format!("mosquitto: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let version = said.lines().next().and_then(|line| line.strip_prefix("mosquitto version "));
+    version.map(|version| format!("Mosquitto {version}")).ok_or("mosquitto is not installed".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_alone_is_on_the_loopback() {
+        let check = |text: &str, expect: Target| assert_eq!(Target::parse(text), Ok(expect));
+        check("mosquitto", Target::Mosquitto);
+        check("whimbrel", Target::Whimbrel);
+        check("1883", Target::Address(SocketAddr::from(([127, 0, 0, 1], 1883))));
+        check("127.0.0.2:1884", Target::Address(SocketAddr::from(([127, 0, 0, 2], 1884))));
+        assert!(Target::parse("nonsense").is_err());
+    }
+}
