@@ -10,8 +10,12 @@
 
 mod it {
     mod crashes;
+    mod damage;
     mod dice;
     mod faults;
+    mod files;
+    mod fixtures;
+    mod garbage;
     mod reclaim;
     mod rig;
 }

@@ -51,6 +51,13 @@ impl Rig {
         }
     }
 
+    /// Stages records and leaves them there.
+    pub(crate) fn stage(&mut self, records: impl IntoIterator<Item = Vec<u8>>) {
+        for record in records {
+            self.log.stage(&record).unwrap();
+        }
+    }
+
     pub(crate) fn sync(&mut self) -> Outcome {
         self.log.ask(self.log.staged(), whimbrel_journal::Level::Power);
         self.committer.commit_once()
@@ -71,4 +78,10 @@ pub(crate) fn some(numbers: std::ops::Range<u64>) -> impl Iterator<Item = Vec<u8
 
 pub(crate) fn contents(found: &[Found]) -> Vec<Vec<u8>> {
     found.iter().map(|(_, record)| record.clone()).collect()
+}
+
+/// Equality that says where it fails and does not print thousands of bytes.
+pub(crate) fn assert_same<T: PartialEq>(found: &[T], expected: &[T]) {
+    let differs = found.iter().zip(expected).position(|(found, expected)| found != expected);
+    assert_eq!((found.len(), differs), (expected.len(), None), "number of records, first that differs");
 }
