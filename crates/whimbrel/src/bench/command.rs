@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Subcommand;
@@ -10,15 +9,16 @@ use clap::Subcommand;
 use super::clock::Clock;
 use super::crash;
 use super::crew::Crew;
-use super::desk::{Live, Run};
+use super::desk::Run;
 use super::display::Display;
 use super::findings::Findings;
+use super::interrupt::{INTERRUPTED, Interrupt};
 use super::meter::Meter;
 use super::ready::{self, Course, Ready};
 use super::report;
 use super::scenario::{Connect, FanIn, FanOut, Idle, Match, Mixed, Offline, P2p, Retained, Shared};
 use super::script::{Raw, Script};
-use super::settings::{Drive, Settings};
+use super::settings::Drive;
 use super::summary;
 use crate::cli::{FAILED, MISUSED};
 use crate::output;
@@ -38,7 +38,10 @@ A first run, against a broker on this machine (`whimbrel serve` starts one):
   whimbrel bench p2p --batch 16 --pid PID     throughput in batches, and what a message costs the broker
   whimbrel bench idle -n 10000 --pid PID      what a connection costs the broker
 
-Exit code: 0 all was right; 1 something was lost, repeated, out of order, damaged or late; 2 wrong options.";
+Ctrl-C ends a run early, with the results until then; a second one ends it at once.
+
+Exit code: 0 all was right; 1 something was lost, repeated, out of order, damaged or late, or the broker could not be
+reached; 2 wrong options; 130 ended early by Ctrl-C, and all was right until then.";
 
 #[derive(Debug, Subcommand)]
 enum Scenario {
@@ -107,6 +110,10 @@ fn go(ready: Ready) -> ExitCode {
         Err(wrong) => return output::failure(MISUSED, wrong),
     };
     let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+    let interrupt = match Interrupt::watch() {
+        Ok(interrupt) => interrupt,
+        Err(error) => return output::failure(FAILED, format!("signals cannot be heard: {error}")),
+    };
     let display = Display::new(ready.results.quiet);
     if !ready.settings.address.ip().is_loopback() {
         display.note(&format!("traffic leaves this machine: {}", ready.settings.address));
@@ -115,10 +122,17 @@ fn go(ready: Ready) -> ExitCode {
         Drive::Open { per_second } => Some(per_second),
         Drive::Closed { .. } => None,
     };
-    let raw = perform(ready.course, ready.plan, ready.settings, clock, &mut meter, display);
-    let raw = match raw {
+    let run = Run::new(clock, ready.plan, ready.settings);
+    let crew = Crew::start(Arc::new(run), display, interrupt.clone());
+    let raw = match crew
+        .map_err(|error| error.to_string())
+        .and_then(|crew| perform(ready.course, crew, &mut meter))
+    {
         Ok(raw) => raw,
-        Err(reason) => return output::failure(FAILED, format!("{}: {reason}", ready.name)),
+        Err(reason) => {
+            let code = if interrupt.has_come() { INTERRUPTED } else { FAILED };
+            return output::failure(code, format!("{}: {reason}", ready.name));
+        }
     };
     let (broker, own, machine, looked) = meter.usage();
     let findings = Findings {
@@ -139,28 +153,19 @@ fn go(ready: Ready) -> ExitCode {
         rate,
         figures: raw.figures,
         broken: raw.broken,
+        interrupted: raw.interrupted,
         started,
         cores: std::thread::available_parallelism().map_or(1, usize::from),
     };
     match summary::tell(&findings, &ready.results) {
-        Ok(()) if findings.faults().is_empty() => ExitCode::SUCCESS,
-        Ok(()) => ExitCode::from(FAILED),
+        Ok(()) if !findings.faults().is_empty() => ExitCode::from(FAILED),
+        Ok(()) if findings.interrupted => ExitCode::from(INTERRUPTED),
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => output::failure(FAILED, error),
     }
 }
 
-fn perform(
-    course: Course,
-    plan: super::plan::Plan,
-    settings: Settings,
-    clock: Clock,
-    meter: &mut Meter,
-    display: Display,
-) -> Result<Raw, String> {
-    let sent = plan.senders.iter().map(|_| AtomicU64::new(0)).collect();
-    let group_arrivals = plan.groups.iter().map(|_| AtomicU64::new(0)).collect();
-    let run = Run { clock, plan, settings, sent, group_arrivals, live: Live::default() };
-    let crew = Crew::start(Arc::new(run), display).map_err(|error| error.to_string())?;
+fn perform(course: Course, crew: Crew, meter: &mut Meter) -> Result<Raw, String> {
     let script = Script { crew, meter, figures: Vec::new() };
     match course {
         Course::Traffic(length) => script.traffic(length),

@@ -15,6 +15,7 @@ use super::clock::{MILLI, Nanos};
 use super::connection::{Connection, Job};
 use super::desk::{Desk, Run};
 use super::display::Display;
+use super::interrupt::Interrupt;
 use super::orders::{Event, Order};
 use super::plan::Work;
 use super::publish_frame::filler;
@@ -45,6 +46,9 @@ pub(super) struct Crew {
     /// What was wrong with the first connections that broke.
     pub(super) broken: Vec<String>,
     broken_count: u64,
+    interrupt: Interrupt,
+    /// Whether the load has been ended early because the user wants an end.
+    heeded: bool,
 }
 
 /// What all threads leave behind.
@@ -62,7 +66,7 @@ struct Ending {
 }
 
 impl Crew {
-    pub(super) fn start(run: Arc<Run>, display: Display) -> io::Result<Crew> {
+    pub(super) fn start(run: Arc<Run>, display: Display, interrupt: Interrupt) -> io::Result<Crew> {
         let count = run.settings.threads;
         let mut polls = Vec::new();
         let mut mailboxes = Vec::new();
@@ -112,6 +116,8 @@ impl Crew {
             series,
             broken,
             broken_count: 0,
+            interrupt,
+            heeded: false,
         })
     }
 
@@ -129,6 +135,41 @@ impl Crew {
         }
     }
 
+    /// Whether the user wants an end that has not been heeded yet.
+    fn is_interrupted(&self) -> bool {
+        self.interrupt.has_come() && !self.heeded
+    }
+
+    /// Ends the load if the user wants an end. Whether that is so.
+    pub(super) fn heed(&mut self) -> bool {
+        if self.is_interrupted() {
+            self.heeded = true;
+            let done = self.done;
+            self.order(Order::Stop);
+            // Whoever has done what he was told before has nothing to stop.
+            self.done = done;
+        }
+        self.heeded
+    }
+
+    /// Whether the load was ended early.
+    pub(super) fn was_interrupted(&self) -> bool {
+        self.heeded
+    }
+
+    /// Waits until all threads have stopped to send; an end that the user wants is the end of that.
+    pub(super) fn wait_sent(&mut self, deadline: Nanos, what: &str) -> Result<(), String> {
+        while self.done < self.threads.len() {
+            self.heed();
+            let now = self.now();
+            if now >= deadline {
+                return Err(format!("{what}: not done in time"));
+            }
+            self.listen(deadline - now)?;
+        }
+        Ok(())
+    }
+
     /// Waits until all threads have done what they were told.
     pub(super) fn wait_done(&mut self, deadline: Nanos, what: &str) -> Result<(), String> {
         while self.done < self.threads.len() {
@@ -141,13 +182,16 @@ impl Crew {
         Ok(())
     }
 
-    /// The same where a broken connection is the end of it.
+    /// The same where a broken connection is the end of it, or the user's wish.
     pub(super) fn wait_unbroken(&mut self, deadline: Nanos, what: &str) -> Result<(), String> {
         let broken = self.broken_count;
         while self.done < self.threads.len() {
             if self.broken_count > broken {
                 let reason = self.broken.last().cloned().unwrap_or_default();
                 return Err(format!("{what}: {reason}"));
+            }
+            if self.is_interrupted() {
+                return Err(format!("{what}: interrupted"));
             }
             let now = self.now();
             if now >= deadline {
@@ -158,12 +202,16 @@ impl Crew {
         Ok(())
     }
 
-    /// Waits until a moment, and keeps what the threads tell meanwhile.
-    pub(super) fn wait_until(&mut self, moment: Nanos) -> Result<(), String> {
+    /// Waits until a moment, or until the user wants an end, and keeps what the threads tell meanwhile. Whether the
+    /// moment has come.
+    pub(super) fn wait_until(&mut self, moment: Nanos) -> Result<bool, String> {
         while let Some(left) = moment.checked_sub(self.now()).filter(|left| *left > 0) {
+            if self.is_interrupted() {
+                return Ok(false);
+            }
             self.listen(left)?;
         }
-        Ok(())
+        Ok(true)
     }
 
     fn listen(&mut self, most: Nanos) -> Result<(), String> {
@@ -237,7 +285,6 @@ impl Crew {
             tally.lost += lost;
             tally.lost_qos0 += lost.min(qos0);
         }
-        self.display.end();
         Ok(Sum { tally, series: self.series, broken: self.broken })
     }
 }

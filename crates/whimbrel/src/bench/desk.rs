@@ -31,6 +31,14 @@ pub(super) struct Live {
     pub(super) up: AtomicU64,
 }
 
+impl Run {
+    pub(super) fn new(clock: Clock, plan: Plan, settings: Settings) -> Run {
+        let sent = plan.senders.iter().map(|_| AtomicU64::new(0)).collect();
+        let group_arrivals = plan.groups.iter().map(|_| AtomicU64::new(0)).collect();
+        Run { clock, plan, settings, sent, group_arrivals, live: Live::default() }
+    }
+}
+
 /// The measured time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Measured {

@@ -9,9 +9,14 @@ use super::clock::{Nanos, SECOND};
 use super::desk::Run;
 use super::recorder::{Interval, histogram};
 
+/// Back to the first column, and nothing on the line. What a terminal makes of a longer line when it becomes narrower
+/// differs from one to the next; lines above are somebody else's.
+pub(super) const ERASE: &str = "\r\x1b[K";
+
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-/// Intervals in the sparkline.
-const SPARKS: usize = 24;
+/// Intervals in the sparkline: fewer say nothing, more are history.
+const SPARKS_MIN: usize = 4;
+const SPARKS_MAX: usize = 40;
 
 /// Everything goes to standard error: standard output is the result's.
 pub(super) struct Display {
@@ -49,7 +54,7 @@ impl Display {
         }
     }
 
-    /// Says something that must not be missed, whether or not progress is shown.
+    /// Says something that must not be missed, whether or not progress is shown. Before the first stage.
     pub(super) fn note(&self, note: &str) {
         say(&format!("whimbrel: {note}\n"));
     }
@@ -70,9 +75,32 @@ impl Display {
         let nanos = now.saturating_sub(self.counted_at).max(1);
         let rate = delivered.saturating_sub(self.delivered) as f64 * SECOND as f64 / nanos as f64;
         (self.delivered, self.counted_at) = (delivered, now);
-        let up = run.live.up.load(Ordering::Relaxed);
-        let mut line = format!("{:<10}", self.stage);
-        let _ = write!(line, " {up} up  {:>10}/s  {delivered} delivered", whole(rate));
+        let parts = self.parts(now, run, rate, series);
+        if self.how == How::Lines {
+            say(&format!("  {}\n", fit(&parts, usize::MAX)));
+            return;
+        }
+        let width = width();
+        // The last column stays free: some terminals begin a new line there.
+        let mut line = fit(&parts, width.saturating_sub(1));
+        let room = width.saturating_sub(line.chars().count() + 3).min(SPARKS_MAX);
+        if room >= SPARKS_MIN && self.delivered > 0 {
+            let _ = write!(line, "  {}", sparkline(series, room));
+        }
+        say(&format!("{ERASE}{line}"));
+    }
+
+    /// What there is to say, the most important first.
+    fn parts(&self, now: Nanos, run: &Run, rate: f64, series: &BTreeMap<u64, Interval>) -> Vec<String> {
+        let mut parts = vec![format!("{:<8}{}", self.stage, self.progress(now))];
+        let clients = run.plan.clients.len() as f64;
+        let up = format!("{} of {} up", whole(run.live.up.load(Ordering::Relaxed) as f64), whole(clients));
+        let delivered = format!("{} delivered", whole(self.delivered as f64));
+        if self.delivered == 0 {
+            parts.push(up);
+            return parts;
+        }
+        parts.push(format!("{:>9}/s", whole(rate)));
         let last = series.values().rev().take(4).fold(histogram(), |mut sum, interval| {
             // Both have the same bounds.
             let _ = sum.add(&interval.latencies);
@@ -80,35 +108,55 @@ impl Display {
         });
         if !last.is_empty() {
             let at = |quantile| micros(last.value_at_quantile(quantile));
-            let _ = write!(line, "  p50 {}  p99 {}  p99.9 {}", at(0.5), at(0.99), at(0.999));
+            parts.push(format!("p50 {:<7}  p99 {:<7}  p99.9 {:<7}", at(0.5), at(0.99), at(0.999)));
         }
-        match self.how {
-            How::Silent => {}
-            How::Lines => say(&format!("  {line}\n")),
-            How::Terminal => {
-                let _ = write!(line, "  {}{}", self.progress(now), sparkline(series));
-                // Back to the first column, and whatever a longer line left is erased.
-                say(&format!("\r{line}\x1b[K"));
-            }
-        }
+        parts.extend([delivered, up]);
+        parts
     }
 
     fn progress(&self, now: Nanos) -> String {
         match self.ends_at {
             Some((from, to)) if to > from => {
                 let share = now.saturating_sub(from) as f64 / (to - from) as f64;
-                format!("{:>3.0} %  ", share.clamp(0.0, 1.0) * 100.0)
+                format!("{:>3.0} %", share.clamp(0.0, 1.0) * 100.0)
             }
             _ => String::new(),
         }
     }
 
     /// Leaves the terminal as it was.
-    pub(super) fn end(&self) {
+    fn end(&mut self) {
         if self.how == How::Terminal {
-            say("\r\x1b[K");
+            say(ERASE);
+            self.how = How::Silent;
         }
     }
+}
+
+impl Drop for Display {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Columns of the terminal.
+fn width() -> usize {
+    rustix::termios::tcgetwinsize(io::stderr()).map_or(80, |size| usize::from(size.ws_col).max(20))
+}
+
+/// As many of the parts, from the first on, as the width has room for.
+fn fit(parts: &[String], width: usize) -> String {
+    let mut line = String::new();
+    for part in parts {
+        let gap = if line.is_empty() { 0 } else { 2 };
+        if line.chars().count() + gap + part.trim_end().chars().count() > width {
+            break;
+        }
+        line.extend(std::iter::repeat_n(' ', gap));
+        line.push_str(part);
+    }
+    line.truncate(line.trim_end().len());
+    line
 }
 
 fn say(text: &str) {
@@ -118,8 +166,8 @@ fn say(text: &str) {
 }
 
 /// The last intervals' throughput as bars.
-fn sparkline(series: &BTreeMap<u64, Interval>) -> String {
-    let rates: Vec<u64> = series.values().rev().take(SPARKS).map(|interval| interval.delivered).collect();
+fn sparkline(series: &BTreeMap<u64, Interval>, bars: usize) -> String {
+    let rates: Vec<u64> = series.values().rev().take(bars).map(|interval| interval.delivered).collect();
     let most = rates.iter().copied().max().unwrap_or(0).max(1);
     let bar = |rate: &u64| BARS.get((rate * 7 / most) as usize).copied().unwrap_or(' ');
     rates.iter().rev().map(bar).collect()
@@ -138,13 +186,15 @@ pub(super) fn whole(number: f64) -> String {
     text
 }
 
-/// Nanoseconds for people.
+/// Nanoseconds for people, with three digits that count.
 pub(super) fn micros(nanos: u64) -> String {
-    match nanos {
-        0..10_000_000 => format!("{:.1} µs", nanos as f64 / 1e3),
-        10_000_000..10_000_000_000 => format!("{:.1} ms", nanos as f64 / 1e6),
-        _ => format!("{:.2} s", nanos as f64 / 1e9),
-    }
+    let (value, unit) = match nanos {
+        0..1_000_000 => (nanos as f64 / 1e3, "µs"),
+        1_000_000..1_000_000_000 => (nanos as f64 / 1e6, "ms"),
+        _ => (nanos as f64 / 1e9, "s"),
+    };
+    let decimals = if value < 9.995 { 2 } else { usize::from(value < 99.95) };
+    format!("{value:.decimals$} {unit}")
 }
 
 #[cfg(test)]
@@ -156,8 +206,25 @@ mod tests {
         for (number, text) in [(0.0, "0"), (999.4, "999"), (1_000.0, "1,000"), (1_234_567.0, "1,234,567")] {
             assert_eq!(whole(number), text);
         }
-        for (nanos, text) in [(1_500, "1.5 µs"), (25_000_000, "25.0 ms"), (12_000_000_000, "12.00 s")] {
+        for (nanos, text) in
+            [(1_500, "1.50 µs"), (9_996, "10.0 µs"), (25_040_000, "25.0 ms"), (612_345_000, "612 ms")]
+        {
             assert_eq!(micros(nanos), text);
+        }
+        assert_eq!(micros(12_000_000_000), "12.0 s");
+    }
+
+    #[test]
+    fn a_line_holds_as_many_parts_as_have_room() {
+        let parts = ["measure".to_owned(), "10/s ".to_owned(), "µµµ".to_owned()];
+        for (width, line) in [
+            (80, "measure  10/s   µµµ"),
+            (18, "measure  10/s"),
+            (13, "measure  10/s"),
+            (12, "measure"),
+            (3, ""),
+        ] {
+            assert_eq!(fit(&parts, width), line, "{width}");
         }
     }
 }

@@ -47,6 +47,8 @@ pub(super) struct Findings {
     pub(super) figures: Vec<(&'static str, f64, &'static str)>,
     /// What was wrong with the first connections that broke.
     pub(super) broken: Vec<String>,
+    /// Whether the user ended it early.
+    pub(super) interrupted: bool,
     /// Seconds since 1970 at the start of the run.
     pub(super) started: f64,
     pub(super) cores: usize,
@@ -167,6 +169,9 @@ impl Findings {
         if stolen > DISTURBED * self.cores as f64 {
             warnings
                 .push(format!("the hypervisor took {stolen:.2} cores meanwhile: the figures are disturbed"));
+        }
+        if self.interrupted {
+            warnings.push("ended early by the user: the measured time is shorter than asked for".to_owned());
         }
         if self.tally.stalls > 0 {
             warnings.push(format!(

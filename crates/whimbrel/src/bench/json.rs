@@ -39,6 +39,7 @@ pub(super) fn value(findings: &Findings) -> Value {
         "failures": failures,
         "warnings": findings.warnings(),
         "broken": findings.broken,
+        "interrupted": findings.interrupted,
         "whole_run": { "sent": tally.sent, "delivered": tally.delivered, "faults": counts,
             "lost_at_qos0": tally.lost_qos0, "stalls": tally.stalls, "unsent": tally.unsent },
         "measured": { "seconds": findings.seconds(), "sent": tally.sent_measured,

@@ -15,6 +15,7 @@ mod dialler;
 mod display;
 mod findings;
 mod histogram_log;
+mod interrupt;
 mod json;
 mod link;
 mod meter;

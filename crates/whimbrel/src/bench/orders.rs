@@ -16,6 +16,8 @@ pub(super) enum Order {
     Measure(Measured),
     /// Send until `stop_at`, or each publisher so many messages. Done when all is acknowledged.
     Load { who: Who, start: Nanos, stop_at: Nanos, limit: Option<u64> },
+    /// Send no more. The load is done when all is acknowledged.
+    Stop,
     /// Wait for what is on its way. Done when all has come, or nothing comes any more.
     Settle { deadline: Nanos },
     /// Say goodbye and end.

@@ -23,6 +23,8 @@ pub(super) struct Raw {
     pub(super) from: Nanos,
     pub(super) to: Nanos,
     pub(super) figures: Vec<(&'static str, f64, &'static str)>,
+    /// Whether the user ended it early.
+    pub(super) interrupted: bool,
 }
 
 /// How long the load lasts.
@@ -90,7 +92,9 @@ impl Script<'_> {
         let now = self.crew.now();
         self.crew.display.stage("hold", Some((now, now + nanos(duration))));
         self.meter.begin();
-        self.crew.wait_until(now + nanos(duration))?;
+        if !self.crew.wait_until(now + nanos(duration))? {
+            self.crew.heed();
+        }
         self.meter.end();
         let to = self.crew.now();
         if let (Some(before), Some(after)) = (before, self.meter.broker_rss()) {
@@ -165,7 +169,7 @@ impl Script<'_> {
     fn load(&mut self, who: Who, length: Length) -> Result<(Nanos, Nanos), String> {
         let start = self.crew.now() + NOTICE;
         let patience = self.crew.run.settings.drain + SECOND;
-        let (from, to, stop_at, limit) = match length {
+        let (from, mut to, mut stop_at, limit) = match length {
             Length::Time { warmup, duration } => {
                 let from = start + nanos(warmup);
                 let to = from + nanos(duration);
@@ -182,15 +186,22 @@ impl Script<'_> {
         self.crew.order(Order::Load { who, start, stop_at, limit });
         if limit.is_none() {
             self.crew.display.stage("warm up", Some((start, from)));
-            self.crew.wait_until(from)?;
+            if !self.crew.wait_until(from)? {
+                return Err("interrupted before anything was measured".to_owned());
+            }
             self.meter.begin();
             self.crew.display.stage("measure", Some((from, to)));
-            self.crew.wait_until(to)?;
+            if !self.crew.wait_until(to)? {
+                let now = self.crew.now();
+                (to, stop_at) = (now, now);
+                self.crew.order(Order::Measure(Measured { from, to, since: 0 }));
+                self.crew.heed();
+            }
             self.meter.end();
         } else {
             self.crew.display.stage("measure", None);
         }
-        self.crew.wait_done(stop_at.saturating_add(patience), "publishing")?;
+        self.crew.wait_sent(stop_at.saturating_add(patience), "publishing")?;
         Ok((from, to))
     }
 
@@ -200,7 +211,7 @@ impl Script<'_> {
         let start = self.crew.now();
         let stop_at = start + 600 * SECOND;
         self.crew.order(Order::Load { who, start, stop_at, limit: Some(messages) });
-        self.crew.wait_done(stop_at + self.crew.run.settings.drain + SECOND, stage)
+        self.crew.wait_unbroken(stop_at + self.crew.run.settings.drain + SECOND, stage)
     }
 
     fn settle(&mut self) -> Result<(), String> {
@@ -212,8 +223,9 @@ impl Script<'_> {
 
     /// Ends the run. Where the measured time has no end of its own, the last arrival is.
     fn end(self, from: Nanos, to: Nanos) -> Result<Raw, String> {
+        let interrupted = self.crew.was_interrupted();
         let Sum { tally, series, broken } = self.crew.finish()?;
         let to = if to == Nanos::MAX { tally.last_arrival.max(from + 1) } else { to };
-        Ok(Raw { tally, series, broken, from, to, figures: self.figures })
+        Ok(Raw { tally, series, broken, from, to, figures: self.figures, interrupted })
     }
 }

@@ -53,6 +53,12 @@ impl Worker {
             Order::Leave(who) => self.leave(who),
             Order::Measure(measured) => self.desk.measured = measured,
             Order::Load { who, start, stop_at, limit } => self.load(who, (start, stop_at), limit, now),
+            Order::Stop => {
+                self.desk.stop_at = self.desk.stop_at.min(now);
+                if let Stage::Loading { stop_at, .. } = &mut self.stage {
+                    *stop_at = now.min(*stop_at);
+                }
+            }
             Order::Settle { deadline } => {
                 self.stage = Stage::Settling { since: now, deadline, asked: false };
             }

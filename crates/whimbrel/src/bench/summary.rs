@@ -91,12 +91,11 @@ fn put_latency(findings: &Findings, text: &mut String) {
         return;
     }
     line(text, format_args!("  latency       {}", findings.latency_of));
-    let mut row = String::from("               ");
-    for (name, quantile) in QUANTILES {
-        // Writing to a string does not fail.
-        let _ = write!(row, " {name} {} ", micros(latencies.value_at_quantile(quantile)));
+    let told = QUANTILES
+        .map(|(name, quantile)| format!("{name:<6} {:<9}", micros(latencies.value_at_quantile(quantile))));
+    for row in told.chunks(3) {
+        line(text, format_args!("                {}", row.join("  ").trim_end()));
     }
-    line(text, format_args!("{}", row.trim_end()));
 }
 
 fn put_costs(findings: &Findings, text: &mut String) {
@@ -112,14 +111,10 @@ fn put_costs(findings: &Findings, text: &mut String) {
         let memory = usage.rss_bytes as f64 / 1e6;
         let switches = match findings.tally.delivered_measured {
             0 => String::new(),
-            _ => format!(", {switches:.3} switches per {unit}"),
+            _ => format!("{switches:.3} context switches per {unit}, "),
         };
-        line(
-            text,
-            format_args!(
-                "  {name:<13} {per_message}{cores:.2} cores ({kernel:.0} % kernel){switches}, {memory:.1} MB"
-            ),
-        );
+        line(text, format_args!("  {name:<13} {per_message}{cores:.2} cores ({kernel:.0} % kernel)"));
+        line(text, format_args!("                {switches}{memory:.1} MB resident"));
     };
     if let Some(broker) = &findings.broker {
         put("broker", broker);

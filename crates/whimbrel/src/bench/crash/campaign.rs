@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use whimbrel_codec::{QoS, Version};
 
+use super::super::interrupt::Interrupt;
 use super::account::{Lane, Tally, lane};
 use super::broker::Broker;
 use super::draw::Draw;
@@ -39,6 +40,8 @@ pub(super) struct Load {
     pub(super) prefix: String,
     /// Told after every kill.
     pub(super) progress: fn(u32),
+    /// Whether it shall end with fewer kills.
+    pub(super) interrupt: Interrupt,
 }
 
 /// One run.
@@ -73,16 +76,19 @@ impl<'a> Campaign<'a> {
         Campaign { broker, load, publishers, receivers, tallies }
     }
 
-    /// Runs all rounds and draws up the account.
-    pub(super) fn run(mut self) -> Result<Vec<Lane>, String> {
+    /// Runs all rounds, or those until the user wants an end, and draws up the account. Returns also how many kills
+    /// that were.
+    pub(super) fn run(mut self) -> Result<(u32, Vec<Lane>), String> {
         let mut draw = Draw::new(self.load.seed);
+        let mut kills = 0;
         for round in 0..=self.load.kills {
+            kills = round;
             let address = self.broker.start()?;
             let told = |broken: Broken| format!("round {round}: {broken}");
             if round > 0 {
                 self.check_retained(address).map_err(told)?;
             }
-            if round == self.load.kills {
+            if round == self.load.kills || self.load.interrupt.has_come() {
                 self.settle(address).map_err(told)?;
                 self.check_retained(address).map_err(told)?;
                 break;
@@ -93,7 +99,7 @@ impl<'a> Campaign<'a> {
         }
         self.broker.kill()?;
         let lanes = self.publishers.iter().zip(&self.tallies);
-        Ok(lanes.map(|(publisher, tally)| lane(publisher, &self.receivers, tally)).collect())
+        Ok((kills, lanes.map(|(publisher, tally)| lane(publisher, &self.receivers, tally)).collect()))
     }
 
     /// Loads the broker and kills it after `moment`.
@@ -115,7 +121,12 @@ impl<'a> Campaign<'a> {
                 scope.spawn(move || publish(publisher, socket, Some(interval), &mut |_| !stop.load(Relaxed)))
             });
             let threads: Vec<_> = receiving.chain(publishing).collect();
-            thread::sleep(moment);
+            let due = Instant::now() + moment;
+            while let Some(left) = due.checked_duration_since(Instant::now())
+                && !self.load.interrupt.has_come()
+            {
+                thread::sleep(left.min(GLANCE));
+            }
             let killed = self.broker.kill();
             stop.store(true, Relaxed);
             (killed, threads.into_iter().map(join).collect::<Vec<_>>())

@@ -28,8 +28,11 @@ use self::account::Lane;
 use self::broker::Program;
 use self::campaign::{Campaign, Load};
 use self::report::Deed;
+use super::display::ERASE;
+use super::interrupt::{INTERRUPTED, Interrupt};
 use super::quantity::length_of_time;
 use crate::cli::{FAILED, MISUSED};
+use crate::output;
 
 /// The options of `whimbrel bench crash`.
 #[derive(Clone, Debug, ClapArgs)]
@@ -72,26 +75,32 @@ pub(crate) struct Args {
 }
 
 /// Runs it: 0 when every acknowledgement was kept, 1 when not or when it could not be found out, 2 when the options are
-/// wrong.
+/// wrong, 130 when the user ended it early and every acknowledgement was kept until then.
 pub(crate) fn run(args: &Args) -> ExitCode {
     if args.kill_max < args.kill_min {
-        eprintln!("whimbrel: --kill-max is shorter than --kill-min");
-        return ExitCode::from(MISUSED);
+        return output::failure(MISUSED, "--kill-max is shorter than --kill-min");
     }
-    match attack(args).and_then(|(deed, lanes)| tell(args, &deed, &lanes)) {
-        Ok(true) => ExitCode::SUCCESS,
+    if !args.start.contains("{port}") {
+        let wrong = "the start command has no {port}, so that nobody knows where the broker listens";
+        return output::failure(MISUSED, wrong);
+    }
+    let interrupt = match Interrupt::watch() {
+        Ok(interrupt) => interrupt,
+        Err(error) => return output::failure(FAILED, format!("signals cannot be heard: {error}")),
+    };
+    match attack(args, &interrupt).and_then(|(deed, lanes)| tell(args, &deed, &lanes)) {
         Ok(false) => ExitCode::from(FAILED),
-        Err(error) => {
-            eprintln!("whimbrel: {error}");
-            ExitCode::from(FAILED)
-        }
+        Ok(true) if interrupt.has_come() => ExitCode::from(INTERRUPTED),
+        Ok(true) => ExitCode::SUCCESS,
+        Err(error) if interrupt.has_come() => output::failure(INTERRUPTED, error),
+        Err(error) => output::failure(FAILED, error),
     }
 }
 
-fn attack(args: &Args) -> Result<(Deed, Vec<Lane>), String> {
+fn attack(args: &Args, interrupt: &Interrupt) -> Result<(Deed, Vec<Lane>), String> {
     let random = || getrandom::u64().map_err(|error| format!("no random numbers: {error}"));
     let seed = args.seed.map_or_else(random, Ok)?;
-    let mut program = Program::new(&args.start, args.start_timeout)?;
+    let mut program = Program::new(&args.start, args.start_timeout, interrupt.clone())?;
     let load = Load {
         kills: args.kills,
         moments: args.kill_min..=args.kill_max,
@@ -101,17 +110,18 @@ fn attack(args: &Args) -> Result<(Deed, Vec<Lane>), String> {
         patience: args.patience,
         seed,
         prefix: format!("crash-{:08x}", random()? as u32),
-        progress: |kills| {
-            if std::io::stderr().is_terminal() {
-                eprint!("\rkilled {kills} times ");
-            }
+        progress: |kills| match std::io::stderr().is_terminal() {
+            true => eprint!("\rkilled {kills} times "),
+            false => eprintln!("killed {kills} times"),
         },
+        interrupt: interrupt.clone(),
     };
-    let lanes = Campaign::new(&mut program, load).run();
+    let ended = Campaign::new(&mut program, load).run();
     if std::io::stderr().is_terminal() {
-        eprintln!();
+        eprint!("{ERASE}");
     }
-    Ok((Deed { command: args.start.clone(), kills: args.kills, seed }, lanes?))
+    let (kills, lanes) = ended?;
+    Ok((Deed { command: args.start.clone(), kills, seed }, lanes))
 }
 
 /// Prints the account. Whether all was right.

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::super::interrupt::Interrupt;
 use super::account::Tally;
 use super::campaign::{Campaign, Load};
 use super::liar::{Liar, Lie};
@@ -22,8 +23,10 @@ fn attack(lie: Lie, seed: u64) -> (Tally, u64) {
         seed,
         prefix: "test".to_owned(),
         progress: |_| {},
+        interrupt: Interrupt::default(),
     };
-    let lanes = Campaign::new(&mut liar, load).run().unwrap();
+    let (kills, lanes) = Campaign::new(&mut liar, load).run().unwrap();
+    assert_eq!(kills, KILLS);
     assert_eq!(lanes.len(), 4);
     let sum = |column: fn(&Tally) -> u64| lanes.iter().map(|lane| column(&lane.tally)).sum();
     let tally = Tally {

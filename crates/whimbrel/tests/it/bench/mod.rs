@@ -1,7 +1,9 @@
 //! `whimbrel bench` against the broker, and against the broker behind a proxy that does what it should not.
 
 mod broker;
+mod crash;
 mod faults;
+mod interrupt;
 mod proxy;
 mod scenarios;
 
