@@ -7,6 +7,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
+    io::{Seek, Write},
     path::{Path, PathBuf},
     sync::Arc,
     thread,
@@ -106,43 +107,49 @@ fn commits(folder: &Path) {
     }
 }
 
+/// In turns, so that what else the machine does meets all of them alike.
 fn latency(folder: &Path) {
     println!("one 256 B record per commit: microseconds p50, p99");
-    for level in [Level::Process, Level::Power] {
-        let (log, mut committer) = open(folder);
-        let ours = rounds(|| {
-            log.stage(&[7; 256]).unwrap();
-            log.ask(log.staged(), level);
-            committer.commit_once();
-        });
-        println!("  {:>7} {ours}", format!("{level:?}"));
-        reclaim(&log, &mut committer);
-    }
+    let (log, mut committer) = open(folder);
     let path = folder.join("bare");
     let grows = OpenOptions::new().create(true).append(true).open(&path).unwrap();
-    println!("  bare write and fdatasync, a file that grows {}", rounds(|| write_and_sync(&grows)));
-    let filled = OpenOptions::new().create(true).truncate(true).write(true).open(&path).unwrap();
-    std::io::Write::write_all(&mut &filled, &vec![0; 16 << 20]).unwrap();
+    let filled = File::create(folder.join("filled")).unwrap();
+    (&filled).write_all(&vec![0; 16 << 20]).unwrap();
     filled.sync_all().unwrap();
-    std::io::Seek::rewind(&mut &filled).unwrap();
-    println!("  bare write and fdatasync, a file that is there {}", rounds(|| write_and_sync(&filled)));
-    fs::remove_file(path).unwrap();
+    (&filled).rewind().unwrap();
+    let mut commit = |level| {
+        log.stage(&[7; 256]).unwrap();
+        log.ask(log.staged(), level);
+        committer.commit_once();
+    };
+    let mut histograms = [(); 4].map(|()| Histogram::<u64>::new_with_bounds(1, 60_000_000_000, 3).unwrap());
+    for _ in 0..20 {
+        let [process, power, growing, there] = &mut histograms;
+        rounds(process, || commit(Level::Process));
+        rounds(power, || commit(Level::Power));
+        rounds(growing, || write_and_sync(&grows));
+        rounds(there, || write_and_sync(&filled));
+    }
+    let names =
+        ["Process", "Power", "bare write + fdatasync, file grows", "bare write + fdatasync, file filled"];
+    for (name, histogram) in names.iter().zip(&histograms) {
+        let micros = |quantile| histogram.value_at_quantile(quantile) as f64 / 1e3;
+        println!("  {name:<36} {:8.1} {:8.1}", micros(0.5), micros(0.99));
+    }
+    reclaim(&log, &mut committer);
 }
 
 fn write_and_sync(mut file: &File) {
-    std::io::Write::write_all(&mut file, &[7; 304]).unwrap();
+    file.write_all(&[7; 304]).unwrap();
     file.sync_data().unwrap();
 }
 
-fn rounds(mut round: impl FnMut()) -> String {
-    let mut histogram = Histogram::<u64>::new(3).unwrap();
-    for _ in 0..5_000 {
+fn rounds(histogram: &mut Histogram<u64>, mut round: impl FnMut()) {
+    for _ in 0..250 {
         let begin = Instant::now();
         round();
         histogram.saturating_record(begin.elapsed().as_nanos() as u64);
     }
-    let micros = |quantile| histogram.value_at_quantile(quantile) as f64 / 1e3;
-    format!("{:.1} {:.1}", micros(0.5), micros(0.99))
 }
 
 /// Threads that each wait for their record to be synced, and the committer on a thread of its own.
@@ -151,7 +158,9 @@ fn many_waiting(folder: &Path) {
     for in_flight in [1, 16, 256, 4096] {
         let (log, mut committer) = open(folder);
         let (told, reached) = std::sync::mpsc::channel();
-        committer.on_reached(move |reached| drop(told.send(reached)));
+        committer.on_reached(move |reached| {
+            let _ = told.send(reached);
+        });
         let running = thread::spawn(move || {
             committer.run();
             committer

@@ -6,7 +6,8 @@ pub struct Options {
     /// After how many bytes a new file is begun. 64 MiB; 1 GiB at most. Space comes back by whole segments: small ones come back sooner and
     /// cost more files. A record that is longer gets a segment of its own.
     pub segment_bytes: u64,
-    /// How long a frame gets at most, unless a single record is longer. 1 MiB. It is also how much recovery holds in memory.
+    /// How long a frame gets at most, unless a single record is longer. 256 KiB: what is staged is still in the processor's
+    /// cache when it is written. Recovery holds no more than one frame in memory.
     pub frame_bytes_max: usize,
     /// How many bytes of zeros are written ahead at a time where a file grows. 1 MiB. A sync of what lies in a file already
     /// costs half of one that makes it grow; a small store on a small disk wants less.
@@ -15,7 +16,7 @@ pub struct Options {
     /// many [`Log::stage`](crate::Log::stage) refuses.
     pub staged_bytes_max: usize,
     /// How many written bytes may wait for a sync that nobody asked for; they stay in memory meanwhile, so that a failed
-    /// sync can be mended. 16 MiB, and never more than half of `staged_bytes_max`.
+    /// sync can be mended. 8 MiB, and never more than half of `staged_bytes_max`.
     pub unsynced_bytes_max: usize,
     /// How many files that came free are kept for later segments. 2.
     pub spares_max: usize,
@@ -31,10 +32,10 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             segment_bytes: 64 * 1024 * 1024,
-            frame_bytes_max: 1024 * 1024,
+            frame_bytes_max: 256 * 1024,
             fill_bytes: 1024 * 1024,
             staged_bytes_max: 64 * 1024 * 1024,
-            unsynced_bytes_max: 16 * 1024 * 1024,
+            unsynced_bytes_max: 8 * 1024 * 1024,
             spares_max: 2,
             store_id: [0; 16],
             salvage: false,

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::staging::Chunk;
 
 /// Small chunks are gathered into blocks of this size.
-const BLOCK_BYTES: usize = 1024 * 1024;
+const BLOCK_BYTES: usize = 256 * 1024;
 
 /// In the order of their positions, without gaps.
 #[derive(Debug, Default)]

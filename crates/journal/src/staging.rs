@@ -7,9 +7,6 @@ use crate::{
     segments::{Live, Segment},
 };
 
-/// How many emptied buffers are kept.
-const SPARES_MAX: usize = 4;
-
 /// Records of one frame, in order, behind room for the frame's header.
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
@@ -53,6 +50,8 @@ pub(crate) struct Staging {
     room: u64,
     room_max: u64,
     frame_bytes_max: usize,
+    /// How many emptied buffers are kept: as many as wait for a sync at most, and a few.
+    spares_max: usize,
 }
 
 impl Staging {
@@ -69,6 +68,7 @@ impl Staging {
             room: options.segment_bytes().saturating_sub(used),
             room_max,
             frame_bytes_max: options.frame_bytes_max,
+            spares_max: options.unsynced_bytes() as usize / options.frame_bytes_max.max(1) + 4,
         }
     }
 
@@ -118,7 +118,7 @@ impl Staging {
 
     /// Gives a buffer back. A large one, made for a long record, is not kept.
     pub(crate) fn reuse(&mut self, bytes: Vec<u8>) {
-        if self.spares.len() < SPARES_MAX && bytes.capacity() <= 2 * self.frame_bytes_max {
+        if self.spares.len() < self.spares_max && bytes.capacity() <= 2 * self.frame_bytes_max {
             self.spares.push(bytes);
         }
     }

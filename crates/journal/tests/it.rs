@@ -1,12 +1,6 @@
 //! The integration tests of the journal, in one binary.
 
-#![expect(
-    clippy::panic,
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "what tests share fails by panicking"
-)]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "what tests share fails by panicking")]
 
 mod it {
     mod crashes;

@@ -3,13 +3,13 @@
 use std::{sync::Arc, thread};
 
 use tempfile::TempDir;
-use whimbrel_journal::{
-    Committer, Disk, FileDisk, Level, LockError, Log, OpenError, Options, Position, Stopped,
-};
+use whimbrel_journal::{Committer, Disk, FileDisk, Level, LockError, Log, OpenError, Options, Stopped};
 
-use super::rig::{assert_same, record, small, some};
+use super::rig::{Found, assert_same, contents, record, small, some};
 
-fn open(folder: &TempDir, options: Options) -> Result<(Log, Committer, Vec<(Position, Vec<u8>)>), OpenError> {
+type Opened = (Log, Committer, Vec<Found>);
+
+fn open(folder: &TempDir, options: Options) -> Result<Opened, OpenError> {
     let disk = FileDisk::new(folder.path().join("journal")).unwrap();
     let mut found = Vec::new();
     let (log, committer, _) = Log::open(Arc::new(disk), options, &mut |_, position, record| {
@@ -17,10 +17,6 @@ fn open(folder: &TempDir, options: Options) -> Result<(Log, Committer, Vec<(Posi
         Ok(())
     })?;
     Ok((log, committer, found))
-}
-
-fn contents(found: &[(Position, Vec<u8>)]) -> Vec<Vec<u8>> {
-    found.iter().map(|(_, record)| record.clone()).collect()
 }
 
 #[test]
