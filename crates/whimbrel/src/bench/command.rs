@@ -8,7 +8,7 @@ use clap::Subcommand;
 
 use super::clock::Clock;
 use super::crash;
-use super::crew::Crew;
+use super::crew::{Crew, Early};
 use super::desk::Run;
 use super::display::Display;
 use super::findings::Findings;
@@ -33,15 +33,19 @@ pub(crate) struct Args {
 const FIRST_RUN: &str = "\
 A first run, against a broker on this machine (`whimbrel serve` starts one):
 
-  whimbrel bench p2p                          throughput and latency: 100 pairs, one message at a time each
-  whimbrel bench p2p --rate 1000              latency at 1,000 messages per second
-  whimbrel bench p2p --batch 16 --pid PID     throughput in batches, and what a message costs the broker
-  whimbrel bench idle -n 10000 --pid PID      what a connection costs the broker
+  whimbrel bench p2p                       throughput, and latency under it
+  whimbrel bench p2p --rate 1000           latency at 1,000 messages per second
+  whimbrel bench p2p --batch 16 --pid PID  what a message costs the broker
+  whimbrel bench idle -n 10000 --pid PID   what a connection costs the broker
 
 Ctrl-C ends a run early, with the results until then; a second one ends it at once.
 
-Exit code: 0 all was right; 1 something was lost, repeated, out of order, damaged or late, or the broker could not be
-reached; 2 wrong options; 130 ended early by Ctrl-C, and all was right until then.";
+Exit codes:
+    0  all was right
+    1  something was lost, repeated, out of order, damaged or late, or could
+       not be found out
+    2  wrong options
+  130  ended early by Ctrl-C, and all was right until then";
 
 #[derive(Debug, Subcommand)]
 enum Scenario {
@@ -110,6 +114,9 @@ fn go(ready: Ready) -> ExitCode {
         Err(wrong) => return output::failure(MISUSED, wrong),
     };
     let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+    if let Err(wrong) = summary::check(&ready.results) {
+        return output::failure(MISUSED, wrong);
+    }
     let interrupt = match Interrupt::watch() {
         Ok(interrupt) => interrupt,
         Err(error) => return output::failure(FAILED, format!("signals cannot be heard: {error}")),
@@ -147,19 +154,20 @@ fn go(ready: Ready) -> ExitCode {
         to: raw.to,
         series: raw.series,
         broker,
+        broker_has_gone: meter.has_lost_broker(),
         own,
         machine,
         looked,
         rate,
         figures: raw.figures,
         broken: raw.broken,
-        interrupted: raw.interrupted,
+        ended: raw.ended,
         started,
         cores: std::thread::available_parallelism().map_or(1, usize::from),
     };
     match summary::tell(&findings, &ready.results) {
         Ok(()) if !findings.faults().is_empty() => ExitCode::from(FAILED),
-        Ok(()) if findings.interrupted => ExitCode::from(INTERRUPTED),
+        Ok(()) if findings.ended == Some(Early::Interrupted) => ExitCode::from(INTERRUPTED),
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => output::failure(FAILED, error),
     }

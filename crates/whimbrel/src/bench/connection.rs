@@ -1,7 +1,7 @@
 //! One client: from dialling to DISCONNECT. Not the sockets' readiness, and not who sends when.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use mio::{Registry, Token};
 use whimbrel_codec::{
@@ -96,13 +96,26 @@ impl From<Malformed> for Broken {
     }
 }
 
-impl std::fmt::Display for Broken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Broken {
+    /// What happened, and what can be done about it. `address` is the broker's.
+    pub(super) fn told(&self, address: SocketAddr) -> String {
         match self {
-            Broken::Io(error) => error.fmt(f),
-            Broken::Closed => f.write_str("the broker closed the connection"),
-            Broken::Malformed(malformed) => write!(f, "the broker sent a malformed packet: {malformed}"),
-            Broken::Refused(reason) => write!(f, "the broker refused the connection: {}", reason.name()),
+            Broken::Io(error) => match error.kind() {
+                io::ErrorKind::ConnectionRefused => {
+                    format!("nobody listens on {address}: does the broker run?")
+                }
+                io::ErrorKind::AddrNotAvailable => {
+                    format!(
+                        "{error}: no port is left on the address to connect from (see --source), or it is not here"
+                    )
+                }
+                _ => error.to_string(),
+            },
+            Broken::Closed => "the broker closed the connection".to_owned(),
+            Broken::Malformed(malformed) => {
+                format!("the broker sent a malformed packet (is it an MQTT broker?): {malformed}")
+            }
+            Broken::Refused(reason) => format!("the broker refused the connection: {}", reason.name()),
         }
     }
 }

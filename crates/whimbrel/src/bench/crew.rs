@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver as Inbox, RecvTimeoutError, Sender as Outbox, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -47,8 +48,17 @@ pub(super) struct Crew {
     pub(super) broken: Vec<String>,
     broken_count: u64,
     interrupt: Interrupt,
-    /// Whether the load has been ended early because the user wants an end.
-    heeded: bool,
+    /// Why the load has been ended early, if it has.
+    ended: Option<Early>,
+}
+
+/// Why a load ends before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Early {
+    /// The user wanted it.
+    Interrupted,
+    /// There is nobody left to send or to receive.
+    Deserted,
 }
 
 /// What all threads leave behind.
@@ -117,7 +127,7 @@ impl Crew {
             broken,
             broken_count: 0,
             interrupt,
-            heeded: false,
+            ended: None,
         })
     }
 
@@ -135,29 +145,35 @@ impl Crew {
         }
     }
 
-    /// Whether the user wants an end that has not been heeded yet.
-    fn is_interrupted(&self) -> bool {
-        self.interrupt.has_come() && !self.heeded
+    /// Why the load should end now, if that has not been heeded yet.
+    fn is_to_end(&self) -> Option<Early> {
+        // Clients that come and go are never counted as up.
+        let has_clients = !self.run.plan.clients.iter().any(|client| client.work == Work::Churn);
+        let deserted = has_clients && self.broken_count > 0 && self.run.live.up.load(Ordering::Relaxed) == 0;
+        match self.ended {
+            Some(_) => None,
+            None if self.interrupt.has_come() => Some(Early::Interrupted),
+            None => deserted.then_some(Early::Deserted),
+        }
     }
 
-    /// Ends the load if the user wants an end. Whether that is so.
-    pub(super) fn heed(&mut self) -> bool {
-        if self.is_interrupted() {
-            self.heeded = true;
+    /// Ends the load if there is a reason to.
+    pub(super) fn heed(&mut self) {
+        if let Some(why) = self.is_to_end() {
+            self.ended = Some(why);
             let done = self.done;
             self.order(Order::Stop);
             // Whoever has done what he was told before has nothing to stop.
             self.done = done;
         }
-        self.heeded
     }
 
-    /// Whether the load was ended early.
-    pub(super) fn was_interrupted(&self) -> bool {
-        self.heeded
+    /// Why the load was ended early, if it was.
+    pub(super) fn ended(&self) -> Option<Early> {
+        self.ended
     }
 
-    /// Waits until all threads have stopped to send; an end that the user wants is the end of that.
+    /// Waits until all threads have stopped to send, before their time if there is a reason to.
     pub(super) fn wait_sent(&mut self, deadline: Nanos, what: &str) -> Result<(), String> {
         while self.done < self.threads.len() {
             self.heed();
@@ -190,7 +206,7 @@ impl Crew {
                 let reason = self.broken.last().cloned().unwrap_or_default();
                 return Err(format!("{what}: {reason}"));
             }
-            if self.is_interrupted() {
+            if self.is_to_end() == Some(Early::Interrupted) {
                 return Err(format!("{what}: interrupted"));
             }
             let now = self.now();
@@ -202,16 +218,17 @@ impl Crew {
         Ok(())
     }
 
-    /// Waits until a moment, or until the user wants an end, and keeps what the threads tell meanwhile. Whether the
-    /// moment has come.
-    pub(super) fn wait_until(&mut self, moment: Nanos) -> Result<bool, String> {
+    /// Waits until a moment, and keeps what the threads tell meanwhile. Why the moment has not come, if there was a
+    /// reason to end before it.
+    pub(super) fn wait_until(&mut self, moment: Nanos) -> Result<Option<Early>, String> {
         while let Some(left) = moment.checked_sub(self.now()).filter(|left| *left > 0) {
-            if self.is_interrupted() {
-                return Ok(false);
+            let why = self.is_to_end();
+            if why.is_some() {
+                return Ok(why);
             }
             self.listen(left)?;
         }
-        Ok(true)
+        Ok(None)
     }
 
     fn listen(&mut self, most: Nanos) -> Result<(), String> {

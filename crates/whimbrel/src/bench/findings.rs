@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 
 use super::clock::{Nanos, SECOND};
-use super::crew::INTERVAL;
+use super::crew::{Early, INTERVAL};
 use super::process::{MachineUsage, Usage};
 use super::recorder::{Interval, histogram};
 use super::tally::Tally;
@@ -37,6 +37,8 @@ pub(super) struct Findings {
     pub(super) to: Nanos,
     pub(super) series: BTreeMap<u64, Interval>,
     pub(super) broker: Option<Usage>,
+    /// Whether its process ended before the measured time did.
+    pub(super) broker_has_gone: bool,
     pub(super) own: Usage,
     pub(super) machine: MachineUsage,
     /// The time between the two looks at the processes.
@@ -47,8 +49,8 @@ pub(super) struct Findings {
     pub(super) figures: Vec<(&'static str, f64, &'static str)>,
     /// What was wrong with the first connections that broke.
     pub(super) broken: Vec<String>,
-    /// Whether the user ended it early.
-    pub(super) interrupted: bool,
+    /// Why it ended early, if it did.
+    pub(super) ended: Option<Early>,
     /// Seconds since 1970 at the start of the run.
     pub(super) started: f64,
     pub(super) cores: usize,
@@ -170,8 +172,17 @@ impl Findings {
             warnings
                 .push(format!("the hypervisor took {stolen:.2} cores meanwhile: the figures are disturbed"));
         }
-        if self.interrupted {
-            warnings.push("ended early by the user: the measured time is shorter than asked for".to_owned());
+        match self.ended {
+            None => {}
+            Some(Early::Interrupted) => warnings.push("ended early by the user".to_owned()),
+            Some(Early::Deserted) => warnings.push("ended early: no connection was left".to_owned()),
+        }
+        if self.broker_has_gone {
+            warnings.push("the process of --pid ended meanwhile".to_owned());
+        }
+        let had_work = self.tally.delivered_measured > 1_000 && self.looked > SECOND;
+        if had_work && self.broker.is_some_and(|broker| broker.cpu_nanos == 0) {
+            warnings.push("the process of --pid did nothing meanwhile: is it the broker?".to_owned());
         }
         if self.tally.stalls > 0 {
             warnings.push(format!(

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::clock::SECOND;
-use super::crew::INTERVAL;
+use super::crew::{Early, INTERVAL};
 use super::findings::Findings;
 use super::process::Usage;
 use super::recorder::Interval;
@@ -39,7 +39,7 @@ pub(super) fn value(findings: &Findings) -> Value {
         "failures": failures,
         "warnings": findings.warnings(),
         "broken": findings.broken,
-        "interrupted": findings.interrupted,
+        "interrupted": findings.ended == Some(Early::Interrupted),
         "whole_run": { "sent": tally.sent, "delivered": tally.delivered, "faults": counts,
             "lost_at_qos0": tally.lost_qos0, "stalls": tally.stalls, "unsent": tally.unsent },
         "measured": { "seconds": findings.seconds(), "sent": tally.sent_measured,

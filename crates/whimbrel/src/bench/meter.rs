@@ -24,7 +24,10 @@ impl Meter {
     pub(super) fn new(clock: Clock, broker: Option<u32>) -> Result<Meter, String> {
         let meter = Meter { clock, broker, first: None, last: None };
         if let Some(pid) = broker {
-            Account::read(pid, true).map_err(|error| format!("--pid {pid}: {error}"))?;
+            let account = Account::read(pid, true).map_err(|error| format!("--pid {pid}: {error}"))?;
+            if account.has_task(std::process::id()) {
+                return Err(format!("--pid {pid}: the generator itself is among its children"));
+            }
         }
         Ok(meter)
     }
@@ -50,6 +53,11 @@ impl Meter {
             own: Account::read(std::process::id(), false)?,
             machine: Machine::read()?,
         })
+    }
+
+    /// Whether the broker's process was there and is not any more.
+    pub(super) fn has_lost_broker(&self) -> bool {
+        self.broker.is_some() && self.last.as_ref().is_some_and(|last| last.broker.is_none())
     }
 
     /// What the broker, the generator and the machine used between the looks, and how long that was.

@@ -1,5 +1,6 @@
 //! Who connects, who publishes what, and who must get it: a scenario written out. Not when, and not how fast.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use whimbrel_codec::{QoS, check_topic_filter, check_topic_name};
@@ -112,8 +113,15 @@ impl Plan {
         self.clients.push(Client { id, lane, work, filters, qos, persistent: false });
     }
 
-    /// Refuses topics and filters that no broker would take.
+    /// Refuses topics and filters that no broker would take, and clients that would drive each other out.
     pub(super) fn check(&self) -> Result<(), String> {
+        let mut ids = HashSet::new();
+        if let Some(client) = self.clients.iter().find(|client| !ids.insert(client.id.as_str())) {
+            return Err(format!(
+                "several clients would have the client id {:?}: --client-id needs %i, and %k where there are several kinds",
+                client.id
+            ));
+        }
         let topics = self.senders.iter().filter_map(|sender| match &sender.topics {
             Topics::One(topic) => Some(topic),
             Topics::Spread { .. } => None,

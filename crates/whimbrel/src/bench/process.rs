@@ -46,6 +46,11 @@ impl Account {
         Ok(account)
     }
 
+    /// Whether this process is one of those that were looked at.
+    pub(super) fn has_task(&self, pid: u32) -> bool {
+        self.tasks.contains_key(&pid)
+    }
+
     fn add(&mut self, pid: u32) -> io::Result<()> {
         let folder = format!("/proc/{pid}");
         let folder = Path::new(&folder);

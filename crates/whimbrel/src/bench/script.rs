@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::clock::{MILLI, Nanos, SECOND, nanos};
 use super::connection::Entrance;
-use super::crew::{Crew, Sum};
+use super::crew::{Crew, Early, Sum};
 use super::desk::Measured;
 use super::meter::Meter;
 use super::orders::{Order, Who};
@@ -23,8 +23,8 @@ pub(super) struct Raw {
     pub(super) from: Nanos,
     pub(super) to: Nanos,
     pub(super) figures: Vec<(&'static str, f64, &'static str)>,
-    /// Whether the user ended it early.
-    pub(super) interrupted: bool,
+    /// Why it ended early, if it did.
+    pub(super) ended: Option<Early>,
 }
 
 /// How long the load lasts.
@@ -92,7 +92,7 @@ impl Script<'_> {
         let now = self.crew.now();
         self.crew.display.stage("hold", Some((now, now + nanos(duration))));
         self.meter.begin();
-        if !self.crew.wait_until(now + nanos(duration))? {
+        if self.crew.wait_until(now + nanos(duration))?.is_some() {
             self.crew.heed();
         }
         self.meter.end();
@@ -123,8 +123,10 @@ impl Script<'_> {
         self.connect(Who::Receivers, Entrance::New)?;
         let (from, to) = self.load(Who::Receivers, length)?;
         self.settle()?;
-        self.connect(Who::Cleaners, Entrance::New)?;
-        self.all_of(Who::Cleaners, messages, "clear")?;
+        if self.crew.ended() != Some(Early::Deserted) {
+            self.connect(Who::Cleaners, Entrance::New)?;
+            self.all_of(Who::Cleaners, messages, "clear")?;
+        }
         self.end(from, to)
     }
 
@@ -186,12 +188,12 @@ impl Script<'_> {
         self.crew.order(Order::Load { who, start, stop_at, limit });
         if limit.is_none() {
             self.crew.display.stage("warm up", Some((start, from)));
-            if !self.crew.wait_until(from)? {
-                return Err("interrupted before anything was measured".to_owned());
+            if let Some(why) = self.crew.wait_until(from)? {
+                return Err(self.nothing_measured(why));
             }
             self.meter.begin();
             self.crew.display.stage("measure", Some((from, to)));
-            if !self.crew.wait_until(to)? {
+            if self.crew.wait_until(to)?.is_some() {
                 let now = self.crew.now();
                 (to, stop_at) = (now, now);
                 self.crew.order(Order::Measure(Measured { from, to, since: 0 }));
@@ -203,6 +205,15 @@ impl Script<'_> {
         }
         self.crew.wait_sent(stop_at.saturating_add(patience), "publishing")?;
         Ok((from, to))
+    }
+
+    fn nothing_measured(&self, why: Early) -> String {
+        match (why, self.crew.broken.first()) {
+            (Early::Deserted, Some(first)) => {
+                format!("all connections broke before anything was measured; the first: {first}")
+            }
+            _ => "interrupted before anything was measured".to_owned(),
+        }
     }
 
     /// These publishers send so many messages each, which nobody measures.
@@ -223,9 +234,9 @@ impl Script<'_> {
 
     /// Ends the run. Where the measured time has no end of its own, the last arrival is.
     fn end(self, from: Nanos, to: Nanos) -> Result<Raw, String> {
-        let interrupted = self.crew.was_interrupted();
+        let ended = self.crew.ended();
         let Sum { tally, series, broken } = self.crew.finish()?;
         let to = if to == Nanos::MAX { tally.last_arrival.max(from + 1) } else { to };
-        Ok(Raw { tally, series, broken, from, to, figures: self.figures, interrupted })
+        Ok(Raw { tally, series, broken, from, to, figures: self.figures, ended })
     }
 }

@@ -1,5 +1,6 @@
 //! What the threads of a run need to know about how to do it: options, resolved. Not who does what.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
@@ -50,6 +51,13 @@ pub(super) enum Drive {
 impl Settings {
     /// How to reach the broker; how to load it is what a closed loop of single short messages is.
     pub(super) fn new(broker: &Broker, drain: Duration) -> Result<Settings, String> {
+        if broker.password.is_some()
+            && broker.username.is_none()
+            && !broker.protocol.version().has_properties()
+        {
+            // [MQTT-3.1.2-22] of 3.1.1.
+            return Err("a password without a user name takes MQTT 5.0".to_owned());
+        }
         Ok(Settings {
             address: resolve(&broker.host, broker.port)?,
             sources: broker.source.as_ref().map(|sources| sources.0.clone()).unwrap_or_default(),
@@ -92,10 +100,15 @@ impl Settings {
     }
 }
 
+fn no_host(host: &str, error: &io::Error) -> String {
+    let hint = if host.contains(':') { " (the port goes to --port)" } else { "" };
+    format!("host {host}: {error}{hint}")
+}
+
 fn resolve(host: &str, port: u16) -> Result<SocketAddr, String> {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let mut addresses =
-        (host, port).to_socket_addrs().map_err(|error| format!("host {host}: {error}"))?.collect::<Vec<_>>();
+        (host, port).to_socket_addrs().map_err(|error| no_host(host, &error))?.collect::<Vec<_>>();
     // A broker that listens on one loopback address only is more often found on the older one.
     addresses.sort_by_key(SocketAddr::is_ipv6);
     addresses.first().copied().ok_or_else(|| format!("host {host} has no address"))

@@ -42,6 +42,19 @@ pub(super) fn tell(findings: &Findings, results: &Results) -> Result<(), String>
     Ok(())
 }
 
+/// Refuses files that cannot be written before anybody has waited for what is to be in them.
+pub(super) fn check(results: &Results) -> Result<(), String> {
+    let json = results.json.as_ref().filter(|path| path.as_path() != Path::new("-"));
+    for path in [json, results.histogram.as_ref(), results.plot.as_ref()].into_iter().flatten() {
+        fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
+    }
+    Ok(())
+}
+
 fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
     fs::write(path, bytes).map_err(|error| format!("{} cannot be written: {error}", path.display()))
 }

@@ -222,7 +222,8 @@ impl Worker {
         }
         let client = self.run.plan.clients.get(connection.client).map_or("", |client| client.id.as_str());
         // Whoever listens has gone if this fails, and with him the run.
-        let _ = self.outbox.send(Event::Broken(format!("{client}: {broken}")));
+        let _ =
+            self.outbox.send(Event::Broken(format!("{client}: {}", broken.told(self.run.settings.address))));
     }
 
     pub(super) fn enqueue(&mut self, index: usize) {

@@ -59,6 +59,8 @@ fn messages_reach_whom_they_are_for() {
         ]);
     }
     check(&["mixed", "--scale", "3", "--count", "30"]);
+    // Looking seldom loses nothing.
+    check(&["p2p", "--pairs", "5", "--count", "20", "--gather", "2ms"]);
 }
 
 #[test]
@@ -94,6 +96,7 @@ fn a_broker_that_is_not_there_is_a_failure_and_no_result() {
     let ended = bench(gone.expect("the system has a port"), &["p2p", "--count", "1"]);
     assert_eq!(ended.code, 1);
     assert!(ended.said.contains("p2p: connecting: bench-"), "{}", ended.said);
+    assert!(ended.said.contains("nobody listens on 127.0.0.1:"), "{}", ended.said);
     assert!(ended.results.is_null());
 }
 
@@ -113,6 +116,13 @@ fn wrong_options_end_with_2() {
     check(&["fan-in", "--topic", "a/x%i"], "%i must be a level of its own");
     check(&["idle", "-n", "1000001"], "1000001 is not in 1..=1000000");
     check(&["p2p", "--pid", "4294967295"], "--pid 4294967295: ");
+    let ourselves = std::process::id().to_string();
+    check(&["p2p", "--pid", &ourselves], "the generator itself is among its children");
+    check(&["p2p", "--client-id", "a%i"], "would have the client id \"a0\"");
+    check(&["p2p", "--host", "127.0.0.1:1883"], "the port goes to --port");
+    check(&["p2p", "--protocol", "3.1.1", "--password", "x"], "a password without a user name");
+    check(&["p2p", "--json", "/no/such/folder/x"], "/no/such/folder/x cannot be written");
+    check(&["p2p", "--gather", "1s"], "--gather is 100 ms at most");
 }
 
 #[test]
