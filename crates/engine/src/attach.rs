@@ -20,6 +20,9 @@ use crate::{
     will::Will,
 };
 
+/// Client identifiers up to this many bytes are part of what a session costs; longer ones count as held memory.
+const CLIENT_ID_FREE_BYTES: usize = 64;
+
 /// A connection's hold on its session.
 #[derive(Clone)]
 pub struct Attached {
@@ -100,6 +103,13 @@ impl Engine {
             return Attach::Refused(ReasonCode::PacketTooLarge);
         }
         let client_id = assigned.as_deref().unwrap_or(&negotiated.client_id);
+        let will_bytes = will.as_ref().map_or(0, Will::size);
+        if (will_bytes > 0 || client_id.len() > CLIENT_ID_FREE_BYTES)
+            && self.budget.is_memory_full(&self.limits, will_bytes + client_id.len())
+        {
+            turn.count(Count::ConnectMemory, 1);
+            return Attach::Refused(ReasonCode::QuotaExceeded);
+        }
         let mut admitted = false;
         loop {
             let Some(session) = self.sessions.find(client_id) else {
@@ -110,7 +120,9 @@ impl Engine {
                     }
                     return Attach::Refused(ReasonCode::QuotaExceeded);
                 }
-                let session = Arc::new(Session::new(self.new_key(), client_id.into()));
+                let charge =
+                    (client_id.len() > CLIENT_ID_FREE_BYTES).then(|| self.budget.charge(client_id.len()));
+                let session = Arc::new(Session::new(self.new_key(), client_id.into(), charge));
                 let mut locked = Locked::new(self, &session);
                 if !self.admit(turn, &mut admitted) {
                     return Attach::Refused(ReasonCode::QuotaExceeded);
@@ -231,7 +243,8 @@ impl Engine {
                 .chain(rare.will_due.take())
                 .for_each(|timer| self.timers.cancel(timer));
         }
-        if let Some(will) = will.take() {
+        if let Some(mut will) = will.take() {
+            will.charge = Some(self.budget.charge(will.size()));
             state.rare().will = Some(will);
         }
         let epoch = state.epoch;
@@ -395,7 +408,8 @@ impl Engine {
     fn end(&self, locked: &mut Locked<'_>, turn: &mut Turn) -> Remains {
         let old = std::mem::take(&mut *locked.state);
         locked.state.ended = true;
-        let State { mut outgoing, queue, subscriptions, rare, .. } = old;
+        let State { mut outgoing, inflight_bytes, queue, subscriptions, rare, .. } = old;
+        self.budget.inflight_changed(inflight_bytes, 0);
         if let Some(mut queue) = queue {
             let (messages, bytes) = queue.remove(|_| true);
             self.budget.dequeued(messages, bytes);
@@ -409,6 +423,8 @@ impl Engine {
             sent.stage() == Stage::Published(QoS::AtLeastOnce)
                 && sent.message().is_some_and(|one| one.group.is_some())
         });
+        let lost = outgoing.iter().filter(|sent| sent.message().is_some()).count();
+        turn.count(Count::DroppedSessionEnded, lost as u64);
         Remains { subscriptions, abandoned, will: rare.and_then(|rare| rare.will) }
     }
 

@@ -1,6 +1,9 @@
 //! What all clients together may cost in memory: bytes that wait for blocked clients, and bytes in queues.
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
 
 use whimbrel_proto::{Millis, codec::QoS};
 
@@ -8,6 +11,26 @@ use crate::{Count, Limits, QueueFull, link::Link, queue::Queue};
 
 /// The soft limit of a link never shrinks below this share of itself.
 const SOFT_SHARE_MIN: usize = 16;
+
+/// What a message in a queue or in flight costs besides its bytes: its place there, and itself if nobody shares it.
+const MESSAGE_BYTES: usize = 128;
+
+/// What is in flight to a client is counted for all of them in steps of this, so that ordinary traffic touches no
+/// shared count; a client may always have one step.
+const INFLIGHT_STEP: usize = 4 << 10;
+
+/// Bytes that are held for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    held: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.held.fetch_sub(self.bytes, Relaxed);
+    }
+}
 
 /// How room was made in a queue for a new message.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -44,9 +67,47 @@ pub(crate) struct Budget {
     outboxes: AtomicUsize,
     queues: AtomicUsize,
     queued_messages: AtomicUsize,
+    /// In flight to clients, in wills, in long client identifiers.
+    held: Arc<AtomicUsize>,
 }
 
 impl Budget {
+    /// Counts bytes until the charge is dropped.
+    pub(crate) fn charge(&self, bytes: usize) -> Charge {
+        self.held.fetch_add(bytes, Relaxed);
+        Charge { held: self.held.clone(), bytes }
+    }
+
+    /// What a message in flight counts.
+    pub(crate) fn inflight_cost(message_bytes: usize) -> usize {
+        message_bytes + MESSAGE_BYTES
+    }
+
+    /// What is in flight to one client has changed.
+    pub(crate) fn inflight_changed(&self, before: usize, after: usize) {
+        let (before, after) = (before / INFLIGHT_STEP, after / INFLIGHT_STEP);
+        if after > before {
+            self.held.fetch_add((after - before) * INFLIGHT_STEP, Relaxed);
+        } else if after < before {
+            self.held.fetch_sub((before - after) * INFLIGHT_STEP, Relaxed);
+        }
+    }
+
+    /// Whether a client that has `inflight` bytes in flight may be sent more.
+    pub(crate) fn may_fly(&self, limits: &Limits, inflight: usize) -> bool {
+        inflight < INFLIGHT_STEP || (inflight < limits.queue_bytes_max && !self.is_memory_full(limits, 0))
+    }
+
+    /// Bytes in flight, in wills and the like.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.held.load(Relaxed)
+    }
+
+    /// Everything that queues and messages in flight cost.
+    fn used(&self) -> usize {
+        self.queue_bytes() + self.queued_messages() * MESSAGE_BYTES + self.held_bytes()
+    }
+
     /// Bytes that may wait for one blocked client: less the more wait for all of them.
     pub(crate) fn soft_limit(&self, limits: &Limits) -> usize {
         let used = self.outboxes.load(Relaxed).min(limits.outbox_bytes_max);
@@ -96,7 +157,7 @@ impl Budget {
 
     /// Whether all queues together cannot take `size` bytes more.
     pub(crate) fn is_memory_full(&self, limits: &Limits, size: usize) -> bool {
-        self.queue_bytes().saturating_add(size) > limits.queues_bytes_max
+        self.used().saturating_add(size) > limits.queues_bytes_max
     }
 
     /// Makes room for a message by the policy. Nothing is pushed out for a message that would not fit even then, nor for
@@ -117,7 +178,7 @@ impl Budget {
             made.expired = messages as u64;
         }
         made.memory_full = self.is_memory_full(limits, size);
-        let others = self.queue_bytes().saturating_sub(queue.bytes());
+        let others = self.used().saturating_sub(queue.bytes() + queue.len() * MESSAGE_BYTES);
         let fits = size <= limits.queue_bytes_max && others.saturating_add(size) <= limits.queues_bytes_max;
         if fits && qos > QoS::AtMostOnce && limits.queue_full == QueueFull::DropOldest {
             while full(queue)

@@ -96,7 +96,7 @@ counts! {
     DroppedTooLarge = "dropped_too_large",
     /// QoS 0 messages to a shared group of which no member had room.
     DroppedShareNoMember = "dropped_share_no_member",
-    /// Queued messages that went with their session or group.
+    /// Messages queued or in flight that went with their session or group.
     DroppedSessionEnded = "dropped_session_ended",
     /// Messages refused to the publisher because a queue was full.
     RefusedQueueFull = "refused_queue_full",
@@ -104,10 +104,14 @@ counts! {
     RefusedReservedTopic = "refused_reserved_topic",
     /// Payloads that were not the UTF-8 which they promised.
     RefusedPayloadFormat = "refused_payload_format",
+    /// Retained messages whose expiry has passed.
+    RetainedExpired = "retained_expired",
     /// Retained messages not kept because of the limits.
     RetainedLimit = "retained_limit_reached",
     /// CONNECT packets refused because there are as many sessions as there may be.
     SessionsLimit = "sessions_limit_reached",
+    /// CONNECT packets refused because their will or client identifier is more than the memory for messages has left.
+    ConnectMemory = "connect_memory_limit_reached",
     /// Topic filters refused because all sessions together have as many as they may.
     SubscriptionsTotalLimit = "subscriptions_total_limit_reached",
     /// Topic filters refused because the session has as many as it may.

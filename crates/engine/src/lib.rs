@@ -137,7 +137,7 @@ impl Engine {
                 None => break,
                 Some(timers::Timer::Retained { topic, number }) => {
                     if self.retained.expire(&topic, number) {
-                        turn.count(Count::DroppedExpired, 1);
+                        turn.count(Count::RetainedExpired, 1);
                     }
                 }
                 Some(timers::Timer::Session(session)) => {
@@ -160,8 +160,8 @@ impl Engine {
         turn.cache.sweep(&self.router);
     }
 
-    /// The server is about to end: wills of connected clients are published now, while those who want them are still
-    /// connected.
+    /// The server is about to end, and with it every session: all wills are published now, while those who want them
+    /// are still connected.
     pub fn publish_all_wills(&self, turn: &mut Turn, waiter: &Arc<dyn Wire>) -> Vec<Box<Publishing>> {
         let mut publishing = Vec::new();
         for session in self.sessions.all() {
@@ -217,6 +217,12 @@ impl Engine {
     #[must_use]
     pub fn waiting_bytes(&self) -> (usize, usize) {
         (self.budget.queue_bytes(), self.budget.outbox_bytes())
+    }
+
+    /// Bytes in flight to clients (in steps), in wills and in long client identifiers.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.budget.held_bytes()
     }
 
     fn new_key(&self) -> u64 {

@@ -294,10 +294,13 @@ impl Engine {
             return None;
         }
         let size = body.topic.len() + body.forwarded.len() + body.payload.len();
-        let full = self.targets(turn, body.topic).targets.iter().any(|target| match target {
+        let targets = self.targets(turn, body.topic).targets;
+        turn.work += targets.len() as u64;
+        let full = targets.iter().any(|target| match target {
             Target::Group(group) => self.is_group_full(group, size),
-            Target::Session { session, granted, .. } => {
-                delivered_qos(body.qos, granted.qos) > QoS::AtMostOnce
+            Target::Session { session, granted, own } => {
+                Target::granted(session, granted, own, body.publisher)
+                    .is_some_and(|granted| delivered_qos(body.qos, granted.qos) > QoS::AtMostOnce)
                     && Locked::new(self, session).is_full(size)
             }
         });

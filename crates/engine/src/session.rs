@@ -17,6 +17,7 @@ use whimbrel_proto::{
 
 use crate::{
     Count, Limits, Notice, Turn,
+    budget::{Budget, Charge},
     link::{Link, Sending},
     message::Fresh,
     queue::{Delivery, Queue, SubscriptionIds},
@@ -33,6 +34,8 @@ pub struct Session {
     pub(crate) key: u64,
     pub(crate) client_id: Box<str>,
     state: Mutex<State>,
+    /// What a long client identifier costs.
+    _charge: Option<Charge>,
     /// Messages in flight and queued, roughly: what the least-backlog strategy of shared groups looks at.
     pub(crate) backlog: AtomicU32,
 }
@@ -42,7 +45,7 @@ pub struct Session {
 pub(crate) struct State {
     pub link: Option<Link>,
     pub outgoing: Outgoing<Delivery>,
-    /// Bytes of topic, properties and payload of the messages in `outgoing`.
+    /// What the messages in `outgoing` cost.
     pub inflight_bytes: usize,
     /// Absent while empty.
     pub queue: Option<Box<Queue>>,
@@ -122,8 +125,8 @@ pub(crate) struct Offer<'a, 'b> {
 }
 
 impl Session {
-    pub(crate) fn new(key: u64, client_id: Box<str>) -> Self {
-        Session { key, client_id, state: Mutex::default(), backlog: AtomicU32::new(0) }
+    pub(crate) fn new(key: u64, client_id: Box<str>, charge: Option<Charge>) -> Self {
+        Session { key, client_id, state: Mutex::default(), _charge: charge, backlog: AtomicU32::new(0) }
     }
 
     /// The client identifier.
@@ -226,7 +229,7 @@ impl<'a> Locked<'a> {
 
     /// Whether Receive Maximum lets one more QoS 1 or 2 message go.
     fn has_room(&self) -> bool {
-        self.state.inflight_bytes < self.limits().queue_bytes_max
+        self.engine.budget.may_fly(self.limits(), self.state.inflight_bytes)
             && self.state.link.as_ref().is_some_and(|link| self.state.outgoing.has_room(link.receive_maximum))
     }
 
@@ -245,7 +248,7 @@ impl<'a> Locked<'a> {
         let subscription_ids = ids.as_deref().unwrap_or_default();
         let sending = Sending { qos, retain, dup: false, subscription_ids, dropped_untold };
         let now = turn.now.mono;
-        let State { link: Some(link), outgoing, inflight_bytes, .. } = &mut *self.state else {
+        let State { link: Some(link), outgoing, .. } = &mut *self.state else {
             return Offered::Dropped;
         };
         if !link.takes(&fresh.body, &sending, now) {
@@ -254,10 +257,13 @@ impl<'a> Locked<'a> {
         }
         let packet_id = (qos > QoS::AtMostOnce).then(|| {
             let message = fresh.share().clone();
-            *inflight_bytes += message.size();
             outgoing.send(qos, Delivery { message, ids: ids.clone(), group: None, qos, retain }, |_| false)
         });
         let told = link.append_publish(turn, fresh, &sending, packet_id);
+        if packet_id.is_some() {
+            let size = fresh.share().size();
+            self.took_off(size);
+        }
         self.after_append(turn, told);
         Offered::Sent
     }
@@ -275,7 +281,7 @@ impl<'a> Locked<'a> {
             dropped_untold,
         };
         let now = turn.now.mono;
-        let State { link: Some(link), outgoing, inflight_bytes, .. } = &mut *self.state else {
+        let State { link: Some(link), outgoing, .. } = &mut *self.state else {
             return Offered::Dropped;
         };
         if message.expires() <= now {
@@ -286,11 +292,12 @@ impl<'a> Locked<'a> {
             turn.count(Count::DroppedTooLarge, 1);
             return Offered::Dropped;
         }
-        let packet_id = (delivery.qos > QoS::AtMostOnce).then(|| {
-            *inflight_bytes += message.size();
-            outgoing.send(delivery.qos, delivery, |_| false)
-        });
+        let packet_id =
+            (delivery.qos > QoS::AtMostOnce).then(|| outgoing.send(delivery.qos, delivery, |_| false));
         let told = link.append_kept(turn, &message, &sending, packet_id);
+        if packet_id.is_some() {
+            self.took_off(message.size());
+        }
         self.after_append(turn, told);
         Offered::Sent
     }
@@ -397,7 +404,16 @@ impl<'a> Locked<'a> {
 
     /// A delivery is in flight no more: the client has it, or never will.
     pub(crate) fn landed(&mut self, delivery: &Delivery) {
-        self.state.inflight_bytes -= delivery.message.size();
+        let before = self.state.inflight_bytes;
+        self.state.inflight_bytes -= Budget::inflight_cost(delivery.message.size());
+        self.engine.budget.inflight_changed(before, self.state.inflight_bytes);
+    }
+
+    /// A message of so many bytes is in flight now.
+    fn took_off(&mut self, size: usize) {
+        let before = self.state.inflight_bytes;
+        self.state.inflight_bytes += Budget::inflight_cost(size);
+        self.engine.budget.inflight_changed(before, self.state.inflight_bytes);
     }
 
     /// Whether [`Self::pump`] would find something to send.

@@ -32,6 +32,8 @@ pub(crate) struct Group {
     state: Mutex<GroupState>,
     /// Messages in the queue, readable without the lock.
     waiting: AtomicUsize,
+    /// How often a member has left.
+    left: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -78,6 +80,10 @@ impl Group {
     /// Whether messages wait for a member with room.
     pub(crate) fn has_waiting(&self) -> bool {
         self.waiting.load(Ordering::SeqCst) > 0
+    }
+
+    fn has_member(&self, key: u64) -> bool {
+        self.state.lock().members.iter().any(|member| member.session.key == key)
     }
 
     /// A waiting message for the member `key`, with that member's options; expired ones are dropped on the way.
@@ -192,6 +198,7 @@ impl Engine {
                 filter: filter.filter.into(),
                 state: Mutex::default(),
                 waiting: AtomicUsize::new(0),
+                left: AtomicUsize::new(0),
             });
             let rehash = |known: &Arc<Group>| self.groups.hash(&known.name, &known.filter);
             groups.insert_unique(hash, group.clone(), rehash);
@@ -215,6 +222,7 @@ impl Engine {
         let mut groups = self.groups.groups.lock();
         let mut state = group.state.lock();
         state.members.retain(|member| member.session.key != key);
+        group.left.fetch_add(1, Ordering::SeqCst);
         if !state.members.is_empty() || state.ended {
             return;
         }
@@ -256,12 +264,14 @@ impl Engine {
     /// Gives a message to the first member with room. False when nobody has any.
     fn offer_to_members(&self, turn: &mut Turn, group: &Arc<Group>, fresh: &mut Fresh<'_>) -> bool {
         let strategy = self.limits.share_strategy;
+        let left = group.left.load(Ordering::SeqCst);
         let Some(first) = group.first_choice(strategy, fresh.body.publisher) else { return false };
-        if self.offer_to_member(turn, group, &first, fresh) {
+        if self.offer_to_member(turn, group, &first, left, fresh) {
             return true;
         }
         let others = group.other_choices(strategy, &first);
-        let taker = others.iter().find(|other| self.offer_to_member(turn, group, other, fresh));
+        turn.work += others.len() as u64;
+        let taker = others.iter().find(|other| self.offer_to_member(turn, group, other, left, fresh));
         if let Some(taker) = taker {
             group.note_turn(taker);
         }
@@ -273,6 +283,7 @@ impl Engine {
         turn: &mut Turn,
         group: &Arc<Group>,
         member: &Member,
+        left: usize,
         fresh: &mut Fresh<'_>,
     ) -> bool {
         let qos = delivered_qos(fresh.body.qos, member.qos);
@@ -280,6 +291,9 @@ impl Engine {
         let mut locked = Locked::new(self, &member.session);
         if !locked.is_free(qos) {
             return false;
+        }
+        if group.left.load(Ordering::SeqCst) != left && !group.has_member(member.session.key) {
+            return false; // [MQTT-3.10.4-2]: its UNSUBACK may have left.
         }
         if qos == QoS::AtMostOnce {
             locked.offer(turn, Offer { fresh, qos, retain, ids: &member.ids });
@@ -322,6 +336,7 @@ impl Engine {
         let members: Vec<Arc<Session>> =
             state.members.iter().take(looked_at).map(|member| member.session.clone()).collect();
         drop(state);
+        turn.work += members.len() as u64;
         for session in members {
             if !group.has_waiting() {
                 break;

@@ -20,6 +20,11 @@ use crate::{
 /// What the filter of a shared subscription begins with.
 const SHARE_PREFIX: &str = "$share/";
 
+/// What the tree of filters may cost for each subscription that there may be, on the average, and besides: filters of
+/// many levels that nobody shares cost more.
+const FILTER_BYTES: usize = 250;
+const FILTER_BYTES_FREE: usize = 1 << 20;
+
 /// One subscription of a session.
 pub(crate) struct Subscription {
     /// The topic filter as the client wrote it, with `$share/…` where it is shared.
@@ -94,20 +99,22 @@ impl Engine {
                 RetainHandling::SendIfNew => before.is_none(),
                 RetainHandling::DoNotSend => false,
             };
-        // The live stream brings what is published from here on, the fetch what was retained before.
-        let keep_since = if fetch { None } else { before.map(|before| before.since) };
+        // The live stream brings what is published from here on, the fetch what was retained before. A subscription
+        // that was there already misses nothing of the stream: a message that is on its way may come by both.
+        let keep_since = before.map(|before| before.since);
+        let mut until = 0;
         let group = match filter.share {
             Some(share) => Some(self.join_group(share, &filter, &from.session, interest)),
             None => {
                 let number = || self.retained.last_number();
-                interest.since =
-                    self.router.insert(&from.session, filter.filter, interest, keep_since, number);
+                until = self.router.insert(&from.session, filter.filter, interest, keep_since, number);
+                interest.since = keep_since.unwrap_or(until);
                 None
             }
         };
         self.note_subscription(turn, from, text, &filter, interest, group);
         if fetch {
-            self.begin_fetch(turn, from, filter.filter, interest);
+            self.begin_fetch(turn, from, filter.filter, interest, until);
         }
         ReasonCode::granted(granted)
     }
@@ -148,17 +155,19 @@ impl Engine {
     /// Whether one subscription more would exceed what all sessions together may have.
     fn is_full_of_subscriptions(&self, filter: &str) -> bool {
         self.subscriptions.load(Relaxed) >= self.limits.subscriptions_total_max
+            || self.router.bytes()
+                > self.limits.subscriptions_total_max.saturating_mul(FILTER_BYTES) + FILTER_BYTES_FREE
             || self.filter_bytes.load(Relaxed) + filter.len() > self.limits.filter_bytes_total_max
     }
 
-    fn begin_fetch(&self, turn: &mut Turn, from: &Attached, filter: &str, interest: Interest) {
+    fn begin_fetch(&self, turn: &mut Turn, from: &Attached, filter: &str, interest: Interest, until: u64) {
         let ids: SubscriptionIds = (interest.id != 0).then(|| Arc::from([interest.id]));
         let current = self.sys_values(turn, filter);
         if self.retained.is_empty() && current.is_empty() {
             return;
         }
         let Some(mut own) = self.lock_attached(from) else { return };
-        let fetch = Fetch::new(filter, interest, ids, current);
+        let fetch = Fetch::new(filter, interest, until, ids, current);
         let fetches = &mut own.state.rare().fetches;
         fetches.retain(|known| !known.is_for(filter));
         fetches.push(fetch);

@@ -10,6 +10,7 @@ use whimbrel_proto::{Millis, codec};
 
 use crate::{
     Count, Engine, Progress, Publishing, Turn, Wire,
+    budget::Charge,
     message::{Body, Message},
     session::Session,
     sys::is_reserved,
@@ -23,6 +24,8 @@ pub struct Will {
     pub(crate) delay_secs: u32,
     /// Message expiry, counted from the publication [section 3.1.3.2.4].
     expiry_secs: Option<u32>,
+    /// What it costs once a session has it.
+    pub(crate) charge: Option<Charge>,
 }
 
 impl Will {
@@ -45,7 +48,15 @@ impl Will {
             message: Message::new(&body),
             delay_secs: will.delay_secs,
             expiry_secs: will.properties.message_expiry_secs,
+            charge: None,
         }
+    }
+}
+
+impl Will {
+    /// Bytes that it costs its session.
+    pub(crate) fn size(&self) -> usize {
+        self.message.size()
     }
 }
 

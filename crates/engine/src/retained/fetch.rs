@@ -32,6 +32,8 @@ pub(crate) enum Slice {
 pub(crate) struct Fetch {
     filter: Box<str>,
     interest: Interest,
+    /// The number of the last message that it brings.
+    until: u64,
     ids: SubscriptionIds,
     cursor: Cursor,
     /// Values of the server's own topics, computed when SUBSCRIBE came; sent first.
@@ -42,10 +44,11 @@ impl Fetch {
     pub(crate) fn new(
         filter: &str,
         interest: Interest,
+        until: u64,
         ids: SubscriptionIds,
         current: Vec<Arc<Message>>,
     ) -> Self {
-        Fetch { filter: filter.into(), interest, ids, cursor: Cursor::default(), current }
+        Fetch { filter: filter.into(), interest, until, ids, cursor: Cursor::default(), current }
     }
 
     /// Whether this fetch belongs to the subscription of `filter`.
@@ -59,14 +62,14 @@ impl Fetch {
             self.send(to, turn, &message);
             return Slice::More;
         }
-        let Fetch { filter, interest, ids, cursor, .. } = self;
+        let Fetch { filter, interest, until, ids, cursor, .. } = self;
         let mut full = false;
         let engine = to.engine;
         turn.work += SLICE_WORK;
         let tree = engine.retained.tree.read();
         let walk = tree.walk(filter, cursor, SLICE_STEPS, |kept| {
             let message = &kept.message;
-            if message.body().number <= interest.since {
+            if message.body().number <= *until {
                 turn.work += 1;
                 send(to, turn, message, interest, ids);
                 full = !to.is_free(whimbrel_proto::codec::QoS::AtLeastOnce);

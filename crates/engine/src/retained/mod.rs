@@ -27,6 +27,11 @@ use crate::{
     timers::{Timer, TimerKey, Timers},
 };
 
+/// What the tree of topics may cost for each message that there may be, on the average, and besides: topics of many
+/// levels that nothing shares cost more.
+const TREE_BYTES: usize = 250;
+const TREE_BYTES_FREE: usize = 1 << 20;
+
 /// The retained store would exceed a limit.
 pub(crate) struct Full;
 
@@ -90,6 +95,8 @@ impl Retained {
         let bytes = self.bytes.load(Ordering::Relaxed) - before.unwrap_or(0) + size;
         if (before.is_none() && tree.len() >= limits.retained_messages_max)
             || bytes > limits.retained_bytes_max
+            || (before.is_none()
+                && tree.bytes() > limits.retained_messages_max.saturating_mul(TREE_BYTES) + TREE_BYTES_FREE)
         {
             return Err(Full);
         }

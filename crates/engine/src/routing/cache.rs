@@ -134,7 +134,7 @@ mod tests {
         Interest { qos: QoS::AtMostOnce, no_local: false, retain_as_published: false, id: 0, since: 0 };
 
     fn subscribe(router: &Router, key: u64, filter: &str) -> Arc<Session> {
-        let session = Arc::new(Session::new(key, key.to_string().into()));
+        let session = Arc::new(Session::new(key, key.to_string().into(), None));
         router.insert(&session, filter, INTEREST, None, || 0);
         session
     }

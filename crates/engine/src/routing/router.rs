@@ -3,7 +3,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 use parking_lot::RwLock;
@@ -49,6 +49,8 @@ pub(crate) struct Router {
     trie: RwLock<Trie<Entry>>,
     wildcard: AtomicU64,
     exact: Box<[AtomicU64]>,
+    /// What the tree itself costs.
+    bytes: AtomicUsize,
     seed: Seed,
 }
 
@@ -58,12 +60,14 @@ impl Router {
             trie: RwLock::new(Trie::new(seed)),
             wildcard: AtomicU64::new(1),
             exact: (0..EXACT_GENERATIONS).map(|_| AtomicU64::new(1)).collect(),
+            bytes: AtomicUsize::new(0),
             seed: Seed::new(seed.rotate_left(17)),
         }
     }
 
     /// Enters a session's subscription. `last_number` is asked for the last number of the retained store while nobody
-    /// can match: what is retained later finds the subscription. Gives `since`, unless `keep_since` names it.
+    /// can match: what is retained later finds the subscription. Gives that number. It is `since`, unless there was a
+    /// subscription before: that one goes on without a gap, with its own `keep_since`.
     pub(crate) fn insert(
         &self,
         session: &Arc<Session>,
@@ -76,21 +80,25 @@ impl Router {
         // The generation moves first: who reads the old one has matched a message that was retained before the number
         // is read; who reads the new one waits for this lock and finds the entry.
         self.bump(filter);
-        interest.since = keep_since.unwrap_or_else(last_number);
+        let last = last_number();
+        interest.since = keep_since.unwrap_or(last);
         trie.insert(filter, session.key, Entry::of(session, interest));
-        interest.since
+        self.bytes.store(trie.bytes(), Ordering::Relaxed);
+        last
     }
 
     pub(crate) fn insert_group(&self, filter: &str, group: &Arc<Group>) {
         let mut trie = self.trie.write();
         self.bump(filter);
         trie.insert(filter, group.key, Entry::Group(group.clone()));
+        self.bytes.store(trie.bytes(), Ordering::Relaxed);
     }
 
     pub(crate) fn remove(&self, filter: &str, key: u64) {
         let mut trie = self.trie.write();
         self.bump(filter);
         let removed = trie.remove(filter, key);
+        self.bytes.store(trie.bytes(), Ordering::Relaxed);
         drop(trie);
         drop(removed);
     }
@@ -128,6 +136,11 @@ impl Router {
     /// Whether any filter begins with this very level.
     pub(crate) fn has_filter_under(&self, first_level: &str) -> bool {
         self.trie.read().has_filter_under(first_level)
+    }
+
+    /// Bytes of heap that the tree of filters costs.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
     }
 
     /// Filters of sessions and groups.

@@ -2,9 +2,9 @@
 //! in flight.
 
 use whimbrel_engine::{Count, Limits, Notice, proto::server};
-use whimbrel_testkit::{Packet, QoS0, QoS1, QoS2, Subscribe, publish, v5, v31, v311};
+use whimbrel_testkit::{Packet, QoS0, QoS1, QoS2, Subscribe, publish, v5, v31, v311, will};
 
-use super::worker::{Worker, text};
+use super::worker::{Who, Worker, text};
 
 #[test]
 fn connections_have_a_limit_and_one_that_ends_makes_room() {
@@ -155,9 +155,9 @@ fn an_expired_retained_message_gives_its_room_back() {
     worker.publish(from, publish("a", "1").retain().expiry(10));
     worker.publish(from, publish("a", "2").retain().expiry(20));
     worker.advance(10_000);
-    assert_eq!((worker.engine.retained().0, worker.count(Count::DroppedExpired)), (1, 0));
+    assert_eq!((worker.engine.retained().0, worker.count(Count::RetainedExpired)), (1, 0));
     worker.advance(10_000);
-    assert_eq!((worker.engine.retained(), worker.count(Count::DroppedExpired)), ((0, 0), 1));
+    assert_eq!((worker.engine.retained(), worker.count(Count::RetainedExpired)), ((0, 0), 1));
     worker.publish(from, publish("b", "1").retain());
     assert_eq!((worker.engine.retained().0, worker.count(Count::RetainedLimit)), (1, 0));
 }
@@ -244,4 +244,76 @@ fn all_subscriptions_together_have_a_limit_of_number_and_of_bytes() {
         assert_eq!(worker.subscribe(a, "five5", QoS1), [1], "what an ended session had is free");
         assert_eq!((worker.engine.subscriptions(), worker.engine.filters()), (1, 1));
     }
+}
+
+#[test]
+fn what_clients_do_not_acknowledge_counts_towards_the_memory_of_all() {
+    let mut worker = Worker::new(Limits { queues_bytes_max: 100_000, ..Limits::default() });
+    let from = worker.connect(v5("p").keep_alive(0));
+    let silent: Vec<Who> = (0..20)
+        .map(|at| {
+            let who = worker.connect(v5(&format!("silent{at}")).expiry(10).keep_alive(0));
+            worker.subscribe(who, &format!("big/{at}"), QoS1);
+            who
+        })
+        .collect();
+    let payload = "x".repeat(10_000);
+    for at in 0..silent.len() {
+        for _ in 0..3 {
+            worker.say_acked(from, &format!("big/{at}"), &payload);
+        }
+    }
+    assert!(worker.engine.held_bytes() <= 110_000 + 20 * 10_000, "{}", worker.engine.held_bytes());
+    assert!(worker.count(Count::DroppedQueuesMemory) > 20);
+    // Who behaves is served all the same.
+    let good = worker.connect(v5("good").keep_alive(0));
+    worker.subscribe(good, "small", QoS1);
+    for number in 0..50 {
+        worker.say_acked(from, "small", &number.to_string());
+        assert_eq!(worker.consume(good).len(), 1);
+    }
+    for who in silent {
+        worker.cut(who);
+    }
+    assert!(worker.engine.held_bytes() > 50_000, "an absent session has them still");
+    worker.advance(11_000);
+    assert_eq!((worker.engine.held_bytes(), worker.engine.waiting_bytes()), (0, (0, 0)));
+}
+
+#[test]
+fn wills_and_long_client_identifiers_count_towards_the_memory_of_all() {
+    let mut worker = Worker::new(Limits { queues_bytes_max: 100_000, ..Limits::default() });
+    let mut taken = Vec::new();
+    for at in 0..20 {
+        let id = format!("{at}{}", "i".repeat(5_000));
+        let who = worker.start(v5(&id).will(will("w", vec![0_u8; 15_000])));
+        worker.settle();
+        match worker.next_connack(who).code {
+            0 => taken.push(who),
+            code => assert_eq!(code, 0x97),
+        }
+    }
+    assert_eq!(taken.len(), 4);
+    assert_eq!(worker.count(Count::ConnectMemory), 16);
+    worker.connect(v5("short and without a will"));
+    for who in taken {
+        worker.disconnect(who, 0);
+    }
+    assert_eq!(worker.engine.held_bytes(), 0);
+}
+
+#[test]
+fn topics_and_filters_of_many_levels_do_not_cost_more_than_the_limits_bear() {
+    let limits = Limits { retained_messages_max: 1_000, subscriptions_total_max: 1_000, ..Limits::default() };
+    let mut worker = Worker::new(limits);
+    let who = worker.connect(v5("p"));
+    for at in 0..1_000 {
+        let topic: String = (0..126).map(|level| format!("/{at}-{level}")).collect();
+        worker.publish(who, publish(&topic, "1").retain());
+        worker.send(who, Packet::Subscribe(Subscribe::one(7, &format!("{topic}/+"), QoS0)));
+    }
+    worker.take(who);
+    assert!((50..500).contains(&worker.engine.retained().0), "{:?}", worker.engine.retained());
+    assert!((50..500).contains(&worker.engine.filters()), "{}", worker.engine.filters());
+    assert!(worker.count(Count::RetainedLimit) > 500 && worker.count(Count::SubscriptionsTotalLimit) > 500);
 }

@@ -10,6 +10,9 @@ fn limits(queue_full: QueueFull, messages: usize) -> Limits {
     Limits { queue_full, queue_messages_max: messages, ..Limits::default() }
 }
 
+/// What each message costs beside its own bytes.
+pub(super) const MESSAGE_BYTES: usize = 128;
+
 /// A persistent session with one subscription at QoS 1 and no connection.
 fn absent(worker: &mut Worker, client_id: &str, filter: &str) {
     let who = worker.connect(v5(client_id).persistent());
@@ -145,9 +148,9 @@ fn the_limit_of_bytes_counts_topic_properties_and_payload() {
 
 #[test]
 fn a_message_larger_than_the_queue_may_be_does_not_empty_it() {
-    let large = "x".repeat(200);
+    let large = "x".repeat(600);
     let own = Limits { queue_bytes_max: 100, ..limits(QueueFull::DropOldest, 10) };
-    let all = Limits { queues_bytes_max: 100, ..limits(QueueFull::DropOldest, 10) };
+    let all = Limits { queues_bytes_max: 100 + 3 * MESSAGE_BYTES, ..limits(QueueFull::DropOldest, 10) };
     for (limits, cause) in [(own, Count::DroppedQueueNewest), (all, Count::DroppedQueuesMemory)] {
         let mut worker = Worker::new(limits);
         absent(&mut worker, "s", "t");
@@ -164,8 +167,10 @@ fn a_message_larger_than_the_queue_may_be_does_not_empty_it() {
 
 #[test]
 fn all_queues_together_have_a_limit() {
-    let mut worker =
-        Worker::new(Limits { queues_bytes_max: 20, ..limits(QueueFull::DropOldest, usize::MAX) });
+    let mut worker = Worker::new(Limits {
+        queues_bytes_max: 20 + 5 * MESSAGE_BYTES,
+        ..limits(QueueFull::DropOldest, usize::MAX)
+    });
     absent(&mut worker, "a", "a");
     absent(&mut worker, "b", "b");
     let from = worker.connect(v5("p"));

@@ -299,3 +299,48 @@ fn the_first_retained_message_of_all_meets_a_subscription() {
     });
     assert!(wrong.is_empty(), "{} of {TIMES} have not got the value once: {:?}", wrong.len(), &wrong[..1]);
 }
+
+#[test]
+fn v5_3_8_4_4_a_subscription_that_is_replaced_misses_nothing_of_the_stream() {
+    // What was retained is cleared while the client subscribes again: the clearing message must come.
+    const TIMES: usize = 8_000;
+    let engine = Arc::new(Engine::new(Limits::default(), 3));
+    let barrier = Barrier::new(2);
+    let publisher = |mut worker: Worker| {
+        let who = worker.connect(v5("p"));
+        let mut dice = Dice::new(5);
+        for time in 1..=TIMES {
+            worker.publish(who, publish("t", time.to_string()).retain().at(QoS1, 1));
+            barrier.wait();
+            (0..dice.below(60)).for_each(|_| std::hint::spin_loop());
+            worker.publish(who, publish("t", "").retain().at(QoS1, 2));
+            barrier.wait();
+            barrier.wait();
+        }
+    };
+    let subscriber = |mut worker: Worker| {
+        let mut dice = Dice::new(6);
+        let who = worker.connect(v5("s"));
+        worker.send(who, Packet::Subscribe(Subscribe::one(1, "t", QoS1)));
+        let mut wrong = Vec::new();
+        for time in 1..=TIMES {
+            worker.put(who, Packet::Subscribe(Subscribe::one(1, "t", QoS1)));
+            barrier.wait();
+            (0..dice.below(60)).for_each(|_| std::hint::spin_loop());
+            worker.step(who);
+            barrier.wait();
+            let got: Vec<String> = worker.consume(who).iter().map(text).collect();
+            if got.last().is_none_or(|last| !last.is_empty()) {
+                wrong.push((time, got));
+            }
+            barrier.wait();
+        }
+        wrong
+    };
+    let wrong = std::thread::scope(|scope| {
+        let (one, other) = (Worker::of(&engine), Worker::of(&engine));
+        scope.spawn(move || publisher(one));
+        scope.spawn(move || subscriber(other)).join().unwrap()
+    });
+    assert!(wrong.is_empty(), "{} of {TIMES} have not heard of the clearing: {:?}", wrong.len(), &wrong[..1]);
+}
