@@ -27,7 +27,7 @@ usage: cargo xtask compare [--rounds N] [--seconds S] [--scenario NAME]… [--br
                            [--shipped NAME=COMMAND]… [--print]
 
   --rounds N             how often each broker has its turn in each scenario (default 5, at least 2)
-  --seconds S            the measured time of each turn (default 3)
+  --seconds S            the measured time of each turn (default 2.5)
   --scenario NAME        only this one, and more of them
   --broker NAME=COMMAND  another broker; the command is run by sh, {port} is its port on 127.0.0.1; one thread
   --shipped NAME=COMMAND the same broker with the threads that it ships with, if that is another command
@@ -66,8 +66,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     let folder = target.join("compare");
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let stage = Stage { programs: target.join(PROFILE), folder, options };
-    let one = stage.part(Threads::One)?;
-    let shipped = stage.part(Threads::AsShipped)?;
+    let [one, shipped] = stage.parts()?;
     let mut text = stage.head();
     for part in [&one, &shipped] {
         text.push_str(&table::tables(part));
@@ -88,7 +87,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
 fn parse(arguments: &[String]) -> Result<Options, String> {
     let mut options = Options {
         rounds: 5,
-        seconds: 3.0,
+        seconds: 2.5,
         scenarios: Vec::new(),
         brokers: Vec::new(),
         shipped: Vec::new(),
@@ -132,17 +131,34 @@ struct Stage {
 }
 
 impl Stage {
-    fn part(&self, threads: Threads) -> Result<Part, String> {
-        let contestants = self.contestants(threads);
+    /// Both parts. Who has as many threads either way has its turns once, and stands in both.
+    fn parts(&self) -> Result<[Part; 2], String> {
+        let part = |threads| {
+            let contestants = self.contestants(threads);
+            let names = contestants.iter().map(|contestant| contestant.name.clone()).collect();
+            (contestants, Part { threads, names, rows: Vec::new() })
+        };
+        let mut parts = [part(Threads::One), part(Threads::AsShipped)];
+        let [(one, _), (shipped, _)] = &parts;
+        let mut all: Vec<(String, Contestant)> =
+            one.iter().map(|contestant| (contestant.name.clone(), contestant.clone())).collect();
+        for contestant in shipped.iter().filter(|contestant| !one.contains(contestant)) {
+            all.push((format!("{} as shipped", contestant.name), contestant.clone()));
+        }
         let wanted = |scenario: &&Scenario| {
             self.options.scenarios.is_empty()
                 || self.options.scenarios.iter().any(|name| name == scenario.name)
         };
-        let mut rows = Vec::new();
         for scenario in SCENARIOS.iter().filter(wanted) {
-            rows.push(Row { scenario: *scenario, cells: self.cells(scenario, &contestants)? });
+            let cells = self.cells(scenario, &all)?;
+            for (contestants, part) in &mut parts {
+                let of_part =
+                    contestants.iter().filter_map(|one| all.iter().position(|(_, other)| one == other));
+                let cells = of_part.filter_map(|at| cells.get(at)).cloned().collect();
+                part.rows.push(Row { scenario: *scenario, cells });
+            }
         }
-        Ok(Part { threads, names: contestants.into_iter().map(|contestant| contestant.name).collect(), rows })
+        Ok(parts.map(|(_, part)| part))
     }
 
     /// Whimbrel first; then those whom the machine has, and those whom the user named.
@@ -161,12 +177,12 @@ impl Stage {
     }
 
     /// Every contestant's turns; who begins changes from round to round.
-    fn cells(&self, scenario: &Scenario, contestants: &[Contestant]) -> Result<Vec<Cell>, String> {
+    fn cells(&self, scenario: &Scenario, contestants: &[(String, Contestant)]) -> Result<Vec<Cell>, String> {
         let mut cells = vec![Cell::default(); contestants.len()];
         for round in 0..self.options.rounds {
             for turn in 0..contestants.len() {
                 let at = (round + turn) % contestants.len();
-                let (Some(contestant), Some(cell)) = (contestants.get(at), cells.get_mut(at)) else {
+                let (Some((name, contestant)), Some(cell)) = (contestants.get(at), cells.get_mut(at)) else {
                     continue;
                 };
                 let run = self.turn(scenario, contestant)?;
@@ -175,7 +191,7 @@ impl Stage {
                     scenario.name,
                     round + 1,
                     self.options.rounds,
-                    contestant.name,
+                    name,
                     told(&run)
                 );
                 cell.runs.push(run);

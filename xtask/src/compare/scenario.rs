@@ -70,6 +70,18 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         metrics: LOADED,
     },
     Scenario {
+        name: "match",
+        title: "100,000 filters, of which each message matches one, QoS 0",
+        arguments: &["match", "--filters", "100000"],
+        metrics: LOADED,
+    },
+    Scenario {
+        name: "connect",
+        title: "50 clients that connect and leave (per connection)",
+        arguments: &["connect", "--clients", "50"],
+        metrics: LOADED,
+    },
+    Scenario {
         name: "paced",
         title: "50 pairs, 5,000 messages/s in all, QoS 0",
         arguments: &["p2p", "--pairs", "50", "--rate", "5000"],

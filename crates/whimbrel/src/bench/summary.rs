@@ -46,11 +46,13 @@ pub(super) fn tell(findings: &Findings, results: &Results) -> Result<(), String>
 pub(super) fn check(results: &Results) -> Result<(), String> {
     let json = results.json.as_ref().filter(|path| path.as_path() != Path::new("-"));
     for path in [json, results.histogram.as_ref(), results.plot.as_ref()].into_iter().flatten() {
-        fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
-            .map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
+        let is_new = !path.exists();
+        let told = |error| format!("{} cannot be written: {error}", path.display());
+        fs::OpenOptions::new().create(true).append(true).open(path).map_err(told)?;
+        if is_new {
+            // A run that fails leaves no file.
+            fs::remove_file(path).map_err(told)?;
+        }
     }
     Ok(())
 }
