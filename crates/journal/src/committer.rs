@@ -148,8 +148,6 @@ impl Committer {
         self.inner.reader.forget(self.writer.number());
         self.written = self.retained.end().unwrap_or(self.synced);
         self.settle();
-        // The fresh file may end before the frame that announced this opening.
-        self.is_announced = false;
         self.inner.set_state(State::Running);
         Ok(self.publish(true))
     }

@@ -74,7 +74,7 @@ fn resume(store: Store, options: &Options, live: &Live, tail: &Tail) -> Result<(
     // It is in the table: recovery has just read it.
     let segment = live.numbered(number).unwrap_or_else(|| live.push(Segment::new(number, tail.header.first)));
     let disk = store.disk.clone();
-    let mut writer = Writer::resume(store, options, segment, &tail.header, tail.offset)?;
+    let mut writer = Writer::resume(store, options, segment, tail)?;
     if tail.is_salvaged {
         let name = segment_file(number);
         let damaged = disk.open_to_read(&name).map_err(fault(&*disk, "open", &name))?;

@@ -68,6 +68,8 @@ pub(crate) struct Tail {
     pub(crate) position: u64,
     pub(crate) incarnation: u32,
     pub(crate) oldest: u64,
+    /// All before this position is on stable storage by what the frames say.
+    pub(crate) synced: u64,
     /// What follows is damaged and must not stay in this file.
     pub(crate) is_salvaged: bool,
 }
@@ -202,6 +204,7 @@ impl Replay<'_, '_> {
             position: scan.position,
             incarnation: scan.incarnation,
             oldest: scan.oldest,
+            synced: scan.synced,
             is_salvaged: outcome.is_err(),
         };
         Ok((tail, outcome))

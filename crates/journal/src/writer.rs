@@ -1,7 +1,7 @@
 //! The segment that is written to: its frames, the zeros ahead of them, and how a file becomes a segment. It knows no
 //! watermark: what may be promised is the committer's business.
 
-use std::{io, sync::Arc};
+use std::{io, ops::Range, sync::Arc};
 
 use crate::{
     disk::{Disk, DiskFile},
@@ -9,6 +9,7 @@ use crate::{
     folder::{NEW_FILE, fault, segment_file, spare_file},
     format::{FRAME_HEADER_BYTES, FrameHeader, SEGMENT_HEADER_BYTES, SegmentHeader},
     options::Options,
+    recovery::Tail,
     segments::Segment,
 };
 
@@ -110,21 +111,25 @@ impl Writer {
         Ok(Self::new(Store { spares, ..store }, options, active))
     }
 
-    /// Goes on in a segment that is there: its file is synced, since what a dead process left in memory has just been
-    /// read and is promised again from here on.
+    /// Goes on in a segment that is there, and makes durable what has just been read from it: from here on it is promised
+    /// again.
     pub(crate) fn resume(
         store: Store,
         options: &Options,
         segment: Arc<Segment>,
-        header: &SegmentHeader,
-        offset: u64,
+        tail: &Tail,
     ) -> Result<Self, Fault> {
-        let name = segment_file(header.number);
+        let name = segment_file(segment.number);
         let file = store.disk.open(&name).map_err(fault(&*store.disk, "open", &name))?;
+        // The process that wrote it may have died of a failed sync. The system still shows what it failed to write, and
+        // would say yes to a sync that has nothing to do: so whatever is not known to be durable is written again.
+        let from = segment.frame_near(tail.synced).unwrap_or(SEGMENT_HEADER_BYTES as u64);
+        copy_range(&*store.disk, (&*file, &name), (&*file, &name), from..tail.offset)?;
         file.sync().map_err(fault(&*store.disk, "sync", &name))?;
         store.disk.sync_dir().map_err(fault(&*store.disk, "sync the names in", "."))?;
         let length = file.len().map_err(fault(&*store.disk, "measure", &name))?;
-        let active = Active { file, name, seed: header.frame_seed(), offset, length, segment };
+        let seed = tail.header.frame_seed();
+        let active = Active { file, name, seed, offset: tail.offset, length, segment };
         Ok(Self::new(store, options, active))
     }
 
@@ -335,10 +340,20 @@ pub(crate) fn copy(
     bytes: u64,
 ) -> Result<Box<dyn DiskFile>, Fault> {
     let to = disk.create(to_name).map_err(fault(disk, "create", to_name))?;
+    copy_range(disk, (from, from_name), (&*to, to_name), 0..bytes)?;
+    Ok(to)
+}
+
+fn copy_range(
+    disk: &dyn Disk,
+    (from, from_name): (&dyn DiskFile, &str),
+    (to, to_name): (&dyn DiskFile, &str),
+    range: Range<u64>,
+) -> Result<(), Fault> {
     let mut buffer = vec![0; COPY_BYTES];
-    let mut offset = 0;
-    while offset < bytes {
-        let left = usize::try_from(bytes - offset).unwrap_or(COPY_BYTES).min(COPY_BYTES);
+    let mut offset = range.start;
+    while offset < range.end {
+        let left = usize::try_from(range.end - offset).unwrap_or(COPY_BYTES).min(COPY_BYTES);
         let into = buffer.get_mut(..left).unwrap_or_default();
         let read = from.read_at(offset, into).map_err(fault(disk, "read", from_name))?;
         if read < left {
@@ -347,5 +362,5 @@ pub(crate) fn copy(
         to.write_at(offset, into).map_err(fault(disk, "write to", to_name))?;
         offset += left as u64;
     }
-    Ok(to)
+    Ok(())
 }

@@ -39,6 +39,8 @@ pub struct SimCounts {
     pub full: u64,
     /// Writes and syncs that failed on command.
     pub failures: u64,
+    /// Syncs of the folder among them.
+    pub name_failures: u64,
     /// Unsynced writes that a crash lost whole.
     pub lost: u64,
     /// Unsynced writes of which a crash kept some sectors.
@@ -332,6 +334,7 @@ impl Disk for SimDisk {
             // What the power takes is for the crash to settle; what fails is lost.
             if !state.is_off {
                 state.changes.clear();
+                state.counts.name_failures += 1;
             }
             return Err(error);
         }

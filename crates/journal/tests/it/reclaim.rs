@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use whimbrel_journal::{DropError, Level, Options, Position, ReadError, sim::SimDisk};
+use whimbrel_journal::{DropError, Level, Options, Outcome, Position, ReadError, sim::SimDisk};
 
 use super::rig::{Rig, contents, record, small, some};
 
@@ -54,6 +54,22 @@ fn a_segment_goes_only_when_what_made_it_dead_is_synced() {
     assert!(disk.contents("0000000000000001.log").is_none());
     assert!(rig.log.synced() >= grave.end);
     assert!(matches!(rig.log.read_at(Position(0)), Err(ReadError::Gone(_))));
+}
+
+#[test]
+fn a_segment_stays_while_a_full_disk_keeps_back_what_made_it_dead() {
+    let disk = SimDisk::new();
+    let mut rig = Rig::open(&disk);
+    rig.fill(some(0..60));
+    disk.set_capacity_bytes(Some(0));
+    rig.stage(some(60..100));
+    let number = rig.log.oldest().unwrap().number;
+    rig.log.drop_segment(number, rig.log.staged()).unwrap();
+    assert!(matches!(rig.sync(), Outcome::Full(_)));
+    assert!(disk.contents("0000000000000001.log").is_some());
+    disk.set_capacity_bytes(None);
+    rig.sync();
+    assert!(disk.contents("0000000000000001.log").is_none());
 }
 
 #[test]
