@@ -9,7 +9,9 @@ use whimbrel_codec::QoS;
 use super::cast::Cast;
 use super::options::{Broker, Pace, Results, Span, Window};
 use super::plan::{Plan, Work};
-use super::scenario::{Connect, FanIn, FanOut, Idle, Match, Mixed, Offline, P2p, Retained, Shared, Traffic};
+use super::scenario::{
+    Connect, FanIn, FanOut, Flow, Idle, Match, Mixed, Offline, P2p, Retained, Shared, Traffic,
+};
 use super::script::Length;
 use super::settings::{Drive, Settings};
 
@@ -70,52 +72,55 @@ fn raise_file_limit() -> u64 {
 }
 
 pub(super) fn p2p(one: P2p, run: &str) -> Result<Ready, String> {
-    let mut cast = Cast::new(&one.traffic.broker.client_id, run);
-    cast.pairs(one.pairs as usize, one.quality.qos(), &one.topic.topic, "");
-    let plan = cast.plan;
-    let options = vec![("pairs", one.pairs.to_string()), ("qos", one.quality.qos().to_string())];
-    traffic("p2p", plan, options, one.quality.allow_qos0_loss, one.traffic, run)
+    let mut cast = Cast::new(&one.flow.traffic.broker.client_id, run);
+    let (qos, topic) = (one.flow.quality.qos(), &one.flow.topic.topic);
+    cast.pairs(one.pairs as usize, qos, topic, "");
+    flow("p2p", cast.plan, vec![("pairs", one.pairs.to_string())], one.flow, run)
 }
 
 pub(super) fn fan_in(one: FanIn, run: &str) -> Result<Ready, String> {
-    let mut cast = Cast::new(&one.traffic.broker.client_id, run);
-    let qos = one.quality.qos();
-    cast.fan(one.publishers as usize, one.subscribers as usize, qos, &one.topic.topic, "")?;
-    let plan = cast.plan;
-    let options = fan_options(one.publishers, one.subscribers, qos);
-    traffic("fan-in", plan, options, one.quality.allow_qos0_loss, one.traffic, run)
+    fan("fan-in", (one.publishers, one.subscribers), one.flow, run)
 }
 
 pub(super) fn fan_out(one: FanOut, run: &str) -> Result<Ready, String> {
-    let mut cast = Cast::new(&one.traffic.broker.client_id, run);
-    let qos = one.quality.qos();
-    cast.fan(one.publishers as usize, one.subscribers as usize, qos, &one.topic.topic, "")?;
-    let plan = cast.plan;
-    let options = fan_options(one.publishers, one.subscribers, qos);
-    traffic("fan-out", plan, options, one.quality.allow_qos0_loss, one.traffic, run)
+    fan("fan-out", (one.publishers, one.subscribers), one.flow, run)
 }
 
-fn fan_options(publishers: u32, subscribers: u32, qos: QoS) -> Options {
-    vec![
-        ("publishers", publishers.to_string()),
-        ("subscribers", subscribers.to_string()),
-        ("qos", qos.to_string()),
-    ]
+fn fan(
+    name: &'static str,
+    (publishers, subscribers): (u32, u32),
+    all: Flow,
+    run: &str,
+) -> Result<Ready, String> {
+    let mut cast = Cast::new(&all.traffic.broker.client_id, run);
+    cast.fan(publishers as usize, subscribers as usize, all.quality.qos(), &all.topic.topic, "")?;
+    let options = vec![("publishers", publishers.to_string()), ("subscribers", subscribers.to_string())];
+    flow(name, cast.plan, options, all, run)
 }
 
 pub(super) fn shared(one: Shared, run: &str) -> Result<Ready, String> {
-    let mut cast = Cast::new(&one.traffic.broker.client_id, run);
-    let qos = one.quality.qos();
+    let mut cast = Cast::new(&one.flow.traffic.broker.client_id, run);
+    let (qos, topic) = (one.flow.quality.qos(), &one.flow.topic.topic);
     let groups = (one.groups as usize, one.members as usize);
-    cast.shared(one.publishers as usize, groups, qos, &one.topic.topic, "")?;
-    let plan = cast.plan;
+    cast.shared(one.publishers as usize, groups, qos, topic, "")?;
     let options = vec![
         ("publishers", one.publishers.to_string()),
         ("groups", one.groups.to_string()),
         ("members", one.members.to_string()),
-        ("qos", qos.to_string()),
     ];
-    traffic("shared", plan, options, one.quality.allow_qos0_loss, one.traffic, run)
+    flow("shared", cast.plan, options, one.flow, run)
+}
+
+/// Traffic with one QoS for all.
+fn flow(
+    name: &'static str,
+    plan: Plan,
+    mut options: Options,
+    flow: Flow,
+    run: &str,
+) -> Result<Ready, String> {
+    options.push(("qos", flow.quality.qos().to_string()));
+    traffic(name, plan, options, flow.quality.allow_qos0_loss, flow.traffic, run)
 }
 
 pub(super) fn matching(one: Match, run: &str) -> Result<Ready, String> {

@@ -1,8 +1,22 @@
 //! The scenarios: their numbers on the command line. Not how each is written out, and not how it is run.
 
+use std::time::Duration;
+
 use clap::Args;
+use clap::builder::RangedI64ValueParser;
 
 use super::options::{Broker, Drain, Pace, Payload, Quality, Results, Span, Topic, Window};
+use super::quantity::length_of_time;
+
+/// A number of clients.
+fn many() -> RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=1_000_000)
+}
+
+/// A number of subscriptions or retained messages.
+fn very_many() -> RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=4_000_000)
+}
 
 /// What all scenarios with messages in flight have in common.
 #[derive(Debug, Args)]
@@ -21,80 +35,75 @@ pub(super) struct Traffic {
     pub(super) results: Results,
 }
 
+/// What scenarios have in common in which each publisher has one topic, and all have one QoS.
 #[derive(Debug, Args)]
-pub(super) struct P2p {
-    /// Pairs of one publisher and one subscriber
-    #[arg(short = 'n', long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub(super) pairs: u32,
+pub(super) struct Flow {
     #[command(flatten)]
     pub(super) quality: Quality,
     #[command(flatten)]
     pub(super) topic: Topic,
     #[command(flatten)]
     pub(super) traffic: Traffic,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct P2p {
+    /// Pairs of one publisher and one subscriber
+    #[arg(short = 'n', long, default_value_t = 100, value_parser = many())]
+    pub(super) pairs: u32,
+    #[command(flatten)]
+    pub(super) flow: Flow,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct FanIn {
     /// Publishers, each with a topic of its own
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 200, value_parser = many())]
     pub(super) publishers: u32,
     /// Subscribers, each of whom gets everything
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 1, value_parser = many())]
     pub(super) subscribers: u32,
     #[command(flatten)]
-    pub(super) quality: Quality,
-    #[command(flatten)]
-    pub(super) topic: Topic,
-    #[command(flatten)]
-    pub(super) traffic: Traffic,
+    pub(super) flow: Flow,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct FanOut {
     /// Publishers, each with a topic of its own
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 1, value_parser = many())]
     pub(super) publishers: u32,
     /// Subscribers, each of whom gets everything
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 1_000, value_parser = many())]
     pub(super) subscribers: u32,
     #[command(flatten)]
-    pub(super) quality: Quality,
-    #[command(flatten)]
-    pub(super) topic: Topic,
-    #[command(flatten)]
-    pub(super) traffic: Traffic,
+    pub(super) flow: Flow,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Shared {
     /// Publishers, each with a topic of its own
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 100, value_parser = many())]
     pub(super) publishers: u32,
     /// Groups, each of which gets everything
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 1, value_parser = many())]
     pub(super) groups: u32,
     /// Members of each group, who share it out
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 8, value_parser = many())]
     pub(super) members: u32,
     #[command(flatten)]
-    pub(super) quality: Quality,
-    #[command(flatten)]
-    pub(super) topic: Topic,
-    #[command(flatten)]
-    pub(super) traffic: Traffic,
+    pub(super) flow: Flow,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Match {
     /// Subscriptions: a third exact, a third with +, a third with #
-    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=4_000_000))]
+    #[arg(long, default_value_t = 100_000, value_parser = very_many())]
     pub(super) filters: u32,
     /// Subscriptions of one client
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 1_000, value_parser = many())]
     pub(super) per_client: u32,
     /// Publishers, who walk over topics that match one subscription each
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 50, value_parser = many())]
     pub(super) publishers: u32,
     #[command(flatten)]
     pub(super) quality: Quality,
@@ -106,7 +115,7 @@ pub(super) struct Match {
 pub(super) struct Mixed {
     /// How large it is: as many pairs at each QoS, as many subscribers of the fan-out, publishers of the fan-in and
     /// of the shared group
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 30, value_parser = many())]
     pub(super) scale: u32,
     /// Lost messages of QoS 0 are counted and reported, but no failure
     #[arg(long)]
@@ -118,10 +127,10 @@ pub(super) struct Mixed {
 #[derive(Debug, Args)]
 pub(super) struct Connect {
     /// Connections at a time
-    #[arg(short = 'n', long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(short = 'n', long, default_value_t = 50, value_parser = many())]
     pub(super) clients: u32,
     /// Open loop: connections per second; latency counts from the moment when one was due
-    #[arg(short, long, value_name = "PER_SECOND", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(short, long, value_name = "PER_SECOND", value_parser = many())]
     pub(super) rate: Option<u32>,
     #[command(flatten)]
     pub(super) window: Window,
@@ -136,14 +145,14 @@ pub(super) struct Connect {
 #[derive(Debug, Args)]
 pub(super) struct Idle {
     /// Connections to hold
-    #[arg(short = 'n', long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(short = 'n', long, default_value_t = 10_000, value_parser = many())]
     pub(super) connections: u32,
     /// Each subscribes to one topic of its own
     #[arg(long)]
     pub(super) subscribe: bool,
     /// How long to hold them
-    #[arg(short, long, value_name = "TIME", default_value = "5s", value_parser = super::quantity::length_of_time)]
-    pub(super) duration: std::time::Duration,
+    #[arg(short, long, value_name = "TIME", default_value = "5s", value_parser = length_of_time)]
+    pub(super) duration: Duration,
     #[command(flatten)]
     pub(super) drain: Drain,
     #[command(flatten)]
@@ -155,10 +164,10 @@ pub(super) struct Idle {
 #[derive(Debug, Args)]
 pub(super) struct Retained {
     /// Retained messages, each on a topic of its own
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=4_000_000))]
+    #[arg(long, default_value_t = 10_000, value_parser = very_many())]
     pub(super) messages: u32,
     /// Subscribers, who subscribe, get everything, unsubscribe, and begin again
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 4, value_parser = many())]
     pub(super) subscribers: u32,
     #[command(flatten)]
     pub(super) quality: Quality,
@@ -177,7 +186,7 @@ pub(super) struct Retained {
 #[derive(Debug, Args)]
 pub(super) struct Offline {
     /// Sessions, each with a publisher of its own
-    #[arg(short = 'n', long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(short = 'n', long, default_value_t = 100, value_parser = many())]
     pub(super) sessions: u32,
     /// Messages that wait for each session
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]

@@ -235,8 +235,10 @@ impl Script<'_> {
     /// Ends the run. Where the measured time has no end of its own, the last arrival is.
     fn end(self, from: Nanos, to: Nanos) -> Result<Raw, String> {
         let ended = self.crew.ended();
+        let now = self.crew.now();
         let Sum { tally, series, broken } = self.crew.finish()?;
-        let to = if to == Nanos::MAX { tally.last_arrival.max(from + 1) } else { to };
+        let last = if tally.last_arrival > from { tally.last_arrival } else { now };
+        let to = if to == Nanos::MAX { last } else { to };
         Ok(Raw { tally, series, broken, from, to, figures: self.figures, ended })
     }
 }

@@ -34,6 +34,16 @@ fn dropped_messages_are_lost() {
 }
 
 #[test]
+fn one_in_ten_thousand_is_found() {
+    let broker = Broker::start();
+    let proxy = Proxy::start(broker.address, Fault::Drop(10_000));
+    let line = ["p2p", "--pairs", "4", "--rate", "40000", "--batch", "16", "--count", "20000"];
+    let ended = bench(proxy.address, &line);
+    assert_eq!(proxy.planted(), 8);
+    assert_eq!(ended.faults(), [("lost".to_owned(), 8)], "{}", ended.said);
+}
+
+#[test]
 fn repeated_messages_are_duplicates() {
     check(Fault::Repeat(97), "0", "duplicated");
 }
