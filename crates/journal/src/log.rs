@@ -119,7 +119,9 @@ impl Log {
             return true;
         }
         if level == Level::Power {
-            inner.asked.fetch_max(position.0, Ordering::SeqCst);
+            // What is not staged yet is asked for when it is.
+            let staged = inner.staged.load(Ordering::Acquire);
+            inner.asked.fetch_max(position.0.min(staged), Ordering::SeqCst);
         }
         self.wake();
         false
@@ -194,8 +196,7 @@ impl Log {
     /// Bytes of all files that are in use.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        let segments = self.inner.live.all();
-        segments.iter().filter(|(segment, _)| !segment.is_leaving()).map(|(segment, _)| segment.bytes()).sum()
+        self.inner.live.file_bytes()
     }
 
     /// Whether the log is worth cleaning: it takes more than twice what lives, and a few segments.

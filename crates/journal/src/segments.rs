@@ -53,6 +53,12 @@ impl Live {
         self.table.read().iter().map(|segment| segment.live_bytes()).sum()
     }
 
+    /// What the files take in which they lie, those that are leaving left out.
+    pub(crate) fn file_bytes(&self) -> u64 {
+        let table = self.table.read();
+        table.iter().filter(|segment| !segment.is_leaving()).map(|segment| segment.bytes()).sum()
+    }
+
     fn change(&self, position: Position, bytes: i64) {
         let table = self.table.read();
         if let Some(segment) = find(&table, position.0) {

@@ -277,3 +277,30 @@ fn a_process_that_died_of_a_failed_sync_leaves_nothing_in_doubt() {
     disk.crash(&mut |_| 1);
     assert_same(&contents(&Rig::open(&disk).found), &some(0..5).collect::<Vec<_>>());
 }
+
+/// The first frame of an opening vouches for all before it: it must not be on the disk without it.
+#[test]
+fn a_crash_at_any_step_of_an_opening_leaves_a_whole_store() {
+    for step in 0..24 {
+        for seed in 0..60 {
+            let mut dice = Dice::new(seed);
+            let disk = SimDisk::new();
+            let mut rig = Rig::open(&disk);
+            rig.fill(some(0..2));
+            for record in some(2..7) {
+                rig.stage([record]);
+                rig.committer.commit_once();
+            }
+            drop(rig);
+            disk.kill();
+            disk.power_off_in(step);
+            drop(Rig::try_open(&disk, small()));
+            disk.crash(&mut |sides| dice.roll(sides));
+            let rig = Rig::try_open(&disk, small());
+            let found = rig.unwrap_or_else(|error| panic!("step {step} seed {seed}: {error}")).found;
+            let all: Vec<_> = some(0..7).collect();
+            assert!(found.len() >= 2);
+            assert_same(&contents(&found), &all[..found.len()]);
+        }
+    }
+}

@@ -127,3 +127,26 @@ fn threads_stage_while_one_commits() {
     drop(log);
     assert_eq!(open(&folder, small()).unwrap().2, staged);
 }
+
+#[test]
+fn a_salvage_writes_a_damaged_file_anew() {
+    let folder = TempDir::new().unwrap();
+    let (log, mut committer, _) = open(&folder, small()).unwrap();
+    for record in some(0..40) {
+        log.stage(&record).unwrap();
+        log.ask(log.staged(), Level::Power);
+        committer.commit_once();
+    }
+    drop((log, committer));
+    let name = folder.path().join("journal/0000000000000001.log");
+    let mut bytes = std::fs::read(&name).unwrap();
+    bytes[2_000] ^= 1;
+    std::fs::write(&name, &bytes).unwrap();
+    let error = open(&folder, small()).err().unwrap();
+    assert!(error.to_string().contains("0000000000000001.log"), "{error}");
+    let (log, committer, found) = open(&folder, Options { salvage: true, ..small() }).unwrap();
+    assert!(!found.is_empty() && found.len() < 15, "{}", found.len());
+    assert_eq!(std::fs::read(folder.path().join("journal/damaged-0000000000000001.log")).unwrap(), bytes);
+    drop((log, committer));
+    assert_same(&open(&folder, small()).unwrap().2, &found);
+}
