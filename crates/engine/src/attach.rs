@@ -151,7 +151,8 @@ impl Engine {
             }
             locked.state.newest = *ticket;
             if locked.state.link.is_some() {
-                // The limit of connections does not keep a client out that has one: it takes its own place.
+                // The limit of connections does not keep a client out that has one: it takes its own place (unless
+                // somebody else takes it between the end of the one connection and the beginning of the other).
                 if admitted {
                     self.connected.fetch_sub(1, Relaxed);
                 }

@@ -305,6 +305,12 @@ impl Conversation {
         }
     }
 
+    /// Bytes of the topic names that the client has given an alias.
+    #[must_use]
+    pub fn alias_bytes(&self) -> usize {
+        self.connection.alias_bytes()
+    }
+
     /// When [`Self::handle_timeout`] is due.
     #[must_use]
     pub fn deadline(&self) -> Millis {

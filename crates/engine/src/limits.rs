@@ -21,7 +21,7 @@ pub enum ShareStrategy {
     /// One after the other.
     #[default]
     RoundRobin,
-    /// The member with the fewest bytes and messages under way.
+    /// The member with the fewest messages under way; who is absent comes last.
     LeastBacklog,
     /// The messages of one publisher go to one member as long as it has room.
     StickyByPublisher,
@@ -47,7 +47,8 @@ pub struct Limits {
     /// Bytes of topic, properties and payload in a session's queue, and in that of a shared group; as many again may be
     /// in flight to a client.
     pub queue_bytes_max: usize,
-    /// Bytes in all queues together; a message counts once for each queue that it waits in.
+    /// Bytes in all queues together and in flight, in wills and in long client identifiers; a message counts once for
+    /// each queue that it waits in, with a constant for its place there.
     pub queues_bytes_max: usize,
     /// What happens when a queue is full.
     pub queue_full: QueueFull,

@@ -37,6 +37,8 @@ impl Quota {
 #[derive(Clone, Debug, Default)]
 pub struct AliasesIn {
     max: u16,
+    /// Of the topics.
+    bytes: usize,
     topics: Vec<Option<Box<str>>>,
 }
 
@@ -44,7 +46,13 @@ impl AliasesIn {
     /// Accepts aliases 1 to `max`, the value told to the peer; nothing is allocated before the first.
     #[must_use]
     pub fn new(max: u16) -> Self {
-        AliasesIn { max, topics: Vec::new() }
+        AliasesIn { max, bytes: 0, topics: Vec::new() }
+    }
+
+    /// Bytes of the topic names behind the aliases.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// The topic that a PUBLISH means: its own, or the one behind the alias.
@@ -73,11 +81,15 @@ impl AliasesIn {
         if let Some(slot) = self.topics.get_mut(at)
             && slot.as_deref() != Some(topic)
         {
-            *slot = Some(topic.into());
+            let before = slot.replace(topic.into()).map_or(0, |before| before.len());
+            self.bytes = self.bytes - before + topic.len();
         }
         Ok(topic)
     }
 }
+
+/// Longer topics get no alias from us: it would cost more memory than the operator expects of one.
+const ALIASED_TOPIC_BYTES_MAX: usize = 256;
 
 /// Topic aliases that we set towards a peer that allows them: the first topics of a connection get one each.
 #[derive(Clone, Debug)]
@@ -108,6 +120,9 @@ impl AliasesOut {
     ///
     /// Aliases are never re-assigned: at most 64 by default, so a look is short.
     pub fn assign(&mut self, topic: &str) -> Alias {
+        if topic.len() > ALIASED_TOPIC_BYTES_MAX {
+            return Alias::None;
+        }
         if let Some(at) = self.topics.iter().position(|known| &**known == topic) {
             return u16::try_from(at + 1).map_or(Alias::None, Alias::Known);
         }

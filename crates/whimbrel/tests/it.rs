@@ -8,5 +8,6 @@ mod it {
     mod config;
     mod passwd;
     mod program;
+    mod serve;
     mod tools;
 }

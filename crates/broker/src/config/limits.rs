@@ -22,8 +22,8 @@ room! {
         /// hold the will, the name and the password.
         connect_bytes_max: u32 = 131_072, within(64, 268_435_460), unit("bytes");
 
-        /// Bytes of packets that have not arrived whole, of all connections together. Beyond, connections with
-        /// more than 64 KiB of them are closed. Connections whose CONNECT has not been accepted have a quarter
+        /// Bytes of packets that have not arrived whole and of topic aliases that clients have set, of all
+        /// connections together. Beyond, connections with more than 64 KiB of them are closed. Connections whose CONNECT has not been accepted have a quarter
         /// of it.
         input_bytes_max: u64 = 268_435_456, within(1_048_576, 1_099_511_627_776), unit("bytes");
 
@@ -57,9 +57,11 @@ room! {
         /// group. What happens beyond is session.queue_full.
         queue_bytes_max: u64 = 16_777_216, within(1_024, 1_099_511_627_776), unit("bytes");
 
-        /// Bytes of the messages in all queues together. `auto` is a quarter of the memory of the machine (1
+        /// Bytes of the messages in all queues and in flight to clients, 128 more for each, and bytes of wills and
+        /// long client identifiers, all together. `auto` is a quarter of the memory of the machine (1
         /// GiB if it does not say how much it has). A message counts once for each queue in which it waits,
-        /// although its payload is in memory once. What happens beyond is session.queue_full.
+        /// although its payload is in memory once. What happens to a message beyond is session.queue_full; a
+        /// CONNECT with a will is refused with 0x97. A client may always have 4 KiB in flight.
         queues_bytes_max: Auto<u64> = Auto::Auto, within(1_048_576, 1_099_511_627_776), unit("bytes");
 
         /// Encoded bytes for one client whose socket takes no more. Beyond, messages at QoS 0 are dropped for
@@ -90,7 +92,8 @@ room! {
         /// session costs about 500 bytes, and its subscriptions and queue.
         sessions_max: u32 = 1_000_000, within(1, 100_000_000), unit("sessions");
 
-        /// Subscriptions of all clients together. Each costs 60 to 250 bytes.
+        /// Subscriptions of all clients together. Each costs 60 to 250 bytes: where filters of many levels that
+        /// nobody shares cost more on the average, fewer are taken.
         subscriptions_total_max: u32 = 10_000_000, within(1, 100_000_000), unit("subscriptions");
 
         /// Bytes of the topic filters of all subscriptions together.
@@ -115,16 +118,17 @@ room! {
         topic_aliases_in_max: u16 = 64, within(0, 65_535), unit("aliases");
 
         /// Topic aliases that the broker sets for what it sends to one client, if the client allows as many.
-        /// They save bytes on the wire and cost the topic name, for as long as the connection lives. At 0 it
+        /// They save bytes on the wire and cost the topic name (longer ones than 256 bytes get none), for as long as the connection lives. At 0 it
         /// sets none.
         topic_aliases_out_max: u16 = 64, within(0, 65_535), unit("aliases");
 
-        /// Retained messages. One more is brought to those who are subscribed and not kept.
+        /// Retained messages. One more is refused to an MQTT 5.0 client at QoS 1 or 2 with 0x97. Where the publisher
+        /// cannot be told, it is brought to those who are subscribed and not kept, and what its topic had is cleared.
         retained_messages_max: u64 = 1_000_000, within(0, 1_000_000_000), unit("messages"),
             flag("retained-messages-max");
 
-        /// Bytes of topic, properties and payload of the retained messages. A message beyond is brought to
-        /// those who are subscribed and not kept.
+        /// Bytes of topic, properties and payload of the retained messages. What happens beyond is the same as
+        /// beyond retained_messages_max. The tree of topics costs up to 250 bytes more for each message.
         retained_bytes_max: u64 = 1_073_741_824, within(0, 1_099_511_627_776), unit("bytes");
     }
 }

@@ -124,7 +124,7 @@ pub(super) async fn run(shared: Arc<Shared>, keeps_engine: bool) {
         if keeps_engine {
             remind(&shared, &waiter, &mut publishing).await;
         }
-        go_on(&shared, &mut publishing).await;
+        go_on(&shared, &mut publishing).await; // What is left goes on after the next look at the deadlines.
     }
 }
 
@@ -146,10 +146,13 @@ async fn remind(shared: &Shared, waiter: &Arc<dyn Wire>, publishing: &mut VecDeq
     }
 }
 
-/// Brings wills to all who are owed them, a slice at a time.
+/// Brings wills to all who are owed them, a slice at a time, for as long as a tick.
 async fn go_on(shared: &Shared, publishing: &mut VecDeque<Box<Publishing>>) {
     let mut waiting = VecDeque::new();
-    while let Some(next) = publishing.pop_front() {
+    let until = shared.mono() + u64::try_from(TICK.as_millis()).unwrap_or(u64::MAX);
+    while shared.mono() < until
+        && let Some(next) = publishing.pop_front()
+    {
         with_bench(|bench| {
             bench.begin();
             let was_waiting = next.is_waiting();
@@ -164,5 +167,5 @@ async fn go_on(shared: &Shared, publishing: &mut VecDeque<Box<Publishing>>) {
         });
         tokio::task::yield_now().await;
     }
-    *publishing = waiting;
+    publishing.append(&mut waiting);
 }

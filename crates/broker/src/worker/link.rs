@@ -8,15 +8,19 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use parking_lot::Mutex;
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{
     TcpStream,
     tcp::{OwnedReadHalf, OwnedWriteHalf},
 };
 use whimbrel_engine::{Wire, Written};
+
+/// How long a connection is silent before TCP asks whether the peer is there.
+const TCP_KEEP_ALIVE: Duration = Duration::from_secs(300);
 
 /// The write half of a socket, shared with whoever has something to send. The descriptor lives until the last holder
 /// lets go, so that nobody ever writes to one that was given to somebody else.
@@ -30,6 +34,8 @@ pub(crate) struct TcpWire {
 impl TcpWire {
     pub(crate) fn new(stream: std::net::TcpStream) -> io::Result<(OwnedReadHalf, Arc<TcpWire>)> {
         stream.set_nodelay(true)?;
+        // Clients before 5.0 may do without MQTT's keep-alive; one that has died unseen is found all the same.
+        SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(TCP_KEEP_ALIVE))?;
         stream.set_nonblocking(true)?;
         let (reader, half) = TcpStream::from_std(stream)?.into_split();
         let wire = TcpWire { half, task: Mutex::new(None), woken: AtomicBool::new(false) };

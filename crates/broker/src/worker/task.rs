@@ -71,7 +71,7 @@ pub(super) struct Task {
     tail: Vec<u8>,
     /// Whether `tail` may hold a whole packet.
     tail_whole: bool,
-    /// What of `tail` all connections together are counted for.
+    /// What all connections together are counted for: `tail`, and the topics behind the client's aliases.
     tail_accounted: usize,
     /// Present while CONNECT waits for it.
     verdict: Option<Box<PendingVerdict>>,
@@ -195,11 +195,11 @@ impl Task {
         }
     }
 
-    /// Keeps the count of what all connections hold of packets that have not arrived whole; beyond the limit this one
-    /// ends if it holds much, or if nobody knows yet who it is.
+    /// Keeps the count of what all connections hold of packets that have not arrived whole and of topic aliases; beyond
+    /// the limit this one ends if it holds much, or if nobody knows yet who it is.
     fn account_tail(&mut self, bench: &mut Bench) {
         let shared = bench.shared.clone();
-        let held = self.tail.capacity();
+        let held = self.tail.capacity() + self.conversation.alias_bytes();
         if held == self.tail_accounted {
             return;
         }
@@ -219,7 +219,8 @@ impl Task {
     fn forget_tail(&mut self, bench: &mut Bench) {
         self.tail = Vec::new();
         self.tail_whole = false;
-        self.account_tail(bench);
+        bench.shared.input_bytes.fetch_sub(self.tail_accounted, Relaxed);
+        self.tail_accounted = 0;
     }
 
     /// Reads once, or handles what was read before, and gives a measure of bytes: 0 at the end of the stream.

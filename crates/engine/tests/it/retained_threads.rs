@@ -303,7 +303,7 @@ fn the_first_retained_message_of_all_meets_a_subscription() {
 #[test]
 fn v5_3_8_4_4_a_subscription_that_is_replaced_misses_nothing_of_the_stream() {
     // What was retained is cleared while the client subscribes again: the clearing message must come.
-    const TIMES: usize = 8_000;
+    const TIMES: usize = 20_000;
     let engine = Arc::new(Engine::new(Limits::default(), 3));
     let barrier = Barrier::new(2);
     let publisher = |mut worker: Worker| {
@@ -312,7 +312,7 @@ fn v5_3_8_4_4_a_subscription_that_is_replaced_misses_nothing_of_the_stream() {
         for time in 1..=TIMES {
             worker.publish(who, publish("t", time.to_string()).retain().at(QoS1, 1));
             barrier.wait();
-            (0..dice.below(60)).for_each(|_| std::hint::spin_loop());
+            (0..dice.below(600)).for_each(|_| std::hint::spin_loop());
             worker.publish(who, publish("t", "").retain().at(QoS1, 2));
             barrier.wait();
             barrier.wait();
@@ -326,7 +326,7 @@ fn v5_3_8_4_4_a_subscription_that_is_replaced_misses_nothing_of_the_stream() {
         for time in 1..=TIMES {
             worker.put(who, Packet::Subscribe(Subscribe::one(1, "t", QoS1)));
             barrier.wait();
-            (0..dice.below(60)).for_each(|_| std::hint::spin_loop());
+            (0..dice.below(600)).for_each(|_| std::hint::spin_loop());
             worker.step(who);
             barrier.wait();
             let got: Vec<String> = worker.consume(who).iter().map(text).collect();

@@ -212,6 +212,12 @@ impl Connection {
         }
     }
 
+    /// Bytes of the topic names that the client has given an alias.
+    #[must_use]
+    pub fn alias_bytes(&self) -> usize {
+        self.aliases.bytes()
+    }
+
     /// When [`Self::handle_timeout`] is due if nothing comes before.
     #[must_use]
     pub fn deadline(&self) -> Millis {
