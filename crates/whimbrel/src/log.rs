@@ -1,18 +1,30 @@
 //! The log: which events are written, how they look, and the file that can be opened anew. Not the events.
+//!
+//! Lines are written by a thread of their own: whoever reads the log and stops reading stops nobody but the log.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use tracing::Dispatch;
 use tracing::level_filters::LevelFilter;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Registry, fmt};
 use whimbrel_broker::config::{Format, Level, Levels, Log};
+
+/// Lines that wait to be written. What comes beyond is dropped, counted and told.
+const WAITING_LINES_MAX: usize = 8_192;
+
+/// The log of the process. When it is dropped, what waits is written, if that takes no more than a second.
+pub(crate) struct Running {
+    destination: Destination,
+    _writer: WorkerGuard,
+}
 
 /// Where the log goes. A clone is the same place.
 #[derive(Clone, Debug)]
@@ -33,7 +45,7 @@ pub(crate) struct LogFile {
 }
 
 /// Sends all events of the process to where the configuration says. Once for each process.
-pub(crate) fn start(log: &Log) -> Result<Destination, String> {
+pub(crate) fn start(log: &Log) -> Result<Running, String> {
     let destination = match &log.file {
         None => Destination::StandardError,
         Some(path) => match LogFile::open(path.clone()) {
@@ -41,18 +53,58 @@ pub(crate) fn start(log: &Log) -> Result<Destination, String> {
             Err(error) => return Err(format!("the log file {} cannot be opened: {error}", path.display())),
         },
     };
-    match tracing::dispatcher::set_global_default(dispatch(log, destination.clone())) {
-        Ok(()) => Ok(destination),
+    let (writer, guard) = writer(destination.clone());
+    match tracing::dispatcher::set_global_default(dispatch(log, writer, destination.bears_colours())) {
+        Ok(()) => Ok(Running { destination, _writer: guard }),
         Err(error) => Err(format!("the log cannot be started: {error}")),
     }
 }
 
-fn dispatch(log: &Log, destination: Destination) -> Dispatch {
+/// Hands lines over to a thread that writes them.
+fn writer(destination: Destination) -> (NonBlocking, WorkerGuard) {
+    let dropped = Arc::new(OnceLock::new());
+    let telling = Telling { destination, dropped: dropped.clone(), told: 0 };
+    let lines = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING_LINES_MAX);
+    let (writer, guard) = lines.thread_name("log").finish(telling);
+    // Nobody else sets it.
+    let _ = dropped.set(writer.error_counter());
+    (writer, guard)
+}
+
+/// Writes lines, and before a line how many are missing.
+struct Telling {
+    destination: Destination,
+    dropped: Arc<OnceLock<ErrorCounter>>,
+    told: usize,
+}
+
+impl Write for Telling {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let dropped = self.dropped.get().map_or(0, ErrorCounter::dropped_lines);
+        if dropped > self.told {
+            let missing = dropped - self.told;
+            self.told = dropped;
+            writeln!(
+                self.destination,
+                "whimbrel: {missing} lines are missing here: nobody took them in time"
+            )?;
+        }
+        self.destination.write(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn dispatch<W>(log: &Log, writer: W, colours: bool) -> Dispatch
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let registry = Registry::default().with(filter(&log.level));
-    let colours = destination.bears_colours();
     // A line that cannot be written is told by the destination; the layer would panic if standard error is
     // closed.
-    let layer = fmt::layer().with_writer(destination).log_internal_errors(false);
+    let layer = fmt::layer().with_writer(writer).log_internal_errors(false);
     match log.format {
         Format::Json => registry.with(layer.json().flatten_event(true)).into(),
         Format::Human => {
@@ -76,6 +128,13 @@ fn filter_of(level: Level) -> LevelFilter {
         Level::Info => LevelFilter::INFO,
         Level::Debug => LevelFilter::DEBUG,
         Level::Trace => LevelFilter::TRACE,
+    }
+}
+
+impl Running {
+    /// Where it goes.
+    pub(crate) fn destination(&self) -> Destination {
+        self.destination.clone()
     }
 }
 
@@ -188,12 +247,38 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "old\nnew\n");
     }
 
+    #[test]
+    fn a_reader_that_stops_reading_stops_nobody_who_logs() {
+        // A pipe without a reader takes 64 KiB; this is several times as much.
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let both = || OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        let reader = both();
+        let file = LogFile {
+            path: path.clone(),
+            file: RwLock::new(Arc::new(both())),
+            failing: AtomicBool::new(false),
+        };
+        let (writer, guard) = writer(Destination::File(Arc::new(file)));
+        tracing::dispatcher::with_default(&dispatch(&Log::default(), writer.clone(), false), || {
+            for number in 0..20_000 {
+                tracing::warn!(number, "the log goes on");
+            }
+        });
+        assert!(writer.error_counter().dropped_lines() > 1_000);
+        // Somebody reads again: what is missing is told.
+        let mut lines = io::BufRead::lines(io::BufReader::new(reader));
+        assert!(lines.any(|line| line.unwrap().contains("lines are missing here")));
+        drop((guard, writer));
+    }
+
     /// What one warning and one line for the curious leave in the log file.
     fn logged(log: &Log) -> String {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.log");
         let destination = Destination::File(Arc::new(LogFile::open(path.clone()).unwrap()));
-        tracing::dispatcher::with_default(&dispatch(log, destination), || {
+        tracing::dispatcher::with_default(&dispatch(log, destination, false), || {
             tracing::warn!(listener = "house", "nobody is asked for a password");
             tracing::debug!("for the curious");
         });

@@ -26,7 +26,8 @@ pub(crate) fn run(args: Args) -> ExitCode {
         Ok(log) => log,
         Err(error) => return output::failure(FAILED, error),
     };
-    match whimbrel_broker::run(&config, move || log.reopen()) {
+    let destination = log.destination();
+    match whimbrel_broker::run(&config, move || destination.reopen()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => output::failed(FAILED, &error),
     }

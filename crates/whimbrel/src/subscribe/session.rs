@@ -191,8 +191,11 @@ impl Run<'_> {
                 self.acks.drain(..).for_each(Acknowledgement::send);
                 None
             }
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Some(End::Done),
             Err(error) => {
+                self.acks.clear(); // Not sent: these messages stay with the server.
+                if error.kind() == io::ErrorKind::BrokenPipe {
+                    return Some(End::Done);
+                }
                 self.report.failure(format!("standard output cannot be written: {error}"));
                 Some(End::Failed)
             }

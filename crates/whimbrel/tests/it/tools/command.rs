@@ -103,6 +103,12 @@ impl Tool {
         self
     }
 
+    /// Its standard output goes there.
+    pub(super) fn output(mut self, to: Stdio) -> Tool {
+        self.command.stdout(to);
+        self
+    }
+
     /// Runs it to its end with this on its standard input.
     pub(super) fn run(self, input: &[u8]) -> Said {
         let mut running = self.start();
@@ -113,7 +119,7 @@ impl Tool {
 
     pub(super) fn start(mut self) -> Running {
         let mut child = self.command.spawn().expect("the program runs");
-        let out = BufReader::new(child.stdout.take().expect("its output is piped"));
+        let out = child.stdout.take().map(BufReader::new);
         let err = BufReader::new(child.stderr.take().expect("its errors are piped"));
         let input = child.stdin.take();
         Running { child, input, out, err }
@@ -152,7 +158,8 @@ impl Said {
 pub(super) struct Running {
     child: Child,
     input: Option<ChildStdin>,
-    out: BufReader<ChildStdout>,
+    /// Absent where it goes elsewhere.
+    out: Option<BufReader<ChildStdout>>,
     err: BufReader<ChildStderr>,
 }
 
@@ -164,7 +171,8 @@ impl Running {
     /// The next line of its output, without the end.
     pub(super) fn line(&mut self) -> String {
         let mut line = String::new();
-        self.out.read_line(&mut line).expect("its output can be read");
+        let out = self.out.as_mut().expect("its output is piped");
+        out.read_line(&mut line).expect("its output can be read");
         line.trim_end_matches('\n').to_owned()
     }
 
@@ -203,7 +211,9 @@ impl Running {
             std::io::Read::read_to_end(&mut err, &mut text).map(|_| text)
         });
         let mut bytes = Vec::new();
-        std::io::Read::read_to_end(&mut self.out, &mut bytes).expect("its output can be read");
+        if let Some(out) = &mut self.out {
+            std::io::Read::read_to_end(out, &mut bytes).expect("its output can be read");
+        }
         let status = self.child.wait().expect("it ends");
         let err = errors.join().expect("the thread ends").expect("its errors can be read");
         let err = String::from_utf8(err).expect("errors are text");

@@ -21,6 +21,26 @@ fn what_was_not_written_stays_with_the_broker() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn what_could_not_be_written_is_not_acknowledged() {
+    for (version, qos) in [("311", "1"), ("5", "1"), ("5", "2")] {
+        let broker = Broker::start();
+        let session = ["-c", "-i", "keeper", "-q", "2", "-V", version];
+        let subscribe = |flags: &[&str]| broker.subscribe(&[&session, flags].concat());
+        subscribe(&["-t", "q", "-E"]).expect("");
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("it is there");
+        let flags = [&session[..], &["-t", "q", "-W", "60"]].concat();
+        let said = std::thread::scope(|scope| {
+            let subscriber = scope.spawn(|| broker.subscriber(&flags).output(full.into()).run(b""));
+            broker.publish(&["-t", "q", "-m", "one", "-q", qos]).expect("");
+            subscriber.join().expect("it ends")
+        });
+        assert!(said.err.contains("cannot be written"), "{}", said.err);
+        subscribe(&["-t", "q", "-C", "1"]).expect("one\n");
+    }
+}
+
 #[test]
 fn unsubscribing_ends_what_a_session_collects() {
     let broker = Broker::start();
