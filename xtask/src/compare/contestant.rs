@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
+const RELAY: &str = "relay";
+
 /// As for a measure of throughput: nothing is stored, logged or held back.
 const MOSQUITTO: &str = "\
 listener {port} 127.0.0.1
@@ -68,7 +70,12 @@ impl Contestant {
 
     pub(super) fn relay(program: &Path) -> Contestant {
         let command = format!("exec '{}' {{port}}", program.display());
-        Contestant { name: "relay".to_owned(), command, config: None }
+        Contestant { name: RELAY.to_owned(), command, config: None }
+    }
+
+    /// Whether it only relays.
+    pub(super) fn is_relay(&self) -> bool {
+        self.name == RELAY
     }
 
     /// `NAME=COMMAND`, as a user gives it.

@@ -185,6 +185,9 @@ impl Stage {
                 let (Some((name, contestant)), Some(cell)) = (contestants.get(at), cells.get_mut(at)) else {
                     continue;
                 };
+                if contestant.is_relay() && !scenario.has_limit() {
+                    continue;
+                }
                 let run = self.turn(scenario, contestant)?;
                 eprintln!(
                     "{} {} of {}, {}: {}",

@@ -129,6 +129,9 @@ fn compared(other: &Cell, ours: &Cell, metric: Metric) -> String {
     if other.failure().is_some() {
         return "failed".to_owned();
     }
+    if other.runs.is_empty() {
+        return "–".to_owned();
+    }
     match other.ratio(ours, metric) {
         Some(ratio) if ratio.is_difference() => {
             format!("**{:.2}** ({:.2}–{:.2})", ratio.middle, ratio.low, ratio.high)

@@ -139,7 +139,8 @@ impl Findings {
     fn why(&self) -> &'static str {
         match (self.scenario, self.rate) {
             ("connect", _) => {
-                "on one machine whoever opens a connection pays for both sides of its handshake"
+                "on one machine whoever opens a connection pays for both sides of its handshake, and looks for a \
+                 free port (see --source)"
             }
             (_, Some(_)) => {
                 "it wakes when a message is due and again when it arrives, the broker once (see --gather)"
