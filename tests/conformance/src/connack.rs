@@ -23,7 +23,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::new(
         "v5_3_2_2_6_a_refusal_has_no_session_and_closes",
         refusal_has_no_session,
-        &["MQTT-3.2.2-6", "MQTT-3.2.2-7", "MQTT-3.2.2-8", "MQTT-4.13.2-1", "MQTT-3.1.4-2", "MQTT-3.1.3-8"],
+        &["MQTT-3.2.2-6", "MQTT-3.2.2-7", "MQTT-3.2.2-8", "MQTT-4.13.2-1", "MQTT-3.1.4-2"],
     ),
     Scenario::new(
         "v5_3_2_2_19_connack_keeps_to_the_packet_size",

@@ -184,26 +184,47 @@ const ILL_FORMED: [(&str, &[u8]); 7] = [
     ("the byte 0xFF", b"\xFF"),
 ];
 
+/// A string of 5.0 that is not a topic, in every place where a client may send one after CONNECT.
+fn other_strings(world: &World, what: &str, text: &[u8]) -> Vec<Row> {
+    if world.version() != Version::V5 {
+        return Vec::new();
+    }
+    let string = |id: u8| bytes().u8(id).string(text);
+    let ack = |first: u8| bytes().u16(1).u8(0).block(&string(0x1F)).packet(first);
+    let disconnect = bytes().u8(0).block(&string(0x1F)).packet(0xE0);
+    let places = [
+        ("a content type", publish_with(string(0x03))),
+        ("a response topic", publish_with(string(0x08))),
+        ("the reason of a PUBACK", ack(0x40)),
+        ("the reason of a PUBREL", ack(0x62)),
+        ("the reason of a DISCONNECT", disconnect),
+    ];
+    let named = |(place, bytes)| row(format!("{what} in {place}"), bytes, MALFORMED);
+    places.into_iter().map(named).collect()
+}
+
 fn ill_formed_utf8(world: &mut World) {
     let rows = ILL_FORMED
         .iter()
         .flat_map(|(what, text)| {
             [
-                row(what, publish_to(world, text), MALFORMED),
-                row(what, subscribe_to(world, text, 0), MALFORMED),
-                row(what, unsubscribe_from(world, text), MALFORMED),
+                row(*what, publish_to(world, text), MALFORMED),
+                row(*what, subscribe_to(world, text, 0), MALFORMED),
+                row(*what, unsubscribe_from(world, text), MALFORMED),
             ]
         })
+        .chain(other_strings(world, "ill-formed UTF-8", b"\xFF"))
         .collect();
     check(world, rows);
 }
 
 fn null_character(world: &mut World) {
-    let rows = vec![
+    let mut rows = vec![
         row("U+0000 in a topic name", publish_to(world, "a\0b"), MALFORMED),
         row("U+0000 in a topic filter", subscribe_to(world, "a\0b", 0), MALFORMED),
         row("U+0000 in a filter to unsubscribe", unsubscribe_from(world, "a\0b"), MALFORMED),
     ];
+    rows.extend(other_strings(world, "U+0000", b"a\0b"));
     check(world, rows);
 }
 

@@ -73,7 +73,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     .and_v31(),
     Scenario::new("v5_3_3_1_3_many_retained_messages", many, &["MQTT-3.3.1-9"]),
     Scenario::new("v311_3_3_1_6_many_retained_messages", many, &["MQTT-3.3.1-6"]).and_v31(),
-    Scenario::new("v5_3_3_1_3_the_last_value_is_never_overtaken", last_value, &["MQTT-3.3.1-5"]),
+    Scenario::new("v5_3_3_1_3_the_last_value_is_never_overtaken", last_value, &["section 3.3.1.3"]),
 ];
 
 fn stored_and_replaced(world: &mut World) {

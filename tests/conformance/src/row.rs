@@ -5,7 +5,7 @@ use whimbrel_testkit::{Refusal, Version, World};
 
 /// One way to be wrong.
 pub(crate) struct Row {
-    pub(crate) what: &'static str,
+    pub(crate) what: String,
     pub(crate) bytes: Vec<u8>,
     /// The reasons that the text permits (5.0).
     pub(crate) codes: &'static [u8],
@@ -65,8 +65,8 @@ impl Row {
     }
 }
 
-pub(crate) fn row(what: &'static str, bytes: Vec<u8>, codes: &'static [u8]) -> Row {
-    Row { what, bytes, codes, free: false, versionless: false }
+pub(crate) fn row(what: impl Into<String>, bytes: Vec<u8>, codes: &'static [u8]) -> Row {
+    Row { what: what.into(), bytes, codes, free: false, versionless: false }
 }
 
 pub(crate) const MALFORMED: &[u8] = &[0x81];

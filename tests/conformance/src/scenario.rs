@@ -19,6 +19,8 @@ pub enum Basis {
 pub enum Setting {
     /// At most so many messages wait in one session's queue.
     QueueMessagesMax(usize),
+    /// No client identifier longer than so many bytes.
+    ClientIdBytesMax(usize),
     /// No PUBLISH above this QoS.
     QosMax(QoS),
     /// No retained messages.
@@ -35,6 +37,7 @@ impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::QueueMessagesMax(count) => write!(f, "a queue of at most {count} messages per session"),
+            Self::ClientIdBytesMax(max) => write!(f, "client identifiers of at most {max} bytes"),
             Self::QosMax(qos) => write!(f, "a broker that takes no QoS above {}", *qos as u8),
             Self::NoRetained => f.write_str("a broker without retained messages"),
             Self::NoWildcards => f.write_str("a broker without wildcards"),

@@ -182,6 +182,13 @@ fn lasts_while_connected(world: &mut World) {
     world.connect(v5("pub")).say("a", "x", QoS1);
     sub.taken("a", "x");
     sub.cut();
+    // Neither does the interval that ran while the client was away end it, once the client is back.
+    let mut sub = world.connect(v5("sub").resume().expiry(1));
+    assert!(sub.connack().session_present);
+    world.past(2);
+    world.connect(v5("pub")).say("a", "y", QoS1);
+    sub.taken("a", "y");
+    sub.cut();
     assert!(world.connect(v5("sub").resume().expiry(1)).connack().session_present);
 }
 

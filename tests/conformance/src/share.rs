@@ -192,6 +192,13 @@ fn granted_qos(world: &mut World) {
         }
     }
     assert_eq!(count, 30);
+    // What waits for a member is not yet at its QoS.
+    let mut late = world.connect(v5("late").persistent());
+    late.subscribed("$share/g/b", QoS1);
+    late.cut();
+    publisher.say("b", "waited", QoS2);
+    let mut late = world.connect(v5("late").persistent());
+    late.taken("b", "waited").expect_qos(QoS1);
 }
 
 fn twice(world: &mut World) {

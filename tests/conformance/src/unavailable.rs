@@ -8,6 +8,8 @@ use whimbrel_testkit::{
 use crate::scenario::{Scenario, Setting};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario::new("v5_3_1_3_8_a_client_id_that_is_too_long_is_refused", long_id, &["MQTT-3.1.3-8"])
+        .needs(Setting::ClientIdBytesMax(30)),
     Scenario::new("v5_3_2_2_9_the_highest_qos_is_told", qos_told, &["MQTT-3.2.2-9"])
         .needs(Setting::QosMax(QoS1)),
     Scenario::new("v5_3_2_2_10_a_higher_qos_may_be_requested", qos_requested, &["MQTT-3.2.2-10"])
@@ -34,6 +36,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::new("v5_3_2_2_3_13_a_group_where_none_are_made", shared, &["section 3.2.2.3.13"])
         .needs(Setting::NoShared),
 ];
+
+fn long_id(world: &mut World) {
+    world.connect(v5(&"x".repeat(30))).disconnect();
+    world.start(v5(&"x".repeat(31))).expect_refused(0x85);
+}
 
 fn qos_told(world: &mut World) {
     let client = world.connect(v5("one"));

@@ -301,6 +301,8 @@ fn cancelled(world: &mut World) {
     watcher.expect_nothing();
     again.ping().expect_pingresp();
     again.cut();
+    // The new connection has no will, and the old one's must not come back with its end.
+    world.past(3);
     watcher.expect_nothing();
 }
 
@@ -337,6 +339,9 @@ fn delayed_takeover(world: &mut World) {
     world.past(2);
     watcher.expect_nothing();
     new.ping().expect_pingresp();
+    new.cut();
+    world.past(2);
+    watcher.expect_nothing();
 }
 
 fn clean_takeover(world: &mut World) {

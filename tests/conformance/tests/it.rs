@@ -48,6 +48,7 @@ fn limits(setting: Option<Setting>) -> Limits {
     match setting {
         None => {}
         Some(Setting::QueueMessagesMax(count)) => limits.queue_messages_max = count,
+        Some(Setting::ClientIdBytesMax(max)) => connection.topic_bytes_max = max,
         Some(Setting::QosMax(qos)) => {
             connection.qos_max = match qos {
                 QoS::QoS0 => codec::QoS::AtMostOnce,

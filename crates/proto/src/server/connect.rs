@@ -141,7 +141,7 @@ fn granted<'a>(negotiated: &Negotiated, assigned: Option<&'a str>, limits: &Limi
         server_keep_alive_secs: negotiated.keep_alive_imposed.then_some(negotiated.keep_alive_secs),
         ..ConnAckProperties::default()
     };
-    // Without the first the client sets no alias; SUBACK tells it of the next three, and who takes only small packets
+    // Without the first the client sets no alias; a refusal tells it of the next three, and who takes only small packets
     // hardly sends one that is too large. All else would make it break a rule, or hold to what does not hold.
     let leave_out: [fn(&mut ConnAckProperties<'_>); 5] = [
         |properties| properties.topic_alias_max = None,

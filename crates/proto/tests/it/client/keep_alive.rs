@@ -70,7 +70,7 @@ fn a_keep_alive_of_zero_asks_for_nothing() {
 }
 
 #[test]
-fn v5_3_1_2_21_the_keep_alive_of_the_server_is_used_instead() {
+fn v5_3_1_2_21_and_3_2_2_21_the_keep_alive_of_the_server_is_used_instead() {
     let check = |server: u16, millis: u64| {
         let mut connack = accepted(false);
         connack.properties.server_keep_alive_secs = Some(server);
@@ -84,7 +84,7 @@ fn v5_3_1_2_21_the_keep_alive_of_the_server_is_used_instead() {
 }
 
 #[test]
-fn v5_3_2_2_21_without_a_server_keep_alive_the_own_one_holds() {
+fn without_a_server_keep_alive_the_own_one_holds() {
     let client = Client::open_under(accepted(false));
     assert_eq!(client.connection.server().keep_alive_secs, 60);
     assert_eq!(client.connection.deadline(), Millis(54_000));

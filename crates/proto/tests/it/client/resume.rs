@@ -26,7 +26,7 @@ fn v5_4_4_0_1_and_4_6_0_1_what_is_unacknowledged_is_sent_again_in_order_with_its
 }
 
 #[test]
-fn v311_4_4_0_1_and_4_6_0_1_what_is_unacknowledged_is_sent_again_in_order_with_its_identifiers() {
+fn v311_4_4_0_1_and_4_6_0_1_and_2_3_1_3_what_is_unacknowledged_is_sent_again_in_order_with_its_identifiers() {
     sent_again_in_order(&[Version::V311]);
 }
 
