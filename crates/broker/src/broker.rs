@@ -99,6 +99,7 @@ impl Broker {
         let shared = Shared::new(
             engine,
             connections_max,
+            file_limit::waiting_room(files),
             u64::from(config.sys.interval_secs),
             mapping::size(config.limits.input_bytes_max),
         );

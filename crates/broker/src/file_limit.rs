@@ -2,7 +2,8 @@
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// Files that the broker needs besides connections: listeners, log, runtimes, the password file.
+/// Files that the broker needs besides connections: listeners, log, runtimes, the password file. Where there are very
+/// few it makes do with half of them.
 const OWN_FILES: u64 = 64;
 /// Where the system names no limit.
 const NO_LIMIT: u64 = 10_000_000;
@@ -22,15 +23,23 @@ pub(crate) fn raise() -> u64 {
 
 /// Connections that so many files bear, less 5 %.
 pub(crate) fn connections(files: u64) -> u32 {
-    let files = files.saturating_sub(OWN_FILES).min(NO_LIMIT);
+    let files = (files - OWN_FILES.min(files / 2)).min(NO_LIMIT);
     u32::try_from(files - files / 20).unwrap_or(u32::MAX).max(1)
+}
+
+/// Connections beyond that limit that may say CONNECT, to take over another one or to hear why they are refused: what
+/// the 5 % leave, with some files to spare.
+pub(crate) fn waiting_room(files: u64) -> usize {
+    usize::try_from(files / 40).unwrap_or(usize::MAX).clamp(4, 1_000)
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
     fn connections_leave_files_for_the_broker_itself() {
-        for (files, expected) in [(0, 1), (64, 1), (1_024, 912), (20_000, 18_940), (u64::MAX, 9_500_000)] {
+        for (files, expected) in
+            [(0, 1), (64, 31), (100, 48), (1_024, 912), (20_000, 18_940), (u64::MAX, 9_500_000)]
+        {
             assert_eq!(super::connections(files), expected, "{files} files");
         }
     }

@@ -16,7 +16,9 @@ use whimbrel_proto::{
     server::{Connection, Event, Negotiated, farewell, negotiate},
 };
 
-use crate::{Attach, Attached, Attention, Count, End, Engine, Progress, Publishing, Turn, Wire, will::Will};
+use crate::{
+    Attach, Attached, Attention, Count, End, Engine, Notice, Progress, Publishing, Turn, Wire, will::Will,
+};
 
 /// Receivers served and filters entered for one client before others have their turn, whatever its bytes ask for.
 const WORK_PER_TURN: u64 = 1_000;
@@ -245,7 +247,11 @@ impl Conversation {
                 self.attached = Some(attached);
             }
             Attach::Wait => self.arrival = Some(arrival),
-            Attach::Refused(reason) => self.refuse(turn, reason),
+            Attach::Refused(reason) => {
+                let client_id = (*arrival.negotiated.client_id).into();
+                turn.notice(Notice::ConnectRefused { client_id, reason });
+                self.refuse(turn, reason);
+            }
         }
     }
 

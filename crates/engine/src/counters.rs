@@ -132,7 +132,7 @@ impl Count {
             Violation::ConnectTimeout => Count::ConnectTimeout,
             Violation::KeepAliveTimeout => Count::KeepAliveTimeout,
             Violation::Malformed(Malformed::PacketTooLarge) => Count::PacketLimit,
-            Violation::TopicTooLong => Count::TopicLimit,
+            Violation::TopicTooLong | Violation::FilterTooLong => Count::TopicLimit,
             Violation::UserPropertiesTooMany => Count::UserPropertiesLimit,
             Violation::FiltersTooMany => Count::FiltersLimit,
             Violation::ReceiveMaximumExceeded => Count::ReceiveMaximumLimit,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use whimbrel_proto::Millis;
+use whimbrel_proto::{Millis, codec::ReasonCode};
 
 use crate::{Count, Counters, routing::MatchCache, session::Session};
 
@@ -35,6 +35,13 @@ pub enum Notice {
     RetainedFull {
         /// Its topic.
         topic: Box<str>,
+    },
+    /// A CONNECT is refused for a reason of the server's own: a limit, or a later connection of the same client.
+    ConnectRefused {
+        /// Its client identifier.
+        client_id: Box<str>,
+        /// What the client is told.
+        reason: ReasonCode,
     },
     /// A client is disconnected because it does not take what is sent to it.
     SlowClient {

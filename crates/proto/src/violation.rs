@@ -35,8 +35,10 @@ pub enum Violation {
     TopicAliasTooHigh,
     /// An empty topic name with an alias that was never set.
     TopicAliasUnknown,
-    /// A topic name or filter longer, or with more levels, than this server takes.
+    /// A topic name longer, or with more levels, than this server takes.
     TopicTooLong,
+    /// A topic filter longer, or with more levels, than this server takes.
+    FilterTooLong,
     /// More user properties than this server takes.
     UserPropertiesTooMany,
     /// More topic filters in one packet than this server takes.
@@ -87,6 +89,7 @@ impl Violation {
             Violation::ReceiveMaximumExceeded => ReasonCode::ReceiveMaximumExceeded,
             Violation::TopicAliasTooHigh => ReasonCode::TopicAliasInvalid,
             Violation::TopicTooLong => ReasonCode::TopicNameInvalid,
+            Violation::FilterTooLong => ReasonCode::TopicFilterInvalid,
             Violation::UserPropertiesTooMany | Violation::FiltersTooMany | Violation::QuotaExceeded => {
                 ReasonCode::QuotaExceeded
             }
@@ -131,6 +134,7 @@ impl Violation {
             Violation::SubscriptionIdNotSupported => "section 3.2.2.3.12",
             Violation::SharedNotSupported => "section 3.2.2.3.13",
             Violation::TopicTooLong
+            | Violation::FilterTooLong
             | Violation::UserPropertiesTooMany
             | Violation::FiltersTooMany
             | Violation::QuotaExceeded => "a limit of this server",
@@ -158,6 +162,7 @@ impl fmt::Display for Violation {
             Violation::TopicAliasTooHigh => "the topic alias is above the topic alias maximum",
             Violation::TopicAliasUnknown => "the topic alias was never set on this connection",
             Violation::TopicTooLong => "the topic is longer or deeper than this server takes",
+            Violation::FilterTooLong => "the topic filter is longer or deeper than this server takes",
             Violation::UserPropertiesTooMany => "more user properties than this server takes",
             Violation::FiltersTooMany => "more topic filters in one packet than this server takes",
             Violation::SessionExpiryRaised => {

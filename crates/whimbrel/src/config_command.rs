@@ -18,7 +18,8 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Tell everything that is wrong with a configuration: with the file, and with the environment.
+    /// Tell everything that is wrong with a configuration: with the file, and with the environment. The files that it
+    /// names are not opened: that is done at the start.
     Check {
         /// The file; without it the one that WHIMBREL_CONFIG names, if any
         #[arg(value_hint = ValueHint::FilePath)]

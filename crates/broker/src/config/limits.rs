@@ -23,8 +23,9 @@ room! {
         connect_bytes_max: u32 = 131_072, within(64, 268_435_460), unit("bytes");
 
         /// Bytes of packets that have not arrived whole and of topic aliases that clients have set, of all
-        /// connections together. Beyond, connections with more than 64 KiB of them are closed. Connections whose CONNECT has not been accepted have a quarter
-        /// of it.
+        /// connections together. Beyond, connections with more than 64 KiB of them are closed; beyond three
+        /// quarters, those with a packet of more than 64 KiB that has been under way for more than 10 seconds.
+        /// Connections whose CONNECT has not been accepted have a quarter of it.
         input_bytes_max: u64 = 268_435_456, within(1_048_576, 1_099_511_627_776), unit("bytes");
 
         /// How long a new connection may take to send its CONNECT; then it is closed.

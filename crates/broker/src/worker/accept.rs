@@ -21,12 +21,6 @@ pub(crate) type Seat = (mpsc::UnboundedSender<Guest>, Arc<AtomicUsize>);
 /// How long a listener rests when the system has no file descriptor or memory left for a connection.
 const REST: Duration = Duration::from_millis(100);
 
-/// Connections beyond the limit that may say CONNECT: a share of the limit, within bounds. The limit itself leaves twice
-/// as many file descriptors free.
-const WAITING_ROOM_SHARE: usize = 50;
-const WAITING_ROOM_MIN: usize = 4;
-const WAITING_ROOM_MAX: usize = 1_000;
-
 /// How often the log says that connections are refused, at most.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
 
@@ -77,9 +71,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 /// Whether nobody more is let in, not even to say who it is. A little beyond the limit of connections a CONNECT is
 /// still read: it may take over a connection that there is, and who is refused hears why.
 fn is_full(door: &Door, shared: &Shared) -> bool {
-    let waiting_room =
-        (shared.connections_max / WAITING_ROOM_SHARE).clamp(WAITING_ROOM_MIN, WAITING_ROOM_MAX);
-    shared.connections.load(Relaxed) >= shared.connections_max.saturating_add(waiting_room)
+    shared.connections.load(Relaxed) >= shared.connections_max.saturating_add(shared.waiting_room)
         || door.connections.load(Relaxed) >= door.connections_max
 }
 

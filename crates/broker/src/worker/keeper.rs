@@ -1,4 +1,4 @@
-//! Watches deadlines: each connection's with a coarse sweep in slices instead of a timer of its own, and, on worker 0,
+//! Watches deadlines: each connection's with a coarse sweep instead of a timer of its own, and, on worker 0,
 //! those of the engine.
 
 use std::{
@@ -12,9 +12,8 @@ use whimbrel_engine::{Progress, Publishing, Wire, Written, proto::Millis};
 
 use super::{Shared, link::TcpWire, with_bench};
 
-/// One sweep looks at a quarter of the connections, so that each is looked at once in a second.
+/// How often deadlines are looked at: so late may one be noticed.
 const TICK: Duration = Duration::from_millis(250);
-const SLICES: usize = 4;
 /// Ticks between two looks through the match cache for what it keeps in vain.
 const TICKS_PER_CACHE_SWEEP: u64 = 40;
 
@@ -25,7 +24,6 @@ pub(super) struct Wires {
     /// By themselves, so that a sweep reads eight of them at a time and touches no connection that is not due.
     deadlines: Vec<Millis>,
     free: Vec<u32>,
-    slice: usize,
 }
 
 impl Wires {
@@ -62,11 +60,8 @@ impl Wires {
     }
 
     /// Wakes the owners of connections whose deadline has come.
-    fn sweep(&mut self, now: Millis) {
-        self.slice = (self.slice + 1) % SLICES;
-        let quarter = self.deadlines.len().div_ceil(SLICES);
-        let begin = quarter * self.slice;
-        for (deadline, place) in self.deadlines.iter().zip(&self.places).skip(begin).take(quarter) {
+    fn sweep(&self, now: Millis) {
+        for (deadline, place) in self.deadlines.iter().zip(&self.places) {
             if *deadline <= now
                 && let Some(wire) = place
             {

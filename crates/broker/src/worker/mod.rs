@@ -60,6 +60,8 @@ pub(crate) struct Shared {
     /// Connections on all listeners, with or without CONNECT.
     pub connections: AtomicUsize,
     pub connections_max: usize,
+    /// Connections beyond the limit that may still say CONNECT.
+    pub waiting_room: usize,
     /// The server is ending: every connection is told so and closed.
     pub stopping: AtomicBool,
     pub sys_interval_secs: u64,
@@ -72,6 +74,7 @@ impl Shared {
     pub(crate) fn new(
         engine: Engine,
         connections_max: usize,
+        waiting_room: usize,
         sys_interval_secs: u64,
         input_bytes_max: usize,
     ) -> Arc<Self> {
@@ -80,6 +83,7 @@ impl Shared {
             started: Instant::now(),
             connections: AtomicUsize::new(0),
             connections_max,
+            waiting_room,
             stopping: AtomicBool::new(false),
             sys_interval_secs,
             input_bytes: AtomicUsize::new(0),

@@ -34,6 +34,8 @@ const READS_PER_TURN: usize = 4;
 /// After the last packet the client is given this long to read it and close; what it still sends is thrown away.
 const LINGER_MILLIS: u64 = 1_000;
 const LINGER_BYTES: usize = 4 << 20;
+/// While much of the memory for unfinished packets is in use, one of more than [`READ_BYTES`] may take so long.
+const PACKET_MILLIS: u64 = 10_000;
 /// Slices of a message under way that are still brought to its receivers when a task is torn down.
 const SLICES_AT_DROP: usize = 1_000;
 
@@ -73,6 +75,8 @@ pub(super) struct Task {
     tail_whole: bool,
     /// What all connections together are counted for: `tail`, and the topics behind the client's aliases.
     tail_accounted: usize,
+    /// Since when `tail` is larger than one read, [`Millis::NEVER`] while it is not.
+    large_since: Millis,
     /// Present while CONNECT waits for it.
     verdict: Option<Box<PendingVerdict>>,
     phase: Phase,
@@ -99,6 +103,7 @@ impl Task {
             tail: Vec::new(),
             tail_whole: false,
             tail_accounted: 0,
+            large_since: Millis::NEVER,
             verdict: None,
             phase: Phase::Talking,
             stood_back: false,
@@ -141,6 +146,7 @@ impl Task {
                 self.conversation.close(&shared.engine, &mut bench.turn, ReasonCode::ServerShuttingDown);
             }
             self.conversation.handle_timeout(&shared.engine, &mut bench.turn, &wire);
+            self.shed_slow_packet(bench);
         } else if self.conversation.standing() == Standing::Working {
             let (engine, wire) = (bench.shared.engine.clone(), self.dyn_wire());
             self.conversation.proceed(&engine, &mut bench.turn, &wire);
@@ -180,7 +186,8 @@ impl Task {
         if held && self.conversation.standing() == Standing::Reading {
             let_others_run(context); // The hold has ended, and nobody else would have us read again.
         }
-        self.set_deadline(bench, self.conversation.deadline());
+        let due = self.slow_packet_due(bench.turn.now.mono).min(self.conversation.deadline());
+        self.set_deadline(bench, due);
         if !open {
             // Who has only closed its sending half still reads what it was answered.
             let engine = bench.shared.engine.clone();
@@ -199,6 +206,11 @@ impl Task {
     /// the limit this one ends if it holds much, or if nobody knows yet who it is.
     fn account_tail(&mut self, bench: &mut Bench) {
         let shared = bench.shared.clone();
+        if self.tail.len() <= READ_BYTES {
+            self.large_since = Millis::NEVER;
+        } else if self.large_since == Millis::NEVER {
+            self.large_since = bench.turn.now.mono;
+        }
         let held = self.tail.capacity() + self.conversation.alias_bytes();
         if held == self.tail_accounted {
             return;
@@ -211,9 +223,37 @@ impl Task {
         let known = self.conversation.attached().is_some();
         let (share, much) = if known { (1, READ_BYTES) } else { (4, 0) };
         if grown && held > much && used > shared.input_bytes_max / share {
-            bench.turn.count(Count::InputLimit, 1);
-            self.conversation.close(&shared.engine, &mut bench.turn, ReasonCode::ServerBusy);
+            self.close_for_input(bench);
         }
+    }
+
+    /// When an unfinished packet has taken so long that it may have to make room.
+    fn slow_packet_due(&self, now: Millis) -> Millis {
+        match self.large_since {
+            Millis::NEVER => Millis::NEVER,
+            since => (since + PACKET_MILLIS).max(now + 1_000),
+        }
+    }
+
+    /// Where others find no room for their packets, one that has been under way for long makes room: who sends slowly
+    /// does not keep others out for ever.
+    fn shed_slow_packet(&mut self, bench: &mut Bench) {
+        let late =
+            self.large_since != Millis::NEVER && self.large_since + PACKET_MILLIS <= bench.turn.now.mono;
+        let max = bench.shared.input_bytes_max;
+        if late && bench.shared.input_bytes.load(Relaxed) > max - max / 4 {
+            self.close_for_input(bench);
+        }
+    }
+
+    fn close_for_input(&mut self, bench: &mut Bench) {
+        bench.turn.count(Count::InputLimit, 1);
+        let address = self.address;
+        bench.telling.tell(Kind::Refused, bench.turn.now.mono, || {
+            tracing::info!(%address, "closed: packets that have not arrived whole hold too much memory");
+        });
+        let engine = bench.shared.engine.clone();
+        self.conversation.close(&engine, &mut bench.turn, ReasonCode::ServerBusy);
     }
 
     fn forget_tail(&mut self, bench: &mut Bench) {

@@ -83,6 +83,10 @@ impl Telling {
                 let topic = Words(topic);
                 tracing::warn!(%topic, "a message was not retained: the limit of retained messages is reached");
             }),
+            Notice::ConnectRefused { client_id, reason } => self.tell(Kind::Refused, now, || {
+                let client = Words(client_id);
+                tracing::info!(%client, reason = reason.name(), "a client was refused");
+            }),
             Notice::SlowClient { client_id, cause } => self.tell(Kind::SlowClient, now, || {
                 let (client, cause) = (Words(client_id), cause.name());
                 tracing::warn!(%client, cause, "disconnected: it does not take what is sent to it");

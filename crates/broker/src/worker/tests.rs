@@ -77,7 +77,7 @@ impl House {
 }
 
 fn shared() -> Arc<Shared> {
-    Shared::new(Engine::new(Limits::default(), 1), 10, 10, 1 << 20)
+    Shared::new(Engine::new(Limits::default(), 1), 10, 4, 10, 1 << 20)
 }
 
 fn allow(reply: oneshot::Sender<Verdict>) {

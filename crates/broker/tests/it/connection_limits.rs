@@ -83,14 +83,17 @@ fn a_full_listener_leaves_the_others_open() {
 }
 
 #[test]
-fn connections_that_say_nothing_fill_the_waiting_room_until_their_time_is_over() {
+fn connections_that_say_nothing_keep_nobody_out() {
     let running = start_with(|config| {
         config.limits.connections_max = Auto::Set(1);
         config.limits.connect_timeout_secs = 1;
     });
-    // The limit and four more.
-    let mut silent: Vec<Client> = (0..5).map(|_| running.open(Version::V5)).collect();
-    assert!(is_shut_out(&running, 0));
-    assert!(silent.iter_mut().all(Client::is_closed));
-    connect_in_time(&running, 0, &v5("next")).ping();
+    let mut silent: Vec<Client> = (0..20).map(|_| running.open(Version::V5)).collect();
+    let mut first = running.connect(v5("first"));
+    assert_eq!(answer(&running, 0, v5("one too many")), 0x97);
+    let mut again = running.open(Version::V5);
+    assert_eq!(again.connect(v5("first")).code, 0, "it takes its own place");
+    assert!(matches!(first.next(), Some(Packet::Disconnect(told)) if told.code == 0x8e));
+    assert!(silent.iter_mut().all(Client::is_closed), "CONNECT did not come in time");
+    again.ping();
 }

@@ -403,7 +403,7 @@ fn check_filters<'a>(limits: &Limits, filters: impl Iterator<Item = &'a str>) ->
         if count > limits.filters_per_subscribe_max {
             return Err(Violation::FiltersTooMany);
         }
-        check_topic(limits, filter)?;
+        check_topic(limits, filter).map_err(|_| Violation::FilterTooLong)?;
     }
     Ok(())
 }
