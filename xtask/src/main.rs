@@ -9,6 +9,9 @@ mod json;
 mod layers;
 mod no_std;
 mod rust_source;
+mod sim;
+mod sim_planted;
+mod soak;
 mod tidy;
 mod workspace;
 
@@ -28,6 +31,12 @@ usage: cargo xtask <chore>
   compare …               Whimbrel beside other brokers and the relay, into docs/performance.md (`--help` lists more)
   interop [--require] …   the broker and the tools against programs that others wrote; the rest goes to
                           tests/interop/run.py (`--help` lists it)
+  sim --seed N | --seeds N [--from S] [--jobs J] [--keep-going]
+                          engine and clients over simulated links, from one seed each; one seed alone is a replay
+  sim --planted [--only NAME]
+                          whether the simulation finds the bugs of tests/sim/planted.toml
+  soak --minutes N --seed S
+                          the same clients and oracles on real sockets, against the release build
   paho-suite DIR …        Eclipse Paho's interoperability suite, from the folder that holds it
 
 --require (or CI=true): a program that is missing is a failure, not a skip.
@@ -46,6 +55,9 @@ fn main() -> ExitCode {
         ("conformance", rest) => conformance::run(rest),
         ("instructions", rest) => instructions::run(rest),
         ("interop", rest) => interop::run(rest),
+        ("sim", [planted, rest @ ..]) if planted == "--planted" => sim_planted::run(rest),
+        ("sim", rest) => sim::run(rest),
+        ("soak", rest) => soak::run(rest),
         ("paho-suite", [suite, rest @ ..]) => interop::paho_suite(suite, rest),
         _ => {
             eprint!("{USAGE}");

@@ -1,0 +1,228 @@
+//! Retained messages: at most one per topic and SUBSCRIBE, never one that was replaced before, and one where there is
+//! one; the final value is that of the last publication, and who was subscribed all the time has seen it last.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    Facts, Finding,
+    event::{Arrival, Wish},
+    history::{ClientStory, History, Seq, SessionStory, Story},
+    twice::fetches,
+};
+
+pub(crate) fn check(history: &History, facts: &Facts) -> Vec<Finding> {
+    let topics = Topics::of(history);
+    let mut findings = Vec::new();
+    for (number, client) in &history.clients {
+        let mut came: BTreeMap<&str, usize> = BTreeMap::new();
+        for (seq, arrival) in history.arrivals(client).filter(|(_, arrival)| arrival.retain && !arrival.dup) {
+            let plain = client.maybe(&arrival.topic, false, 0, seq);
+            let groups = client.maybe(&arrival.topic, true, 0, seq);
+            if plain.iter().chain(&groups).any(|wish| wish.retain_as_published) {
+                continue;
+            }
+            let wrong = wrong_fetch(&topics, client, seq, arrival, came.entry(&arrival.topic).or_default());
+            findings.extend(wrong.map(|text| {
+                let finding = Finding::new("retained", format!("client {number}: {text}")).of(*number);
+                Finding { message: arrival.message, ..finding }
+            }));
+        }
+        if facts.dropped == 0 {
+            for session in client.sessions.iter().filter(|session| session.end.is_none()) {
+                findings.extend(unserved(history, &topics, *number, client, session));
+            }
+        }
+    }
+    findings.extend(final_values(history, facts, &topics));
+    findings
+}
+
+/// What was published with RETAIN, by topic, in the order of sending.
+struct Topics<'a>(BTreeMap<&'a str, Vec<&'a Story>>);
+
+impl<'a> Topics<'a> {
+    fn of(history: &'a History) -> Self {
+        let mut topics: BTreeMap<&str, Vec<&Story>> = BTreeMap::new();
+        for story in history.messages.values() {
+            if story.publication.retain && !story.is_refused() {
+                topics.entry(&story.publication.topic).or_default().push(story);
+            }
+        }
+        Topics(topics)
+    }
+
+    fn on(&self, topic: &str) -> &[&'a Story] {
+        self.0.get(topic).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Whether the server has certainly dealt with `later` after it had dealt with `earlier` for the last time.
+fn is_after(later: &Story, earlier: &Story) -> bool {
+    if later.is_will || earlier.is_will {
+        return false;
+    }
+    let same_line = later.link == earlier.link && later.sent > earlier.sent && earlier.resends == 0;
+    same_line || later.sent > earlier.settled
+}
+
+fn wrong_fetch(
+    topics: &Topics<'_>,
+    client: &ClientStory,
+    seq: Seq,
+    arrival: &Arrival,
+    came: &mut usize,
+) -> Option<String> {
+    *came += 1;
+    let topic = &*arrival.topic;
+    let asked = fetches(client, topic, seq);
+    if *came > asked {
+        return Some(format!("{came} retained messages on {topic} for {asked} SUBSCRIBEs"));
+    }
+    let steps = client.sessions.iter().flat_map(|session| session.filters.values().flatten());
+    let asks = |wish: &Wish| !wish.is_shared() && wish.retain_handling < 2 && wish.fits(topic);
+    let first = steps.filter(|step| step.wish.as_ref().is_some_and(asks)).map(|step| step.sent).min()?;
+    let message = arrival.message?;
+    let story = topics.on(topic).iter().find(|story| story.publication.message == message)?;
+    let newer = topics.on(topic).iter().find(|newer| newer.settled < first && is_after(newer, story))?;
+    let newer = newer.publication.message;
+    Some(format!("the retained m{message} on {topic} had been replaced by m{newer} before SUBSCRIBE"))
+}
+
+/// SUBSCRIBEs of a session that has lasted to the end, of topics that had a value then, and nothing came since.
+fn unserved(
+    history: &History,
+    topics: &Topics<'_>,
+    number: u32,
+    client: &ClientStory,
+    session: &SessionStory,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for steps in session.filters.values() {
+        let Some(at) = steps.iter().rposition(|step| step.wish.is_none()).map_or(Some(0), |at| Some(at + 1))
+        else {
+            continue;
+        };
+        let Some(step) = steps.get(at) else { continue };
+        let Some(wish) = step.wish.as_ref().filter(|_| step.acked.is_some() && !step.refused) else {
+            continue;
+        };
+        let certain_new = steps.iter().take(at).all(|step| step.acked.is_some());
+        let asks = wish.retain_handling == 0 || (wish.retain_handling == 1 && certain_new);
+        if wish.is_shared() || !asks || wish.qos == 0 {
+            continue;
+        }
+        for (topic, stories) in topics.0.iter().filter(|(topic, _)| wish.fits(topic)) {
+            let is_there = |story: &&&Story| story.settled < step.sent && lasts(story, stories);
+            let Some(story) = stories.iter().rfind(is_there) else { continue };
+            let mut arrivals = history.arrivals(client);
+            if !arrivals.any(|(seq, arrival)| seq > step.sent && *arrival.topic == **topic) {
+                let message = story.publication.message;
+                let text =
+                    format!("client {number} subscribed to {topic}, where m{message} was, and got nothing");
+                findings.push(Finding::new("retained", text).of(number).on(message));
+            }
+        }
+    }
+    findings
+}
+
+/// Whether something is on the topic from this message on, whatever else happens: nothing that may come later clears
+/// it, expires, or may be lost on its way.
+fn lasts(story: &Story, stories: &[&Story]) -> bool {
+    let solid = |story: &Story| {
+        let publication = &story.publication;
+        !publication.empty && publication.expiry_secs.is_none() && publication.qos > 0 && !story.is_will
+    };
+    solid(story) && stories.iter().all(|other| is_after(story, other) || solid(other))
+}
+
+/// What the auditor found in the end against what was published, and against what others saw last.
+fn final_values(history: &History, facts: &Facts, topics: &Topics<'_>) -> Vec<Finding> {
+    let Some(auditor) = facts.auditor.and_then(|number| history.clients.get(&number)) else {
+        return Vec::new();
+    };
+    let values: BTreeMap<&str, u64> = history
+        .arrivals(auditor)
+        .filter_map(|(_, arrival)| Some((&*arrival.topic, arrival.message?)))
+        .collect();
+    let mut findings = Vec::new();
+    for (topic, stories) in &topics.0 {
+        let value = values.get(topic).copied();
+        let finding = |text: String| {
+            let finding = Finding::new("retained", format!("{topic}: {text}"));
+            Finding { message: value, ..finding }
+        };
+        if stories.iter().any(|story| story.publication.expiry_secs.is_some()) {
+            continue;
+        }
+        if !stories.iter().any(|story| story.is_will)
+            && let Some(text) = wrong_final(stories, value)
+        {
+            findings.push(finding(text));
+        }
+        if facts.dropped > 0 {
+            continue;
+        }
+        for (number, client) in &history.clients {
+            let is_witness = facts.witness == Some(*number);
+            if Some(*number) == facts.auditor || !(is_witness || watched(history, client, stories, topic)) {
+                continue;
+            }
+            let last = last_value(history, client, topic, stories);
+            if last.is_some_and(|last| last != value) {
+                let text =
+                    format!("client {number} saw {last:?} last, and the retained message is {value:?}");
+                findings.push(finding(text).of(*number));
+            }
+        }
+    }
+    findings
+}
+
+fn wrong_final(stories: &[&Story], value: Option<u64>) -> Option<String> {
+    let certain = |story: &&&Story| story.settled != Seq::MAX;
+    let replaced = |story: &Story| stories.iter().filter(certain).any(|later| is_after(later, story));
+    let candidates: Vec<&&Story> = stories.iter().filter(|story| !replaced(story)).collect();
+    let fits = match value {
+        Some(value) => {
+            candidates.iter().any(|story| story.publication.message == value && !story.publication.empty)
+        }
+        None => {
+            candidates.iter().any(|story| story.publication.empty)
+                || !stories.iter().any(|story| certain(&story))
+        }
+    };
+    let last: Vec<u64> = candidates.iter().map(|story| story.publication.message).collect();
+    (!fits).then(|| format!("the retained message is {value:?}, and the last publications are {last:?}"))
+}
+
+/// Whether a client has certainly seen all that was retained on a topic since it subscribed, in order: on one
+/// connection that lasted, at QoS 1 or 2.
+fn watched(history: &History, client: &ClientStory, stories: &[&Story], topic: &str) -> bool {
+    let Some(session) = client.sessions.last().filter(|session| session.end.is_none()) else { return false };
+    let Some(link) = client.links.last().and_then(|link| history.links.get(link)) else { return false };
+    let begun = link.connected.is_some_and(|(at, _)| at <= session.begin) && link.ended.is_none();
+    let solid = stories.iter().all(|story| story.publication.qos > 0 && !story.is_will);
+    let now = history.events.len();
+    let groups = session.interest(topic, true, 0, now).maybe;
+    let mut came = history.arrivals(client).filter(|(_, arrival)| *arrival.topic == *topic);
+    let Some((last, _)) = came.next_back().filter(|(last, _)| *last > session.begin) else { return false };
+    // Subscribed without a gap since the last that came.
+    let interest = session.interest(topic, false, last, now);
+    let stays = interest.sure.iter().flatten().any(|wish| wish.qos > 0 && !wish.no_local);
+    begun && solid && groups.is_empty() && stays
+}
+
+/// The last value of a topic that came to a client: `Some(None)` where it was cleared, `None` where nothing came.
+fn last_value(
+    history: &History,
+    client: &ClientStory,
+    topic: &str,
+    stories: &[&Story],
+) -> Option<Option<u64>> {
+    let retained: BTreeSet<u64> = stories.iter().map(|story| story.publication.message).collect();
+    let counts = |arrival: &&Arrival| {
+        *arrival.topic == *topic && arrival.message.is_none_or(|message| retained.contains(&message))
+    };
+    history.arrivals(client).map(|(_, arrival)| arrival).filter(counts).last().map(|arrival| arrival.message)
+}

@@ -1,0 +1,121 @@
+//! Shared groups: an acknowledged message of QoS 1 or 2 reaches a member while the group has one, and at QoS 2 exactly
+//! one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    Facts, Finding,
+    event::Wish,
+    history::{ClientStory, History, Seq, SessionStory, Step, Story},
+};
+
+const TOLD: usize = 5;
+
+pub(crate) fn check(history: &History, facts: &Facts) -> Vec<Finding> {
+    let groups = Group::all(history);
+    let mut missing = Vec::new();
+    let mut findings = Vec::new();
+    for story in history.messages.values().filter(|story| story.publication.qos > 0 && !story.is_will) {
+        let matching: Vec<&Group<'_>> =
+            groups.iter().filter(|group| group.fits(&story.publication.topic)).collect();
+        let message = story.publication.message;
+        if let Some(text) = twice(history, story, &matching) {
+            findings.push(Finding::new("share", text).on(message));
+        }
+        for group in matching.iter().filter(|group| is_owed(story) && group.keeps(history, story)) {
+            let came = group.members.keys().any(|member| {
+                let client = history.clients.get(member);
+                client.is_some_and(|client| came(history, client, message))
+            });
+            if !came {
+                let text = format!("m{message} was acknowledged and came to no member of {}", group.name);
+                missing.push(Finding::new("share", text).on(message));
+            }
+        }
+    }
+    if missing.len() as u64 > facts.dropped {
+        findings.extend(missing.into_iter().take(TOLD));
+    }
+    findings
+}
+
+fn is_owed(story: &Story) -> bool {
+    let publication = &story.publication;
+    story.is_promised() && !publication.empty && publication.expiry_secs.is_none()
+}
+
+fn came(history: &History, client: &ClientStory, message: u64) -> bool {
+    history.arrivals(client).any(|(_, arrival)| arrival.message == Some(message))
+}
+
+/// A group as its members know it: for each of them the sessions in which it belonged to it.
+struct Group<'a> {
+    name: &'a str,
+    members: BTreeMap<u32, Vec<(&'a SessionStory, &'a [Step])>>,
+}
+
+impl<'a> Group<'a> {
+    fn all(history: &'a History) -> Vec<Group<'a>> {
+        let mut groups: BTreeMap<&str, Group<'_>> = BTreeMap::new();
+        for (number, client) in &history.clients {
+            for session in &client.sessions {
+                for (name, steps) in session.filters.iter().filter(|(name, _)| name.starts_with("$share/")) {
+                    let group =
+                        groups.entry(name).or_insert_with(|| Group { name, members: BTreeMap::new() });
+                    group.members.entry(*number).or_default().push((session, steps));
+                }
+            }
+        }
+        groups.into_values().collect()
+    }
+
+    fn fits(&self, topic: &str) -> bool {
+        let mut steps = self.members.values().flatten().flat_map(|(_, steps)| *steps);
+        steps.find_map(|step| step.wish.as_ref()).is_some_and(|wish| wish.fits(topic))
+    }
+
+    /// Whether the group has certainly had a member since the message was sent, and nobody who could have taken the
+    /// message to its end.
+    fn keeps(&self, history: &History, story: &Story) -> bool {
+        let now = history.events.len();
+        let forms = |steps: &'a [Step]| SessionStory::forms(steps, story.sent, now);
+        let mut stays = false;
+        for (session, steps) in self.members.values().flatten() {
+            let forms = forms(steps);
+            let may_take: Vec<&Wish> = forms.iter().copied().flatten().collect();
+            if may_take.is_empty() || session.over.is_some_and(|over| over < story.sent) {
+                continue;
+            }
+            // At QoS 0 nobody knows whether it came; at QoS 2 it ends with its session [MQTT-4.8.2-5].
+            if may_take.iter().any(|wish| wish.qos == 0) {
+                return false;
+            }
+            if session.end.is_some() && story.publication.qos == 2 {
+                return false;
+            }
+            stays |= session.end.is_none() && session.begin < story.sent && may_take.len() == forms.len();
+        }
+        stays
+    }
+}
+
+/// At QoS 2 one member of each group gets it, and each of the others that subscribe on their own.
+fn twice(history: &History, story: &Story, groups: &[&Group<'_>]) -> Option<String> {
+    if groups.is_empty() || story.publication.retain {
+        return None;
+    }
+    let topic = &*story.publication.topic;
+    let members: BTreeSet<u32> = groups.iter().flat_map(|group| group.members.keys().copied()).collect();
+    let (mut copies, mut own) = (0, 0);
+    for client in members.iter().filter_map(|member| history.clients.get(member)) {
+        let of_it = |arrival: &crate::event::Arrival| {
+            arrival.message == Some(story.publication.message) && arrival.qos == 2
+        };
+        copies += history.arrivals(client).filter(|(_, arrival)| of_it(arrival)).count();
+        own +=
+            usize::from(!client.maybe(topic, false, story.sent, story.settled.min(Seq::MAX - 1)).is_empty());
+    }
+    let allowed = groups.len() + own;
+    let message = story.publication.message;
+    (copies > allowed).then(|| format!("m{message} came {copies} times to {} groups at QoS 2", groups.len()))
+}

@@ -1,0 +1,128 @@
+//! QoS 2 comes once. QoS 1 comes again only where a connection broke, of its publisher or of its receiver. QoS 0 never
+//! comes again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    Facts, Finding,
+    event::Arrival,
+    history::{ClientStory, History, Seq, Story},
+};
+
+pub(crate) fn check(history: &History, _facts: &Facts) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (number, client) in &history.clients {
+        let mut copies: BTreeMap<u64, Vec<(Seq, &Arrival)>> = BTreeMap::new();
+        for (seq, arrival) in history.arrivals(client) {
+            if let Some(message) = arrival.message {
+                copies.entry(message).or_default().push((seq, arrival));
+            }
+        }
+        for (message, copies) in copies.iter().filter(|(_, copies)| copies.len() > 1) {
+            let Some(story) = history.messages.get(message) else { continue };
+            if let Some(text) = too_many(history, client, story, copies) {
+                let text = format!("m{message} at client {number}: {text}");
+                findings.push(Finding::new("twice", text).of(*number).on(*message));
+            }
+        }
+    }
+    findings
+}
+
+fn too_many(
+    history: &History,
+    client: &ClientStory,
+    story: &Story,
+    copies: &[(Seq, &Arrival)],
+) -> Option<String> {
+    let (first, last) = (copies.first()?.0, copies.last()?.0);
+    let slots = Slots::of(history, client, story, last);
+    let count = |test: &dyn Fn(&Arrival) -> bool| copies.iter().filter(|(_, arrival)| test(arrival)).count();
+    let taken_anew = slots.live * story.routings_max();
+    for (qos, retain) in [(0, false), (2, false), (2, true), (0, true)] {
+        let came = count(&|arrival| arrival.qos == qos && arrival.retain == retain);
+        let retained = if retain { slots.fetches } else { 0 };
+        let live = if !retain || slots.as_published { taken_anew } else { 0 };
+        // What another member had not acknowledged goes to this one at QoS 0 where it wants no more.
+        let handed_over = if qos == 0 && slots.groups > 0 { slots.breaks_of_members } else { 0 };
+        if came > retained + live + handed_over {
+            let what = if retain { "retained" } else { "live" };
+            return Some(format!("{came} {what} copies at QoS {qos}, at most {}", retained + live));
+        }
+    }
+    let sendings = 1 + client.breaks_between(first, last);
+    let allowed = (taken_anew + slots.fetches + slots.breaks_of_members) * sendings;
+    if copies.len() > allowed {
+        return Some(format!("{} copies, at most {allowed}", copies.len()));
+    }
+    let marked = count(&|arrival| !arrival.dup);
+    let allowed = taken_anew + slots.fetches + slots.breaks_of_members;
+    if marked > allowed {
+        return Some(format!("{marked} copies without DUP, at most {allowed}"));
+    }
+    let allowed = slots.subscribes + slots.groups + slots.breaks_of_members;
+    if marked > allowed && story.routings_max() == 1 {
+        return Some(format!("{marked} copies without DUP for {allowed} subscriptions"));
+    }
+    let marked_in_vain = copies.iter().find(|(seq, arrival)| {
+        let link = history.events.get(*seq).map(|event| event.link);
+        let resumed = link.and_then(|link| history.links.get(&link)).and_then(|link| link.connected);
+        arrival.dup && !resumed.is_some_and(|(_, session_present)| session_present)
+    });
+    marked_in_vain.map(|_| "DUP on a connection that resumed nothing".to_owned())
+}
+
+/// For how many reasons a message may come to one client.
+struct Slots {
+    /// Subscriptions that are not shared count once together, each group once.
+    live: usize,
+    groups: usize,
+    /// SUBSCRIBEs that may have brought it because it was retained.
+    fetches: usize,
+    as_published: bool,
+    /// SUBSCRIBEs: each brings it once, because it was retained or because it was published later.
+    subscribes: usize,
+    /// Times that a group may have got it back from a member whose connection broke.
+    breaks_of_members: usize,
+}
+
+impl Slots {
+    fn of(history: &History, client: &ClientStory, story: &Story, last: Seq) -> Slots {
+        let topic = &*story.publication.topic;
+        let until = if story.resends > 0 || story.is_will { last } else { story.settled.min(last) };
+        let plain = client.maybe(topic, false, story.sent, until);
+        let shared = client.maybe(topic, true, story.sent, last);
+        let groups: BTreeSet<&str> = shared.iter().map(|wish| &*wish.text).collect();
+        let breaks: usize = history
+            .clients
+            .values()
+            .filter(|member| {
+                groups
+                    .iter()
+                    .any(|group| member.sessions.iter().any(|session| session.filters.contains_key(*group)))
+            })
+            .map(|member| member.breaks_between(story.sent, last))
+            .sum();
+        let breaks_of_members = breaks * groups.len();
+        Slots {
+            live: usize::from(!plain.is_empty()) + groups.len(),
+            groups: groups.len(),
+            fetches: if story.publication.retain { subscribes(client, topic, last, 2) } else { 0 },
+            subscribes: subscribes(client, topic, last, u8::MAX),
+            as_published: plain.iter().chain(&shared).any(|wish| wish.retain_as_published),
+            breaks_of_members,
+        }
+    }
+}
+
+/// SUBSCRIBEs of this client before a moment that ask for retained messages of the topic.
+pub(crate) fn fetches(client: &ClientStory, topic: &str, before: Seq) -> usize {
+    subscribes(client, topic, before, 2)
+}
+
+/// SUBSCRIBEs of this client before a moment that match the topic, with a retain handling below this.
+fn subscribes(client: &ClientStory, topic: &str, before: Seq, handling: u8) -> usize {
+    let steps = client.sessions.iter().flat_map(|session| session.filters.values().flatten());
+    let wishes = steps.filter(|step| step.sent < before).filter_map(|step| step.wish.as_ref());
+    wishes.filter(|wish| !wish.is_shared() && wish.retain_handling < handling && wish.fits(topic)).count()
+}

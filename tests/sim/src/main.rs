@@ -1,0 +1,94 @@
+//! `sim`: runs seeds and says what they found. How it is built and called is `cargo xtask sim`'s.
+
+use std::{
+    process::ExitCode,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    thread,
+    time::Instant,
+};
+
+use whimbrel_sim::{log::Tally, run::run_caught};
+
+const USAGE: &str =
+    "usage: sim --seed N | --seeds N [--from S] [--jobs J] [--keep-going] [--quiet] [--events]";
+
+struct Options {
+    from: u64,
+    seeds: u64,
+    jobs: usize,
+    keep_going: bool,
+    quiet: bool,
+    events: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some(options) = read(&arguments) else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    let start = Instant::now();
+    let (next, stop, failed) = (AtomicU64::new(0), AtomicBool::new(false), AtomicU64::new(0));
+    let total = Mutex::new(Tally::default());
+    thread::scope(|scope| {
+        for _ in 0..options.jobs {
+            scope.spawn(|| {
+                while !stop.load(Relaxed) {
+                    let at = next.fetch_add(1, Relaxed);
+                    if at >= options.seeds {
+                        break;
+                    }
+                    let seed = options.from + at;
+                    let outcome = run_caught(seed);
+                    if let Ok(mut total) = total.lock() {
+                        total.merge(&outcome.tally);
+                        total.add("runs", 1);
+                    }
+                    if options.events {
+                        outcome.events.iter().for_each(|event| println!("{event}"));
+                    }
+                    if let Some(first) = outcome.findings.first() {
+                        failed.fetch_add(1, Relaxed);
+                        let more = outcome.findings.len() - 1;
+                        println!("seed {seed} FAILED: {first} (and {more} more)");
+                        if !options.quiet {
+                            println!("{}replay: cargo xtask sim --seed {seed}", outcome.report);
+                        }
+                        stop.fetch_or(!options.keep_going, Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.load(Relaxed);
+    if !options.quiet
+        && let Ok(total) = total.lock()
+    {
+        for (name, count) in total.iter() {
+            println!("{count:>12}  {name}");
+        }
+        println!("{failed} seeds failed; {} s", start.elapsed().as_secs());
+    }
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn read(arguments: &[String]) -> Option<Options> {
+    let mut options = Options { from: 0, seeds: 0, jobs: 1, keep_going: false, quiet: false, events: false };
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--seed" => (options.from, options.seeds) = (words.next()?.parse().ok()?, 1),
+            "--seeds" => options.seeds = words.next()?.parse().ok()?,
+            "--from" => options.from = words.next()?.parse().ok()?,
+            "--jobs" => options.jobs = words.next()?.parse().ok()?,
+            "--keep-going" => options.keep_going = true,
+            "--events" => options.events = true,
+            "--quiet" => options.quiet = true,
+            _ => return None,
+        }
+    }
+    (options.seeds > 0).then_some(options)
+}

@@ -1,0 +1,252 @@
+//! What a seed draws: which features and which faults a run has, and how much of each. A run has few of them and those
+//! thoroughly; over many seeds everything meets everything.
+
+use std::sync::Arc;
+
+use whimbrel_engine::{Limits, QueueFull, ShareStrategy, proto::codec::Version};
+
+use crate::{
+    dice::Dice,
+    log::Tally,
+    player::{Habits, Persona, Weights, WillPlan},
+};
+
+/// Seconds that the server keeps a session at most.
+pub const EXPIRY_SECS_MAX: u32 = 7 * 24 * 3_600;
+
+/// How the network behaves.
+#[derive(Clone, Debug)]
+pub struct Weather {
+    /// Milliseconds that bytes are under way at most.
+    pub delay_millis_max: u64,
+    /// How often a chunk of bytes is cut into smaller ones, in a hundred.
+    pub split_percent: u32,
+    /// How often the server's socket takes less than it could, in a hundred.
+    pub partial_percent: u32,
+    /// Bytes that wait for a client in the network at most.
+    pub window_bytes: u64,
+    /// How often, in a thousand times that bytes are under way, the network cuts the connection.
+    pub cut_per_mille: u32,
+    /// How often another worker goes on in the middle of a write, in a hundred.
+    pub interrupt_percent: u32,
+    /// How often the authenticator answers later, in a hundred.
+    pub verdict_percent: u32,
+}
+
+/// A run.
+pub struct Plan {
+    /// The server's limits.
+    pub limits: Limits,
+    /// Workers.
+    pub workers: usize,
+    /// The clients that take part.
+    pub personas: Vec<Persona>,
+    /// What they are given to.
+    pub habits: Arc<Habits>,
+    /// The network.
+    pub weather: Weather,
+    /// Milliseconds of the phase with faults.
+    pub faults_millis: u64,
+    /// Limits are so small that messages are dropped.
+    pub is_tight: bool,
+    /// A client that the network spares watches everything.
+    pub has_witness: bool,
+    /// Receivers that subscribe to one topic and do nothing else.
+    pub crowd: usize,
+}
+
+impl Plan {
+    /// Draws a run.
+    #[must_use]
+    pub fn draw(dice: &mut Dice, tally: &mut Tally) -> Plan {
+        let mut on = |dice: &mut Dice, name: &'static str, percent: u32| {
+            let drawn = dice.percent(percent);
+            tally.add(name, u64::from(drawn));
+            drawn
+        };
+        let is_tight = on(dice, "runs with small limits", 15);
+        let has_wills = on(dice, "runs with wills", 40);
+        let crowd = if on(dice, "runs with a large fan-out", 2) { 1_050 } else { 0 };
+        let groups = on(dice, "runs with shared groups", 40);
+        let wildcards = on(dice, "runs with wildcards", 70);
+        let retained = on(dice, "runs with retained messages", 50);
+        let expiry = on(dice, "runs with message expiry", 20);
+        let ids = on(dice, "runs with subscription identifiers", 40);
+        let options = on(dice, "runs with subscription options", 40);
+        let habits = Habits {
+            topics: topics(dice),
+            filters: filters(dice, groups, wildcards, crowd > 0),
+            publish_qos: weights_of_qos(dice),
+            subscribe_qos: weights_of_qos(dice),
+            retain_percent: if retained { percents(dice, 10, 80) } else { 0 },
+            clear_percent: percents(dice, 0, 40),
+            expiry_percent: if expiry { percents(dice, 5, 50) } else { 0 },
+            large_percent: percents(dice, 0, 40),
+            burst_max: dice.within(2, 80),
+            id_percent: if ids { 70 } else { 0 },
+            option_percent: if options { 40 } else { 0 },
+            clean_start_percent: if on(dice, "runs with clean starts", 40) { 15 } else { 0 },
+            rest_millis_max: *dice.pick(&[20, 200, 1_000, 5_000]).unwrap_or(&200),
+        };
+        let weights = weights(dice, &mut on, has_wills);
+        let count = dice.within(2, 9);
+        let mut personas = Vec::new();
+        for number in 0..count {
+            personas.push(persona(dice, u32::try_from(number).unwrap_or(0), has_wills, &weights));
+        }
+        let mut limits = limits(dice, is_tight, personas.len() + crowd);
+        if limits.queue_full == QueueFull::Refuse {
+            // Who cannot be told is closed, and comes back with the same message: no run would come to rest.
+            personas.retain(|persona| persona.version == Version::V5);
+        }
+        if crowd > 0 {
+            limits.connection.keep_alive_secs_max = 1_200; // So many would always have a PINGREQ under way.
+        }
+        let weather = weather(dice, &mut on);
+        let has_witness = has_wills || dice.percent(50);
+        tally.add("runs with a witness", u64::from(has_witness));
+        Plan {
+            limits,
+            workers: *dice.pick(&[2, 2, 2, 3, 4]).unwrap_or(&2),
+            personas,
+            habits: Arc::new(habits),
+            weather,
+            faults_millis: *dice.pick(&[2_000, 10_000, 30_000, 60_000]).unwrap_or(&10_000),
+            is_tight,
+            has_witness,
+            crowd,
+        }
+    }
+}
+
+fn percents(dice: &mut Dice, low: u64, high: u64) -> u32 {
+    u32::try_from(dice.within(low, high)).unwrap_or(0)
+}
+
+fn weights_of_qos(dice: &mut Dice) -> [u32; 3] {
+    *dice.pick(&[[1, 1, 1], [0, 1, 1], [0, 0, 1], [0, 1, 0], [1, 4, 4], [4, 1, 1]]).unwrap_or(&[1, 1, 1])
+}
+
+fn topics(dice: &mut Dice) -> Vec<Box<str>> {
+    let all = ["a/b", "a/c", "a/b/c", "a", "d", "d/e", "f/g/h", "/x"];
+    let count = 1 + dice.below(all.len());
+    all.iter().take(count).map(|topic| (*topic).into()).collect()
+}
+
+fn filters(dice: &mut Dice, groups: bool, wildcards: bool, crowd: bool) -> Vec<Box<str>> {
+    let mut filters = vec!["a/b", "a/c", "a/b/c", "d"];
+    if wildcards {
+        filters.extend(["a/+", "a/#", "#", "+/b", "+", "d/#", "a/+/c", "+/+/+"]);
+    }
+    if groups {
+        filters.extend(["$share/g/a/b", "$share/g/a/#", "$share/h/#", "$share/g/d", "$share/h/a/b"]);
+    }
+    let keep = 3 + dice.below(filters.len());
+    while filters.len() > keep {
+        filters.remove(dice.below(filters.len()));
+    }
+    if crowd {
+        filters.push("a/b");
+    }
+    filters.into_iter().map(Box::from).collect()
+}
+
+fn weights(
+    dice: &mut Dice,
+    on: &mut impl FnMut(&mut Dice, &'static str, u32) -> bool,
+    wills: bool,
+) -> Weights {
+    let mut fault = |dice: &mut Dice, name: &'static str, percent: u32, most: u64| {
+        if on(dice, name, percent) { percents(dice, 1, most) } else { 0 }
+    };
+    Weights {
+        leave: fault(dice, "runs with disconnects", 60, 6),
+        leave_with_will: if wills { 2 } else { 0 },
+        reset: fault(dice, "runs with resets", 60, 8),
+        half_close: fault(dice, "runs with half-closes", 40, 5),
+        silence: fault(dice, "runs with silences", 25, 3),
+        take_over: fault(dice, "runs with take-overs", 50, 6),
+        pause: fault(dice, "runs with slow readers", 35, 6),
+        unsubscribe: fault(dice, "runs with unsubscribes", 60, 8),
+        burst: fault(dice, "runs with bursts", 60, 8),
+        publish: 60,
+        subscribe: percents(dice, 5, 25),
+        ping: 2,
+    }
+}
+
+fn persona(dice: &mut Dice, number: u32, wills: bool, weights: &Weights) -> Persona {
+    let version =
+        *dice.pick(&[Version::V31, Version::V311, Version::V5, Version::V5]).unwrap_or(&Version::V5);
+    let persists = dice.percent(65);
+    let life = *dice.pick(&[4, 15, 3_600, 86_400, u32::MAX]).unwrap_or(&3_600);
+    let some = |dice: &mut Dice, percent: u32, low: u64, high: u64| {
+        dice.percent(percent).then(|| dice.within(low, high))
+    };
+    let will = (wills && dice.percent(70)).then(|| WillPlan {
+        qos: u8::try_from(dice.below(3)).unwrap_or(0),
+        retain: dice.percent(40),
+        delay_secs: *dice.pick(&[0, 0, 1, 3, 20]).unwrap_or(&0),
+    });
+    Persona {
+        number,
+        version,
+        expiry_secs: match (persists, version) {
+            (false, _) => 0,
+            (true, Version::V5) => life,
+            (true, _) => u32::MAX,
+        },
+        keep_alive_secs: *dice.pick(&[0, 5, 10, 30, 60]).unwrap_or(&30),
+        receive_maximum: some(dice, 40, 1, 6).and_then(|max| u16::try_from(max).ok()),
+        packet_bytes_max: None,
+        topic_aliases_in: *dice.pick(&[0, 0, 1, 3, 20]).unwrap_or(&0),
+        topic_aliases_out: *dice.pick(&[0, 0, 1, 3, 20]).unwrap_or(&0),
+        will,
+        lazy_percent: *dice.pick(&[0, 0, 20, 60]).unwrap_or(&0),
+        weights: *weights,
+    }
+}
+
+fn limits(dice: &mut Dice, tight: bool, clients: usize) -> Limits {
+    let mut limits = Limits::default();
+    let strategies =
+        [ShareStrategy::RoundRobin, ShareStrategy::LeastBacklog, ShareStrategy::StickyByPublisher];
+    limits.share_strategy = *dice.pick(&strategies).unwrap_or(&ShareStrategy::RoundRobin);
+    limits.queue_qos0 = dice.percent(30);
+    limits.connection.session_expiry_secs_max = EXPIRY_SECS_MAX;
+    limits.connection.keep_alive_secs_max = 60;
+    limits.connection.receive_maximum = *dice.pick(&[1, 3, 20, 1_000]).unwrap_or(&1_000);
+    limits.connection.inflight_max = *dice.pick(&[1, 5, 100, 1_000]).unwrap_or(&1_000);
+    limits.connection.topic_aliases_in_max = *dice.pick(&[0, 2, 64]).unwrap_or(&64);
+    limits.connection.topic_aliases_out_max = *dice.pick(&[0, 2, 64]).unwrap_or(&64);
+    limits.link_soft_bytes = *dice.pick(&[200, 2_000, 64 << 10]).unwrap_or(&(64 << 10));
+    limits.match_cache_topics_max = *dice.pick(&[2, 16_384]).unwrap_or(&16_384);
+    limits.connections_max = clients * 4 + 100;
+    if tight {
+        limits.queue_messages_max = *dice.pick(&[1, 5, 30]).unwrap_or(&5);
+        limits.queue_bytes_max = *dice.pick(&[300, 5_000, 1 << 20]).unwrap_or(&5_000);
+        let policies = [QueueFull::DropOldest, QueueFull::DropNewest, QueueFull::Refuse];
+        limits.queue_full = *dice.pick(&policies).unwrap_or(&QueueFull::DropOldest);
+    } else {
+        limits.queue_messages_max = 1_000_000;
+        limits.queue_bytes_max = 1 << 30;
+        limits.link_hard_bytes = 16 << 20;
+    }
+    limits
+}
+
+fn weather(dice: &mut Dice, on: &mut impl FnMut(&mut Dice, &'static str, u32) -> bool) -> Weather {
+    Weather {
+        delay_millis_max: *dice.pick(&[0, 5, 100, 2_000]).unwrap_or(&5),
+        split_percent: percents(dice, 0, 60),
+        partial_percent: if on(dice, "runs with partial writes", 50) { percents(dice, 10, 80) } else { 0 },
+        window_bytes: if on(dice, "runs with small windows", 40) { dice.within(50, 5_000) } else { 1 << 20 },
+        cut_per_mille: if on(dice, "runs with cuts by the network", 50) { percents(dice, 1, 20) } else { 0 },
+        interrupt_percent: if on(dice, "runs with interrupted writes", 60) {
+            percents(dice, 5, 50)
+        } else {
+            0
+        },
+        verdict_percent: if on(dice, "runs with late verdicts", 20) { 50 } else { 0 },
+    }
+}

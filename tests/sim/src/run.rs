@@ -1,0 +1,257 @@
+//! One seed, one run: a phase with faults, a phase without, in which everything that is owed must arrive, then the
+//! verdict; and when all have left, nothing may be left of them.
+
+use std::sync::Arc;
+
+use whimbrel_engine::{Count, QueueFull, proto::codec::Version};
+use whimbrel_oracle::{
+    Facts, Finding, Leftovers,
+    event::{Event, Wish},
+    history::History,
+    judge, story,
+};
+
+use crate::{
+    dice::Dice,
+    log::Tally,
+    plan::{EXPIRY_SECS_MAX, Plan, Weather},
+    player::{Habits, Persona, Player, Weights},
+    server::Server,
+    world::{Stuck, World},
+};
+
+/// Clients that are part of the test.
+const WITNESS: u32 = 1_000_000;
+const AUDITOR: u32 = 1_000_001;
+const CROWD: u32 = 2_000_000;
+/// Milliseconds within which everything that is owed must have arrived once faults have stopped.
+const CALM_MILLIS_MAX: u64 = 40_000_000;
+/// Milliseconds that late wills and time-outs are given.
+const AFTERMATH_MILLIS: u64 = 130_000;
+/// A connection that is over is known to the server by then, keep-alive aside.
+const NOTICE_MILLIS_MAX: u64 = 5_000;
+
+/// What came of a run.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// What must not be.
+    pub findings: Vec<Finding>,
+    /// The same in words, with the events that concern it.
+    pub report: String,
+    /// What happened how often.
+    pub tally: Tally,
+    /// Everything that clients did and saw, up to the verdict.
+    pub events: Vec<Event>,
+}
+
+/// Runs a seed. A panic is a finding, too.
+#[must_use]
+pub fn run_caught(seed: u64) -> Outcome {
+    std::panic::catch_unwind(|| run(seed)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text");
+        let found = finding("panic", text.to_owned());
+        Outcome { report: format!("{found}\n"), findings: vec![found], ..Outcome::default() }
+    })
+}
+
+/// Runs a seed.
+#[must_use]
+pub fn run(seed: u64) -> Outcome {
+    let mut dice = Dice::new(seed);
+    let mut tally = Tally::default();
+    let plan = Plan::draw(&mut dice, &mut tally);
+    let server = Server::new(plan.limits.clone(), plan.workers, &plan.weather, seed, dice.fork());
+    let mut world = World::new(server, dice.fork());
+    world.log.tally = tally;
+    let played = play(&mut world, &plan, &mut dice);
+    let mut findings = played.unwrap_or_else(|Stuck(text)| vec![finding("liveness", text)]);
+    let facts = facts(&world, &plan);
+    note_counts(&mut world);
+    let events = std::mem::take(&mut world.log.events);
+    let history = History::new(events);
+    findings.extend(judge(&history, &facts));
+    if findings.is_empty() {
+        findings = everybody_leaves(&mut world);
+    }
+    Server::dismiss();
+    let mut report = String::new();
+    for finding in findings.iter().take(3) {
+        report.push_str(&format!("{finding}\n{}", story(&history, finding)));
+    }
+    Outcome { findings, report, tally: world.log.tally, events: history.events }
+}
+
+fn finding(oracle: &'static str, text: String) -> Finding {
+    Finding { oracle, text, client: None, message: None }
+}
+
+/// The two phases. What it finds is what never came to rest.
+fn play(world: &mut World, plan: &Plan, dice: &mut Dice) -> Result<Vec<Finding>, Stuck> {
+    let spared =
+        Weather { partial_percent: 0, window_bytes: 1 << 24, cut_per_mille: 0, ..plan.weather.clone() };
+    let mut steady = Vec::new();
+    if plan.has_witness {
+        let options = (1, true);
+        steady.push((WITNESS, "#", 2, options));
+    }
+    let crowd = u32::try_from(plan.crowd).unwrap_or(0);
+    steady.extend(
+        (0..crowd).map(|number| (CROWD + number, "a/b", u8::try_from(number % 3).unwrap_or(0), (0, false))),
+    );
+    if !come_in(world, &spared, dice, &steady)? {
+        return Ok(vec![finding("liveness", "the first clients cannot subscribe".to_owned())]);
+    }
+    for persona in &plan.personas {
+        let player = Player::new(persona.clone(), plan.habits.clone(), dice.fork());
+        world.seat(player, &plan.weather, false);
+    }
+    let end = world.now() + plan.faults_millis;
+    world.run_until(end, |_| false)?;
+    world.faulty = false;
+    let World { seats, log, .. } = world;
+    seats.iter_mut().for_each(|seat| seat.calm(log));
+    let end = world.now() + CALM_MILLIS_MAX;
+    // Wills that are due late, connections of which the server has not heard that they are over.
+    let quiet_at = world.now() + AFTERMATH_MILLIS;
+    if !world.run_until(end, |world| world.now() >= quiet_at && world.is_settled())? {
+        return Ok(vec![finding("liveness", unsettled(world))]);
+    }
+    if !come_in(world, &spared, dice, &[(AUDITOR, "#", 2, (0, false))])? {
+        return Ok(vec![finding("liveness", "the auditor gets no answer".to_owned())]);
+    }
+    Ok(Vec::new())
+}
+
+fn unsettled(world: &World) -> String {
+    let mut text = format!("not at rest long after the last fault; workers busy: {:?}", world.server.busy());
+    for seat in world.seats.iter().filter(|seat| !seat.player.is_settled()) {
+        text.push_str(&format!("; client {}: {}", seat.player.persona.number, seat.player.waits_for()));
+    }
+    text
+}
+
+/// Clients that subscribe to one filter and stay. Whether all could.
+fn come_in(
+    world: &mut World,
+    weather: &Weather,
+    dice: &mut Dice,
+    who: &[(u32, &str, u8, (u8, bool))],
+) -> Result<bool, Stuck> {
+    let mut seats = Vec::new();
+    for (number, ..) in who {
+        let persona = Persona {
+            number: *number,
+            version: Version::V5,
+            expiry_secs: 0,
+            keep_alive_secs: 0,
+            receive_maximum: None,
+            packet_bytes_max: None,
+            topic_aliases_in: 0,
+            topic_aliases_out: 0,
+            will: None,
+            lazy_percent: 0,
+            weights: Weights::default(),
+        };
+        let mut player = Player::new(persona, Arc::new(Habits::default()), dice.fork());
+        player.calm = true;
+        seats.push(world.seat(player, weather, true));
+    }
+    let end = world.now() + 600_000;
+    let all_in = |world: &World| seats.iter().all(|seat| world.seats[*seat].player.is_open());
+    if !world.run_until(end, all_in)? {
+        return Ok(false);
+    }
+    for (seat, (_, filter, qos, (id, retain_as_published))) in seats.iter().zip(who) {
+        let wish = Wish {
+            text: (*filter).into(),
+            qos: *qos,
+            no_local: false,
+            retain_as_published: *retain_as_published,
+            retain_handling: 0,
+            id: u32::from(*id),
+        };
+        world.subscribe(*seat, vec![wish]);
+    }
+    let end = world.now() + 600_000;
+    world.run_until(end, World::is_settled)
+}
+
+fn facts(world: &World, plan: &Plan) -> Facts {
+    let causes = [
+        Count::DroppedQueueOldest,
+        Count::DroppedQueueNewest,
+        Count::DroppedQueuesMemory,
+        Count::DroppedTooLarge,
+    ];
+    let witness = plan.has_witness.then_some(WITNESS);
+    let arrived = world.seats.iter().any(|seat| seat.player.persona.number == AUDITOR);
+    Facts {
+        dropped: causes.iter().map(|cause| world.server.engine.count(*cause)).sum(),
+        refuses: plan.limits.queue_full == QueueFull::Refuse,
+        delay_max_millis: 3 * plan.weather.delay_millis_max + 5_000,
+        notice_max_millis: NOTICE_MILLIS_MAX + 3 * plan.weather.delay_millis_max,
+        expiry_max_secs: EXPIRY_SECS_MAX,
+        witness,
+        unqueued: unqueued(plan),
+        auditor: arrived.then_some(AUDITOR),
+    }
+}
+
+/// Clients whose links and quotas are so wide that nothing waits for them.
+fn unqueued(plan: &Plan) -> Vec<u32> {
+    let wide = plan.weather.window_bytes >= 1 << 20 && plan.limits.connection.inflight_max >= 1_000;
+    let swift = |persona: &&Persona| {
+        let pauses = persona.weights.pause + persona.weights.silence;
+        wide && pauses == 0 && persona.receive_maximum.is_none() && persona.lazy_percent == 0
+    };
+    plan.personas.iter().filter(swift).map(|persona| persona.number).collect()
+}
+
+/// Everybody ends its session; then the server has nothing left of them.
+fn everybody_leaves(world: &mut World) -> Vec<Finding> {
+    world.seats.iter_mut().for_each(|seat| seat.leave());
+    let left = |world: &World| {
+        let Leftovers { connected, sessions, .. } = leftovers(world);
+        connected == 0 && sessions == 0 && world.seats.iter().all(|seat| seat.player.is_gone())
+    };
+    let end = world.now() + CALM_MILLIS_MAX;
+    match world.run_until(end, left) {
+        Ok(_) => leftovers(world).check(),
+        Err(Stuck(text)) => vec![finding("liveness", text)],
+    }
+}
+
+fn leftovers(world: &World) -> Leftovers {
+    let engine = &world.server.engine;
+    let (queued_bytes, outbox_bytes) = engine.waiting_bytes();
+    Leftovers {
+        connected: engine.connected(),
+        sessions: engine.sessions(),
+        subscriptions: engine.subscriptions(),
+        filters: engine.filters(),
+        queued_bytes,
+        outbox_bytes,
+    }
+}
+
+fn note_counts(world: &mut World) {
+    let World { server, log, .. } = world;
+    let counts = [
+        ("messages dropped from full queues", Count::DroppedQueueOldest),
+        ("messages dropped for full queues", Count::DroppedQueueNewest),
+        ("messages refused for full queues", Count::RefusedQueueFull),
+        ("messages expired", Count::DroppedExpired),
+        ("QoS 0 dropped for slow readers", Count::DroppedQos0Blocked),
+        ("slow readers disconnected", Count::SlowStalled),
+        ("slow readers disconnected for what waits", Count::SlowOverflow),
+        ("keep-alive time-outs", Count::KeepAliveTimeout),
+        ("sessions taken over", Count::Takeovers),
+        ("sessions expired", Count::SessionsExpired),
+        ("wills published", Count::WillsPublished),
+    ];
+    for (name, count) in counts {
+        log.tally.add(name, server.engine.count(count));
+    }
+    log.tally.add("writes interrupted by another worker", server.interrupts.get());
+}

@@ -1,0 +1,287 @@
+//! The server: one engine, several workers, each with a turn and its tasks, and a keeper. Whose turn it is the dice
+//! say; a worker may go on in the middle of another one's write, as threads do.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    rc::Rc,
+    sync::Arc,
+};
+
+use whimbrel_engine::{Engine, Limits, Progress, Publishing, Turn, Wire, Written, proto::Millis};
+
+use crate::{
+    dice::Dice,
+    link::{Ready, SimLink},
+    plan::Weather,
+    task::Task,
+};
+
+/// Workers that go on in each other's writes at most.
+const DEPTH_MAX: u32 = 3;
+/// The keeper looks so often, and at each connection four times less often.
+pub const TICK_MILLIS: u64 = 250;
+const SWEEP_MILLIS: u64 = 1_000;
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<Server>>> = const { RefCell::new(None) };
+}
+
+/// A wire calls it where other threads may go on.
+pub(crate) fn interrupt() {
+    let server = CURRENT.with(|current| current.try_borrow().ok().and_then(|current| current.clone()));
+    if let Some(server) = server {
+        server.interrupt();
+    }
+}
+
+struct Worker {
+    turn: Turn,
+    tasks: Vec<Option<Task>>,
+    free: Vec<usize>,
+    ready: Arc<Ready>,
+    flush_due: bool,
+    /// Wills on their way, and those that wait for another publisher.
+    jobs: VecDeque<Box<Publishing>>,
+    waiting: VecDeque<Box<Publishing>>,
+    /// The engine has more that is due.
+    reminds: bool,
+    nobody: Arc<dyn Wire>,
+}
+
+/// Stands in for a client where the server itself publishes.
+struct NoWire;
+
+impl Wire for NoWire {
+    fn write(&self, _parts: &[&[u8]]) -> Written {
+        Written::Gone
+    }
+
+    fn wake(&self) {}
+}
+
+/// The server.
+pub struct Server {
+    /// The engine.
+    pub engine: Arc<Engine>,
+    workers: Vec<RefCell<Worker>>,
+    dice: RefCell<Dice>,
+    weather: Weather,
+    depth: Cell<u32>,
+    /// Turns of one worker in the middle of another's.
+    pub interrupts: Cell<u64>,
+    now: Cell<u64>,
+    last_tick: Cell<u64>,
+    active: Cell<bool>,
+}
+
+impl Server {
+    /// A server, which is the one of this thread from now on.
+    #[must_use]
+    pub fn new(limits: Limits, workers: usize, weather: &Weather, seed: u64, dice: Dice) -> Rc<Server> {
+        let engine = Arc::new(Engine::new(limits, seed));
+        let worker = || Worker {
+            turn: engine.turn(),
+            tasks: Vec::new(),
+            free: Vec::new(),
+            ready: Arc::default(),
+            flush_due: false,
+            jobs: VecDeque::new(),
+            waiting: VecDeque::new(),
+            reminds: false,
+            nobody: Arc::new(NoWire),
+        };
+        let server = Rc::new(Server {
+            workers: (0..workers).map(|_| RefCell::new(worker())).collect(),
+            engine,
+            dice: RefCell::new(dice),
+            weather: weather.clone(),
+            depth: Cell::new(0),
+            interrupts: Cell::new(0),
+            now: Cell::new(0),
+            last_tick: Cell::new(0),
+            active: Cell::new(false),
+        });
+        CURRENT.set(Some(server.clone()));
+        server
+    }
+
+    /// The time moves on.
+    pub fn advance(&self, now: u64) {
+        self.now.set(now);
+        self.links().iter().for_each(|link| link.advance(now));
+    }
+
+    /// Takes the server away from its thread.
+    pub fn dismiss() {
+        CURRENT.set(None);
+    }
+
+    /// A client dials.
+    pub fn accept(&self, weather: &Weather, now: u64) -> Arc<SimLink> {
+        let mut dice = self.dice.borrow_mut();
+        let at = dice.below(self.workers.len());
+        let late = dice.percent(self.weather.verdict_percent);
+        let verdict_millis = if late { dice.within(1, 3_000) } else { 0 };
+        let fork = dice.fork();
+        drop(dice);
+        let mut worker = self.workers[at].borrow_mut();
+        let place = worker.free.pop().unwrap_or(worker.tasks.len());
+        if place == worker.tasks.len() {
+            worker.tasks.push(None);
+        }
+        let link = SimLink::new(weather, fork, worker.ready.clone(), place, now);
+        worker.tasks[place] = Some(Task::new(&self.engine, link.clone(), now, verdict_millis));
+        link.schedule();
+        link
+    }
+
+    /// Workers that have something to do.
+    pub fn busy(&self) -> Vec<usize> {
+        let is_busy = |worker: &Worker| {
+            worker.flush_due || worker.reminds || !worker.jobs.is_empty() || !worker.ready.lock().is_empty()
+        };
+        (0..self.workers.len()).filter(|at| is_busy(&self.workers[*at].borrow())).collect()
+    }
+
+    /// One of the things that a worker has to do, drawn.
+    pub fn step(&self, at: usize) {
+        let Ok(mut worker) = self.workers[at].try_borrow_mut() else { return };
+        let now = self.now.get();
+        self.active.set(true);
+        worker.turn.now.mono = Millis(now);
+        worker.turn.now.wall_secs = 1_700_000_000 + now / 1_000;
+        let tasks = worker.ready.lock().len();
+        let others = [worker.flush_due, worker.reminds, !worker.jobs.is_empty()];
+        let count = tasks + others.iter().filter(|other| **other).count();
+        if count == 0 {
+            return;
+        }
+        let mut drawn = self.dice.borrow_mut().below(count);
+        if drawn < tasks {
+            self.run_task(&mut worker, drawn);
+        } else {
+            drawn -= tasks;
+            let chosen = others.iter().enumerate().filter(|(_, other)| **other).nth(drawn).map(|(at, _)| at);
+            match chosen {
+                Some(0) => {
+                    worker.flush_due = false;
+                    self.engine.flush(&mut worker.turn);
+                }
+                Some(1) => self.remind(&mut worker),
+                _ => self.go_on(&mut worker),
+            }
+        }
+        worker.turn.notices.clear();
+        if worker.turn.has_output() {
+            worker.flush_due = true;
+        }
+    }
+
+    fn run_task(&self, worker: &mut Worker, drawn: usize) {
+        let Some(place) = worker.ready.lock().remove(drawn) else { return };
+        let Some(mut task) = worker.tasks.get_mut(place).and_then(Option::take) else { return };
+        task.link.begin();
+        if task.turn(&self.engine, &mut worker.turn) {
+            worker.ready.lock().retain(|ready| *ready != place);
+            worker.free.push(place);
+        } else {
+            worker.tasks[place] = Some(task);
+        }
+    }
+
+    fn remind(&self, worker: &mut Worker) {
+        let Worker { turn, nobody, jobs, .. } = worker;
+        let ticked = self.engine.tick(turn, nobody);
+        jobs.extend(ticked.publishing);
+        worker.reminds = ticked.next <= turn.now.mono;
+    }
+
+    fn go_on(&self, worker: &mut Worker) {
+        let Some(next) = worker.jobs.pop_front() else { return };
+        let was_waiting = next.is_waiting();
+        if let Progress::More(rest) = self.engine.resume(&mut worker.turn, next) {
+            if was_waiting && rest.is_waiting() {
+                worker.waiting.push_back(rest);
+            } else {
+                worker.jobs.push_back(rest);
+            }
+        }
+    }
+
+    fn interrupt(&self) {
+        let Ok(mut dice) = self.dice.try_borrow_mut() else { return };
+        if self.depth.get() >= DEPTH_MAX || !dice.percent(self.weather.interrupt_percent) {
+            return;
+        }
+        let at = dice.below(self.workers.len());
+        drop(dice);
+        self.depth.set(self.depth.get() + 1);
+        self.interrupts.set(self.interrupts.get() + 1);
+        self.step(at);
+        self.depth.set(self.depth.get() - 1);
+    }
+
+    /// When the keepers look next; never while nothing is due and nothing has happened.
+    pub fn next_tick(&self) -> u64 {
+        let workers = self.workers.iter().map(|worker| {
+            let worker = worker.borrow();
+            let deadlines = worker.tasks.iter().flatten().map(|task| task.deadline);
+            let waits = !worker.waiting.is_empty();
+            deadlines.min().unwrap_or(u64::MAX).min(if waits { 0 } else { u64::MAX })
+        });
+        let due = workers.min().unwrap_or(u64::MAX).min(self.engine.next_deadline().0);
+        let due = if self.active.get() { 0 } else { due };
+        if due == u64::MAX {
+            return u64::MAX;
+        }
+        let next = self.last_tick.get() + TICK_MILLIS;
+        next.max(due.div_ceil(TICK_MILLIS) * TICK_MILLIS)
+    }
+
+    /// The keepers look: at some of the connections that are due, and at the engine's reminders.
+    pub fn tick(&self, now: u64) {
+        self.last_tick.set(now);
+        self.active.set(false);
+        for (at, worker) in self.workers.iter().enumerate() {
+            let mut worker = worker.borrow_mut();
+            let mut dice = self.dice.borrow_mut();
+            for task in worker.tasks.iter().flatten().filter(|task| task.deadline <= now) {
+                if task.deadline + SWEEP_MILLIS <= now || dice.percent(30) {
+                    task.link.wake();
+                }
+            }
+            if at == 0 {
+                worker.reminds = true;
+                let waiting = std::mem::take(&mut worker.waiting);
+                worker.jobs.extend(waiting);
+            }
+            if dice.percent(3) {
+                self.engine.sweep(&mut worker.turn);
+            }
+        }
+    }
+
+    /// Verdicts that are due are told, and the next one's time is given.
+    pub fn tell_verdicts(&self, now: u64) -> u64 {
+        let mut next = u64::MAX;
+        for worker in &self.workers {
+            for task in worker.borrow().tasks.iter().flatten() {
+                match task.verdict_at {
+                    Some(at) if at <= now => task.link.schedule(),
+                    Some(at) => next = next.min(at),
+                    None => {}
+                }
+            }
+        }
+        next
+    }
+
+    /// The connections of all tasks.
+    pub fn links(&self) -> Vec<Arc<SimLink>> {
+        let of = |worker: &RefCell<Worker>| -> Vec<Arc<SimLink>> {
+            worker.borrow().tasks.iter().flatten().map(|task| task.link.clone()).collect()
+        };
+        self.workers.iter().flat_map(of).collect()
+    }
+}

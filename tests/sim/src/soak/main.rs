@@ -1,0 +1,2 @@
+//! `soak`: the same clients on real sockets.
+fn main() {}
