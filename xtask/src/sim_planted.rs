@@ -65,6 +65,7 @@ impl Plot {
     fn new() -> Result<Plot, String> {
         let folder = load(Reach::Members)?.target_directory.join("planted");
         let (tree, target) = (folder.join("tree"), folder.join("target"));
+        fs::create_dir_all(&tree).map_err(|error| format!("{}: {error}", tree.display()))?;
         for part in PARTS {
             copy(&root().join(part), &tree.join(part))?;
         }

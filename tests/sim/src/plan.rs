@@ -74,6 +74,7 @@ impl Plan {
         let ids = on(dice, "runs with subscription identifiers", 40);
         let options = on(dice, "runs with subscription options", 40);
         let habits = Habits {
+            prefix: Box::default(),
             topics: topics(dice),
             filters: filters(dice, groups, wildcards, crowd > 0),
             publish_qos: weights_of_qos(dice),

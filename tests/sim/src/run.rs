@@ -140,21 +140,7 @@ fn come_in(
 ) -> Result<bool, Stuck> {
     let mut seats = Vec::new();
     for (number, ..) in who {
-        let persona = Persona {
-            number: *number,
-            version: Version::V5,
-            expiry_secs: 0,
-            keep_alive_secs: 0,
-            receive_maximum: None,
-            packet_bytes_max: None,
-            topic_aliases_in: 0,
-            topic_aliases_out: 0,
-            will: None,
-            lazy_percent: 0,
-            weights: Weights::default(),
-        };
-        let mut player = Player::new(persona, Arc::new(Habits::default()), dice.fork());
-        player.calm = true;
+        let player = bystander(*number, dice.fork());
         seats.push(world.seat(player, weather, true));
     }
     let end = world.now() + 600_000;
@@ -175,6 +161,27 @@ fn come_in(
     }
     let end = world.now() + 600_000;
     world.run_until(end, World::is_settled)
+}
+
+/// A client that does nothing of its own accord and takes whatever comes.
+#[must_use]
+pub fn bystander(number: u32, dice: Dice) -> Player {
+    let persona = Persona {
+        number,
+        version: Version::V5,
+        expiry_secs: 0,
+        keep_alive_secs: 0,
+        receive_maximum: None,
+        packet_bytes_max: None,
+        topic_aliases_in: 0,
+        topic_aliases_out: 0,
+        will: None,
+        lazy_percent: 0,
+        weights: Weights::default(),
+    };
+    let mut player = Player::new(persona, Arc::new(Habits::default()), dice);
+    player.calm = true;
+    player
 }
 
 fn facts(world: &World, plan: &Plan) -> Facts {

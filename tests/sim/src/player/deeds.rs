@@ -131,7 +131,8 @@ impl Player {
     /// Publishes a message, unless the server takes none now.
     pub fn publish(&mut self, log: &mut Log) {
         let qos = u8::try_from(self.dice.weighted(&self.habits.publish_qos)).unwrap_or(0);
-        let Some(topic) = self.dice.pick(&self.habits.topics).cloned() else { return };
+        let Some(topic) = self.dice.pick(&self.habits.topics) else { return };
+        let topic: Box<str> = format!("{}{topic}", self.habits.prefix).into();
         let retain = self.dice.percent(self.habits.retain_percent);
         let empty = retain && self.dice.percent(self.habits.clear_percent);
         let is_v5 = self.persona.version == Version::V5;
@@ -178,7 +179,7 @@ impl Player {
         let id = if id { u32::try_from(self.dice.within(1, 300)).unwrap_or(1) } else { 0 };
         let mut wishes: Vec<Wish> = Vec::new();
         for _ in 0..count {
-            let Some(text) = self.dice.pick(&self.habits.filters).cloned() else { return };
+            let Some(text) = self.draw_filter() else { return };
             let shared = text.starts_with("$share/");
             let option = |player: &mut Self| is_v5 && player.dice.percent(player.habits.option_percent);
             let weights = if shared { [5, 50, 50] } else { self.habits.subscribe_qos };
@@ -216,11 +217,30 @@ impl Player {
         }
     }
 
+    /// A filter of the run, with its prefix where it belongs.
+    fn draw_filter(&mut self) -> Option<Box<str>> {
+        let filter = self.dice.pick(&self.habits.filters)?;
+        let prefix = &self.habits.prefix;
+        let shared = filter.strip_prefix("$share/").and_then(|rest| rest.split_once('/'));
+        Some(match shared {
+            Some((group, filter)) => format!("$share/{group}/{prefix}{filter}").into(),
+            None => format!("{prefix}{filter}").into(),
+        })
+    }
+
+    /// Clears what is retained on a topic.
+    pub fn clear(&mut self, topic: &str, log: &mut Log) {
+        let (number, now) = (log.new_message(), Millis(log.now));
+        let Some(connection) = &mut self.connection else { return };
+        let Ok(message) = Message::new(topic, Vec::new(), QoS::AtLeastOnce, true) else { return };
+        let _ = connection.publish(message, Token(number), now, now, &mut self.out);
+    }
+
     fn unsubscribe(&mut self, log: &mut Log) {
         let count = 1 + self.dice.below(FILTERS_MAX);
         let mut filters: Vec<Box<str>> = Vec::new();
         for _ in 0..count {
-            let Some(filter) = self.dice.pick(&self.habits.filters).cloned() else { return };
+            let Some(filter) = self.draw_filter() else { return };
             if !filters.contains(&filter) {
                 filters.push(filter);
             }

@@ -251,7 +251,7 @@ impl Player {
 
     fn new_will(&mut self, plan: WillPlan, log: &mut Log) -> WillTerms {
         let WillPlan { qos, retain, delay_secs } = plan;
-        let topic = format!("w/{}", self.persona.number).into();
+        let topic = format!("{}w/{}", self.habits.prefix, self.persona.number).into();
         let message = log.new_message();
         let is_v5 = self.persona.version == Version::V5;
         let publication = Publication { message, topic, qos, retain, empty: false, expiry_secs: None };

@@ -72,6 +72,8 @@ pub struct Weights {
 /// What all clients of a run are given to.
 #[derive(Clone, Debug, Default)]
 pub struct Habits {
+    /// What all topics and filters begin with.
+    pub prefix: Box<str>,
     /// Topics to publish to.
     pub topics: Vec<Box<str>>,
     /// Filters to subscribe to.
