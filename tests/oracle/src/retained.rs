@@ -164,12 +164,13 @@ fn final_values(history: &History, facts: &Facts, topics: &Topics<'_>) -> Vec<Fi
             continue;
         }
         for (number, client) in &history.clients {
+            let Some((at, last)) = last_value(history, client, topic, stories) else { continue };
             let is_witness = facts.witness == Some(*number);
-            if Some(*number) == facts.auditor || !(is_witness || watched(history, client, stories, topic)) {
+            let others = || Some(*number) != facts.auditor && watched(history, client, stories, topic, at);
+            if !is_witness && !others() {
                 continue;
             }
-            let last = last_value(history, client, topic, stories);
-            if last.is_some_and(|last| last != value) {
+            if last != value {
                 let text =
                     format!("client {number} saw {last:?} last, and the retained message is {value:?}");
                 findings.push(finding(text).of(*number));
@@ -198,31 +199,29 @@ fn wrong_final(stories: &[&Story], value: Option<u64>) -> Option<String> {
 
 /// Whether a client has certainly seen all that was retained on a topic since it subscribed, in order: on one
 /// connection that lasted, at QoS 1 or 2.
-fn watched(history: &History, client: &ClientStory, stories: &[&Story], topic: &str) -> bool {
+fn watched(history: &History, client: &ClientStory, stories: &[&Story], topic: &str, last: Seq) -> bool {
     let Some(session) = client.sessions.last().filter(|session| session.end.is_none()) else { return false };
     let Some(link) = client.links.last().and_then(|link| history.links.get(link)) else { return false };
     let begun = link.connected.is_some_and(|(at, _)| at <= session.begin) && link.ended.is_none();
     let solid = stories.iter().all(|story| story.publication.qos > 0 && !story.is_will);
     let now = history.events.len();
     let groups = session.interest(topic, true, 0, now).maybe;
-    let mut came = history.arrivals(client).filter(|(_, arrival)| *arrival.topic == *topic);
-    let Some((last, _)) = came.next_back().filter(|(last, _)| *last > session.begin) else { return false };
     // Subscribed without a gap since the last that came.
     let interest = session.interest(topic, false, last, now);
     let stays = interest.sure.iter().flatten().any(|wish| wish.qos > 0 && !wish.no_local);
-    begun && solid && groups.is_empty() && stays
+    last > session.begin && begun && solid && groups.is_empty() && stays
 }
 
-/// The last value of a topic that came to a client: `Some(None)` where it was cleared, `None` where nothing came.
+/// When the last value of a topic came to a client, and which; `None` stands for a topic that was cleared.
 fn last_value(
     history: &History,
     client: &ClientStory,
     topic: &str,
     stories: &[&Story],
-) -> Option<Option<u64>> {
+) -> Option<(Seq, Option<u64>)> {
     let retained: BTreeSet<u64> = stories.iter().map(|story| story.publication.message).collect();
-    let counts = |arrival: &&Arrival| {
+    let counts = |(_, arrival): &(Seq, &Arrival)| {
         *arrival.topic == *topic && arrival.message.is_none_or(|message| retained.contains(&message))
     };
-    history.arrivals(client).map(|(_, arrival)| arrival).filter(counts).last().map(|arrival| arrival.message)
+    history.arrivals(client).rfind(counts).map(|(at, arrival)| (at, arrival.message))
 }

@@ -69,7 +69,6 @@ fn wrong(
         .or_else(|| expired(history, story, arrival, seq))
 }
 
-#[expect(clippy::too_many_arguments, reason = "one arrival and all that is known of it")]
 fn wrong_ids(
     client: &ClientStory,
     own: bool,
