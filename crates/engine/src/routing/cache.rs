@@ -27,14 +27,14 @@ struct Cached {
 #[derive(Clone)]
 pub(crate) struct Matched {
     pub targets: Arc<[Target]>,
-    hash: u64,
-    generation: Generation,
+    removals: u64,
 }
 
 impl Matched {
-    /// Whether a subscription may have come or gone since.
+    /// Whether a subscription has gone since, of this topic or of another.
+    #[inline]
     pub(crate) fn is_stale(&self, router: &Router) -> bool {
-        router.generation(self.hash) != self.generation
+        router.removals() != self.removals
     }
 }
 
@@ -54,10 +54,11 @@ impl MatchCache {
 
     /// Who gets messages of this topic; the second value tells whether the router had to be asked.
     pub(crate) fn targets(&mut self, router: &Router, topic: &str) -> (Matched, bool) {
+        let removals = router.removals();
         let hash = router.hash(topic);
         // Read before the walk: a change in between makes the result stale at once, never valid for too long.
         let generation = router.generation(hash);
-        let matched = |targets| Matched { targets, hash, generation };
+        let matched = |targets| Matched { targets, removals };
         if topic.len() > TOPIC_BYTES_MAX {
             return (matched(router.matches(topic, &mut self.scratch)), true);
         }

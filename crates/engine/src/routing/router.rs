@@ -49,6 +49,8 @@ pub(crate) struct Router {
     trie: RwLock<Trie<Entry>>,
     wildcard: AtomicU64,
     exact: Box<[AtomicU64]>,
+    /// Subscriptions that have gone so far.
+    removals: AtomicU64,
     /// What the tree itself costs.
     bytes: AtomicUsize,
     seed: Seed,
@@ -60,6 +62,7 @@ impl Router {
             trie: RwLock::new(Trie::new(seed)),
             wildcard: AtomicU64::new(1),
             exact: (0..EXACT_GENERATIONS).map(|_| AtomicU64::new(1)).collect(),
+            removals: AtomicU64::new(0),
             bytes: AtomicUsize::new(0),
             seed: Seed::new(seed.rotate_left(17)),
         }
@@ -97,6 +100,7 @@ impl Router {
     pub(crate) fn remove(&self, filter: &str, key: u64) {
         let mut trie = self.trie.write();
         self.bump(filter);
+        self.removals.fetch_add(1, Ordering::SeqCst);
         let removed = trie.remove(filter, key);
         self.bytes.store(trie.bytes(), Ordering::Relaxed);
         drop(trie);
@@ -123,6 +127,12 @@ impl Router {
             wildcard: self.wildcard.load(Ordering::SeqCst),
             exact: exact.map_or(0, |exact| exact.load(Ordering::SeqCst)),
         }
+    }
+
+    /// How many subscriptions have gone so far.
+    #[inline]
+    pub(crate) fn removals(&self) -> u64 {
+        self.removals.load(Ordering::SeqCst)
     }
 
     /// Walks the subscriptions. The caller has read the generation before.
