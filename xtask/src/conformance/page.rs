@@ -117,8 +117,8 @@ fn table(differences: &Differences, page: &mut String) {
     let _ = writeln!(page, "### {broker}\n");
     let _ = writeln!(
         page,
-        "With its defaults (`tests/conformance/brokers/mosquitto.conf`) and `--timed`: {tally}; a scenario counts once for\n\
-         each version. What was skipped are Whimbrel's own choices, what needs a setting, and what takes hours.\n"
+        "With its defaults and a longer queue (`tests/conformance/brokers/mosquitto.conf`) and `--timed`: {tally};\n\
+         a scenario counts once for each version. What was skipped are Whimbrel's own choices, what needs a setting, and what takes hours.\n"
     );
     page.push_str("| scenario | about | what it does | verdict |\n|---|---|---|---|\n");
     for entry in entries {
