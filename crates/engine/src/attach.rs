@@ -40,6 +40,18 @@ impl Attached {
     }
 }
 
+/// A CONNECT on its way to its session.
+struct Arrival<'a> {
+    negotiated: &'a Negotiated,
+    client_id: &'a str,
+    /// The client identifier, if the server has chosen it.
+    assigned: Option<&'a str>,
+    wire: &'a Arc<dyn Wire>,
+    ticket: u64,
+    /// It has been counted as a connection.
+    admitted: bool,
+}
+
 /// The answer to a CONNECT.
 pub enum Attach {
     /// The client is in; CONNACK and what waited are in its outbox.
@@ -110,73 +122,91 @@ impl Engine {
             turn.count(Count::ConnectMemory, 1);
             return Attach::Refused(ReasonCode::QuotaExceeded);
         }
-        let mut admitted = false;
-        loop {
-            let Some(session) = self.sessions.find(client_id) else {
-                if self.sessions.len() >= self.limits.sessions_max {
-                    turn.count(Count::SessionsLimit, 1);
-                    if admitted {
-                        self.connected.fetch_sub(1, Relaxed);
-                    }
-                    return Attach::Refused(ReasonCode::QuotaExceeded);
-                }
-                let charge =
-                    (client_id.len() > CLIENT_ID_FREE_BYTES).then(|| self.budget.charge(client_id.len()));
-                let session = Arc::new(Session::new(self.new_key(), client_id.into(), charge));
-                let mut locked = Locked::new(self, &session);
-                if !self.admit(turn, &mut admitted) {
-                    return Attach::Refused(ReasonCode::QuotaExceeded);
-                }
-                // Entered while it is locked: nobody sees it without its link.
-                if !self.sessions.insert(&session) {
-                    continue;
-                }
-                locked.state.newest = *ticket;
-                let attached =
-                    self.join(&mut locked, turn, negotiated, will, wire, false, assigned.as_deref());
-                return Attach::Ready(attached);
+        let assigned = assigned.as_deref();
+        let mut arrival = Arrival { negotiated, client_id, assigned, wire, ticket: *ticket, admitted: false };
+        let attach = loop {
+            let answer = match self.sessions.find(client_id) {
+                None => self.begin_session(turn, &mut arrival, will),
+                Some(session) => self.meet_session(turn, &mut arrival, will, &session),
             };
-            let mut locked = Locked::new(self, &session);
-            if locked.state.ended {
-                drop(locked);
-                self.sessions.remove(&session);
-                continue;
+            if let Some(answer) = answer {
+                break answer;
             }
-            if locked.state.newest > *ticket {
-                // A later connection has asked for the session while this one waited.
-                if admitted {
-                    self.connected.fetch_sub(1, Relaxed);
-                }
-                return Attach::Refused(ReasonCode::ServerBusy);
-            }
-            locked.state.newest = *ticket;
-            if locked.state.link.is_some() {
-                // The limit of connections does not keep a client out that has one: it takes its own place (unless
-                // somebody else takes it between the end of the one connection and the beginning of the other).
-                if admitted {
-                    self.connected.fetch_sub(1, Relaxed);
-                }
-                self.take_over(&mut locked, turn, wire);
-                return Attach::Wait;
-            }
-            if !self.admit(turn, &mut admitted) {
-                return Attach::Refused(ReasonCode::QuotaExceeded);
-            }
-            if !negotiated.clean_start {
-                let attached =
-                    self.join(&mut locked, turn, negotiated, will, wire, true, assigned.as_deref());
-                drop(locked);
-                self.resume_deliveries(turn, &attached);
-                return Attach::Ready(attached);
-            }
-            // [MQTT-3.1.2-4]: the old session is discarded, and with its end its will is due.
-            let remains = self.end(&mut locked, turn);
-            drop(locked);
-            let will = self.bury(turn, &session, remains);
-            // What is left of a large fan-out of it is the keeper's: this connection may be refused yet.
-            let rest = will.and_then(|will| self.publish_will(turn, &session, &will, wire));
-            self.left_over.lock().extend(rest.map(|rest| *rest));
+        };
+        if arrival.admitted && !matches!(attach, Attach::Ready(_)) {
+            self.connected.fetch_sub(1, Relaxed);
         }
+        attach
+    }
+
+    /// There is no session of this client. `None`: there is one now.
+    fn begin_session(
+        &self,
+        turn: &mut Turn,
+        arrival: &mut Arrival<'_>,
+        will: &mut Option<Will>,
+    ) -> Option<Attach> {
+        if self.sessions.len() >= self.limits.sessions_max {
+            turn.count(Count::SessionsLimit, 1);
+            return Some(Attach::Refused(ReasonCode::QuotaExceeded));
+        }
+        let id = arrival.client_id;
+        let charge = (id.len() > CLIENT_ID_FREE_BYTES).then(|| self.budget.charge(id.len()));
+        let session = Arc::new(Session::new(self.new_key(), id.into(), charge));
+        let mut locked = Locked::new(self, &session);
+        if !self.admit(turn, &mut arrival.admitted) {
+            return Some(Attach::Refused(ReasonCode::QuotaExceeded));
+        }
+        // Entered while it is locked: nobody sees it without its link.
+        if !self.sessions.insert(&session) {
+            return None;
+        }
+        locked.state.newest = arrival.ticket;
+        Some(Attach::Ready(self.join(&mut locked, turn, arrival, will, false)))
+    }
+
+    /// There is a session of this client. `None`: it is over.
+    fn meet_session(
+        &self,
+        turn: &mut Turn,
+        arrival: &mut Arrival<'_>,
+        will: &mut Option<Will>,
+        session: &Arc<Session>,
+    ) -> Option<Attach> {
+        let mut locked = Locked::new(self, session);
+        if locked.state.ended {
+            drop(locked);
+            self.sessions.remove(session);
+            return None;
+        }
+        if locked.state.newest > arrival.ticket {
+            // A later connection has asked for the session while this one waited.
+            return Some(Attach::Refused(ReasonCode::ServerBusy));
+        }
+        locked.state.newest = arrival.ticket;
+        if locked.state.link.is_some() {
+            // The limit of connections does not keep a client out that has one: it takes its own place (unless
+            // somebody else takes it between the end of the one connection and the beginning of the other).
+            self.take_over(&mut locked, turn, arrival.wire);
+            return Some(Attach::Wait);
+        }
+        if !self.admit(turn, &mut arrival.admitted) {
+            return Some(Attach::Refused(ReasonCode::QuotaExceeded));
+        }
+        if !arrival.negotiated.clean_start {
+            let attached = self.join(&mut locked, turn, arrival, will, true);
+            drop(locked);
+            self.resume_deliveries(turn, &attached);
+            return Some(Attach::Ready(attached));
+        }
+        // [MQTT-3.1.2-4]: the old session is discarded, and with its end its will is due.
+        let remains = self.end(&mut locked, turn);
+        drop(locked);
+        let due = self.bury(turn, session, remains);
+        // What is left of a large fan-out of it is the keeper's: this connection may be refused yet.
+        let rest = due.and_then(|will| self.publish_will(turn, session, &will, arrival.wire));
+        self.left_over.lock().extend(rest.map(|rest| *rest));
+        None
     }
 
     /// Counts a connection in, once, unless there are as many as there may be.
@@ -220,17 +250,15 @@ impl Engine {
         locked.mark_dirty(turn);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one CONNECT, joined in one place")]
     fn join(
         &self,
         locked: &mut Locked<'_>,
         turn: &mut Turn,
-        negotiated: &Negotiated,
+        arrival: &Arrival<'_>,
         will: &mut Option<Will>,
-        wire: &Arc<dyn Wire>,
         session_present: bool,
-        assigned: Option<&str>,
     ) -> Attached {
+        let Arrival { negotiated, wire, assigned, .. } = *arrival;
         turn.count(Count::Connected, 1);
         let state = &mut *locked.state;
         state.epoch = state.epoch.wrapping_add(1);

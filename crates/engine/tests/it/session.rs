@@ -397,6 +397,13 @@ fn v5_3_1_3_9_a_client_that_is_back_in_time_is_not_mourned() {
         worker.connect(v5("s").resume().expiry(100).keep_alive(0));
     };
     check_will(with_will(10), back, None);
+    // Nor when it goes again, without a will then.
+    let back_and_gone = |worker: &mut Worker, who| {
+        worker.cut(who);
+        let again = worker.connect(v5("s").resume().expiry(100).keep_alive(0));
+        worker.cut(again);
+    };
+    check_will(with_will(10), back_and_gone, None);
     let too_late = |worker: &mut Worker, who| {
         worker.cut(who);
         worker.advance(5_000);
