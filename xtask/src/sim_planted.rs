@@ -106,7 +106,9 @@ impl Plot {
     fn run(&self, seeds: u64) -> Result<Option<String>, String> {
         let start = Instant::now();
         let mut sim = Command::new(self.target.join("release/sim"));
-        sim.args(["--quiet", "--seeds", &seeds.to_string()]).stdout(Stdio::piped()).stderr(Stdio::null());
+        sim.args(["--quiet", "--jobs", "2", "--seeds", &seeds.to_string()])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let mut child = sim.spawn().map_err(|error| format!("sim: {error}"))?;
         while child.try_wait().map_err(|error| format!("sim: {error}"))?.is_none() {
             if start.elapsed() > RUN_MAX {

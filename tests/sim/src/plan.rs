@@ -98,7 +98,7 @@ impl Plan {
         let mut limits = limits(dice, is_tight, personas.len() + crowd);
         if limits.queue_full == QueueFull::Refuse {
             // Who cannot be told is closed, and comes back with the same message: no run would come to rest.
-            personas.retain(|persona| persona.version == Version::V5);
+            personas.iter_mut().for_each(|persona| persona.version = Version::V5);
         }
         if crowd > 0 {
             limits.connection.keep_alive_secs_max = 1_200; // So many would always have a PINGREQ under way.

@@ -112,7 +112,7 @@ impl World {
                 return Err(Stuck(format!("after {ROUNDS_MAX} rounds nobody has come to rest")));
             }
             if !self.round() && !self.advance(deadline) {
-                return Ok(false);
+                return Ok(holds(self));
             }
         }
     }
