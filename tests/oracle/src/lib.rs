@@ -40,6 +40,8 @@ pub struct Facts {
     pub witness: Option<ClientNo>,
     /// Clients for which nothing ever waits at the server while they are connected.
     pub unqueued: Vec<ClientNo>,
+    /// Clients that are away: what is theirs has not reached them.
+    pub absent: Vec<ClientNo>,
     /// A client that subscribed to everything when all was over.
     pub auditor: Option<ClientNo>,
 }

@@ -15,7 +15,8 @@ pub(crate) fn check(history: &History, facts: &Facts) -> Vec<Finding> {
     let mut told_max = 0;
     for (number, client) in &history.clients {
         for session in &client.sessions {
-            missing.extend(of_session(history, *number, client, session));
+            let is_here = !facts.absent.contains(number);
+            missing.extend(of_session(history, *number, client, session, is_here));
         }
         told_max += history.arrivals(client).map(|(_, arrival)| arrival.dropped_told).sum::<u64>();
     }
@@ -35,7 +36,13 @@ pub(crate) fn check(history: &History, facts: &Facts) -> Vec<Finding> {
     findings
 }
 
-fn of_session(history: &History, number: u32, client: &ClientStory, session: &SessionStory) -> Vec<Finding> {
+fn of_session(
+    history: &History,
+    number: u32,
+    client: &ClientStory,
+    session: &SessionStory,
+    is_here: bool,
+) -> Vec<Finding> {
     let end = session.end.unwrap_or(Seq::MAX);
     let mut missing = Vec::new();
     if session.filters.is_empty() {
@@ -56,8 +63,8 @@ fn of_session(history: &History, number: u32, client: &ClientStory, session: &Se
         }
         let message = story.publication.message;
         let came = first_arrivals.get(&message).copied().unwrap_or(Seq::MAX);
-        // A session that may have ended owes only what lay before a message that came.
-        let due = if session.end.is_none() {
+        // A session that may have ended, or is away, owes only what lay before a message that came.
+        let due = if session.end.is_none() && is_here {
             Some(Seq::MAX - 1)
         } else {
             witnesses.iter().find(|(sent, _)| *sent > done).map(|(_, at)| *at)

@@ -27,7 +27,7 @@ pub(crate) fn check(history: &History, facts: &Facts) -> Vec<Finding> {
                 Finding { message: arrival.message, ..finding }
             }));
         }
-        if facts.dropped == 0 {
+        if facts.dropped == 0 && !facts.absent.contains(number) {
             for session in client.sessions.iter().filter(|session| session.end.is_none()) {
                 findings.extend(unserved(history, &topics, *number, client, session));
             }

@@ -22,7 +22,7 @@ pub(crate) fn check(history: &History, facts: &Facts) -> Vec<Finding> {
         if let Some(text) = twice(history, story, &matching) {
             findings.push(Finding::new("share", text).on(message));
         }
-        for group in matching.iter().filter(|group| is_owed(story) && group.keeps(history, story)) {
+        for group in matching.iter().filter(|group| is_owed(story) && group.keeps(history, facts, story)) {
             let came = group.members.keys().any(|member| {
                 let client = history.clients.get(member);
                 client.is_some_and(|client| came(history, client, message))
@@ -76,11 +76,14 @@ impl<'a> Group<'a> {
 
     /// Whether the group has certainly had a member since the message was sent, and nobody who could have taken the
     /// message to its end.
-    fn keeps(&self, history: &History, story: &Story) -> bool {
+    fn keeps(&self, history: &History, facts: &Facts, story: &Story) -> bool {
         let now = history.events.len();
         let forms = |steps: &'a [Step]| SessionStory::forms(steps, story.sent, now);
         let mut stays = false;
-        for (session, steps) in self.members.values().flatten() {
+        let sessions =
+            self.members.iter().flat_map(|(member, sessions)| sessions.iter().map(move |one| (member, one)));
+        for (member, (session, steps)) in sessions {
+            let is_here = !facts.absent.contains(member);
             let forms = forms(steps);
             let may_take: Vec<&Wish> = forms.iter().copied().flatten().collect();
             if may_take.is_empty() || session.over.is_some_and(|over| over < story.sent) {
@@ -90,10 +93,13 @@ impl<'a> Group<'a> {
             if may_take.iter().any(|wish| wish.qos == 0) {
                 return false;
             }
-            if session.end.is_some() && story.publication.qos == 2 {
+            if (session.end.is_some() || !is_here) && story.publication.qos == 2 {
                 return false;
             }
-            stays |= session.end.is_none() && session.begin < story.sent && may_take.len() == forms.len();
+            stays |= is_here
+                && session.end.is_none()
+                && session.begin < story.sent
+                && may_take.len() == forms.len();
         }
         stays
     }

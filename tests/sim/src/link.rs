@@ -318,6 +318,19 @@ impl SimLink {
         state.to_client.bytes + state.to_server.bytes
     }
 
+    /// Where it stands, in words.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let state = self.state.lock();
+        let State { reads, writes, silent, deaf, gone, .. } = &*state;
+        let (to_server, to_client) = (state.to_server.bytes, state.to_client.bytes);
+        let (woken, queued) = (self.woken.load(Relaxed), self.queued.load(Relaxed));
+        format!(
+            "link: to server {to_server} to client {to_client} reads={reads} writes={writes} silent={silent} \
+             deaf={deaf} gone={gone} woken={woken} queued={queued}"
+        )
+    }
+
     /// How many writes were taken in part, and how many not at all.
     #[must_use]
     pub fn writes(&self) -> (u64, u64) {

@@ -237,8 +237,9 @@ fn limits(dice: &mut Dice, tight: bool, clients: usize) -> Limits {
 }
 
 fn weather(dice: &mut Dice, on: &mut impl FnMut(&mut Dice, &'static str, u32) -> bool) -> Weather {
+    let delay_millis_max = *dice.pick(&[0, 5, 100, 2_000]).unwrap_or(&5);
     Weather {
-        delay_millis_max: *dice.pick(&[0, 5, 100, 2_000]).unwrap_or(&5),
+        delay_millis_max,
         split_percent: percents(dice, 0, 60),
         partial_percent: if on(dice, "runs with partial writes", 50) { percents(dice, 10, 80) } else { 0 },
         window_bytes: if on(dice, "runs with small windows", 40) { dice.within(50, 5_000) } else { 1 << 20 },

@@ -31,6 +31,10 @@ const AFTERMATH_MILLIS: u64 = 130_000;
 /// A connection that is over is known to the server by then, keep-alive aside.
 const NOTICE_MILLIS_MAX: u64 = 5_000;
 
+/// How many of the clients whose sessions last so long stay away when faults stop.
+const ABSENT_PERCENT: u32 = 15;
+const LASTING_SECS: u32 = 86_400;
+
 /// What came of a run.
 #[derive(Debug, Default)]
 pub struct Outcome {
@@ -66,6 +70,7 @@ pub fn run(seed: u64) -> Outcome {
     world.log.tally = tally;
     let played = play(&mut world, &plan, &mut dice);
     let mut findings = played.unwrap_or_else(|Stuck(text)| vec![finding("liveness", text)]);
+    let tasks = if findings.is_empty() { String::new() } else { world.server.describe() };
     let facts = facts(&world, &plan);
     note_counts(&mut world);
     let events = std::mem::take(&mut world.log.events);
@@ -76,6 +81,9 @@ pub fn run(seed: u64) -> Outcome {
     }
     Server::dismiss();
     let mut report = String::new();
+    if !tasks.is_empty() {
+        report.push_str(&format!("the server's connections:\n  {tasks}\n"));
+    }
     for finding in findings.iter().take(3) {
         report.push_str(&format!("{finding}\n{}", story(&history, finding)));
     }
@@ -110,7 +118,12 @@ fn play(world: &mut World, plan: &Plan, dice: &mut Dice) -> Result<Vec<Finding>,
     world.run_until(end, |_| false)?;
     world.faulty = false;
     let World { seats, log, .. } = world;
-    seats.iter_mut().for_each(|seat| seat.calm(log));
+    for seat in seats.iter_mut() {
+        seat.calm(log);
+        let lasts = seat.player.persona.expiry_secs >= LASTING_SECS;
+        seat.player.absent = lasts && dice.percent(ABSENT_PERCENT);
+        log.tally.add("clients that stay away", u64::from(seat.player.absent));
+    }
     let end = world.now() + CALM_MILLIS_MAX;
     // Wills that are due late, connections of which the server has not heard that they are over.
     let quiet_at = world.now() + AFTERMATH_MILLIS;
@@ -201,8 +214,15 @@ fn facts(world: &World, plan: &Plan) -> Facts {
         expiry_max_secs: EXPIRY_SECS_MAX,
         witness,
         unqueued: unqueued(plan),
+        absent: absent(world),
         auditor: arrived.then_some(AUDITOR),
     }
+}
+
+/// Clients that have not come back.
+fn absent(world: &World) -> Vec<u32> {
+    let away = world.seats.iter().filter(|seat| seat.player.absent);
+    away.map(|seat| seat.player.persona.number).collect()
 }
 
 /// Clients whose links and quotas are so wide that nothing waits for them.

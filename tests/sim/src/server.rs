@@ -277,6 +277,14 @@ impl Server {
         next
     }
 
+    /// Where all tasks stand, one line each.
+    pub fn describe(&self) -> String {
+        let of = |worker: &RefCell<Worker>| -> Vec<String> {
+            worker.borrow().tasks.iter().flatten().map(Task::describe).collect()
+        };
+        self.workers.iter().flat_map(of).collect::<Vec<_>>().join("\n  ")
+    }
+
     /// The connections of all tasks.
     pub fn links(&self) -> Vec<Arc<SimLink>> {
         let of = |worker: &RefCell<Worker>| -> Vec<Arc<SimLink>> {

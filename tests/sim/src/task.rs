@@ -70,6 +70,21 @@ impl Task {
         false
     }
 
+    /// Where it stands, in words.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let client = self.conversation.attached().map_or("?", |attached| attached.session().client_id());
+        let Task { phase, tail, tail_whole, deadline, .. } = self;
+        let (standing, blocked) = (self.conversation.standing(), self.conversation.is_blocked());
+        let topic = self.conversation.waits_for_topic();
+        format!(
+            "{client}: {phase:?} {standing:?} blocked={blocked} waits for a topic={topic} tail={} whole={tail_whole} \
+             deadline={deadline} {}",
+            tail.len(),
+            self.link.describe()
+        )
+    }
+
     fn wire(&self) -> Arc<dyn Wire> {
         self.link.clone()
     }

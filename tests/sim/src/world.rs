@@ -120,9 +120,8 @@ impl World {
     /// Whether every client is connected and waits for nothing, and nothing is under way.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        let quiet = |seat: &Seat| {
-            seat.player.is_settled() && seat.link.as_ref().is_some_and(|link| link.bytes() == 0)
-        };
+        let quiet =
+            |seat: &Seat| seat.player.is_settled() && seat.link.as_ref().is_none_or(|link| link.bytes() == 0);
         self.server.busy().is_empty() && self.seats.iter().all(quiet)
     }
 

@@ -33,7 +33,10 @@ impl Player {
     /// Its turn.
     pub fn act(&mut self, log: &mut Log) -> Deed {
         if !self.is_linked() {
-            return if self.gone { Deed::Nothing } else { Deed::Dial };
+            return if self.gone || self.absent { Deed::Nothing } else { Deed::Dial };
+        }
+        if self.absent {
+            return Deed::Reset;
         }
         if !self.is_open() || self.half_closed {
             return Deed::Nothing;

@@ -67,6 +67,8 @@ pub struct Player {
     violation: Option<String>,
     /// No more faults: it connects and stays.
     pub calm: bool,
+    /// It is gone for a while, and comes back only to end its session.
+    pub absent: bool,
     /// It ends its session with its next connection.
     leaving: bool,
     /// The session of this connection ends with it, or can be made to.
@@ -98,6 +100,7 @@ impl Player {
             heard_code: None,
             violation: None,
             calm: false,
+            absent: false,
             leaving: false,
             ends_with_link: false,
             gone: false,
@@ -125,6 +128,9 @@ impl Player {
     /// Whether it waits for nothing.
     #[must_use]
     pub fn is_settled(&self) -> bool {
+        if self.absent && !self.is_linked() {
+            return true;
+        }
         let in_flight = self.connection.as_ref().map_or(0, |connection| connection.session().in_flight());
         self.is_open() && in_flight == 0 && self.held.is_empty() && self.requests == 0 && self.out.is_empty()
     }
@@ -278,6 +284,7 @@ impl Player {
     pub fn leave(&mut self) {
         self.leaving = true;
         self.calm = true;
+        self.absent = false;
     }
 }
 
