@@ -8,10 +8,10 @@ use crate::{
     folder::{BadHeader, Folder, fault, open_segment, place, segment_file},
     log::{Inner, Leaving},
     position::Position,
-    retained::Retained,
     scan::Scan,
     staging::Chunk,
     state::{Outcome, Reached, State, Stopped},
+    unsynced::Unsynced,
     writer::{Note, Outlast, Trouble, Writer},
 };
 
@@ -25,7 +25,7 @@ pub struct Committer {
     writer: Writer,
     /// Taken from the staging buffer and not written yet.
     taken: VecDeque<Chunk>,
-    retained: Retained,
+    unsynced: Unsynced,
     /// Segments that go with the next sync.
     leaving: Vec<Leaving>,
     oldest: u64,
@@ -46,7 +46,7 @@ impl Committer {
             disk,
             writer,
             taken: VecDeque::new(),
-            retained: Retained::default(),
+            unsynced: Unsynced::default(),
             leaving: Vec::new(),
             oldest,
             written: end,
@@ -143,10 +143,10 @@ impl Committer {
         }
         let whole_bytes = self.verify()?;
         let note = self.note();
-        self.writer.rewrite(whole_bytes, self.retained.frames(), note)?;
+        self.writer.rewrite(whole_bytes, self.unsynced.frames(), note)?;
         self.writer.set_spares(Folder::read(&*self.disk)?.spares);
         self.inner.reader.forget(self.writer.number());
-        self.written = self.retained.end().unwrap_or(self.synced);
+        self.written = self.unsynced.end().unwrap_or(self.synced);
         self.settle();
         self.inner.set_state(State::Running);
         Ok(self.publish(true))
@@ -192,7 +192,7 @@ impl Committer {
                 return Err(trouble);
             }
             self.written = chunk.end();
-            let buffer = self.retained.push(chunk);
+            let buffer = self.unsynced.push(chunk);
             self.inner.reuse(buffer.into_iter());
         }
         Ok(())
@@ -233,7 +233,7 @@ impl Committer {
 
     fn wants_sync(&self) -> bool {
         let is_asked = self.inner.asked() > self.synced;
-        let is_much = self.retained.bytes() > self.inner.options.unsynced_bytes();
+        let is_much = self.unsynced.bytes() > self.inner.options.unsynced_bytes();
         self.is_dirty && (is_asked || is_much || !self.leaving.is_empty())
     }
 
@@ -247,7 +247,7 @@ impl Committer {
     fn settle(&mut self) {
         self.synced = self.written;
         self.is_dirty = false;
-        self.inner.reuse(self.retained.clear());
+        self.inner.reuse(self.unsynced.clear());
     }
 
     fn retire(&mut self) -> Result<bool, Trouble> {

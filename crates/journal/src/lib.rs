@@ -29,12 +29,12 @@ mod options;
 mod position;
 mod reader;
 mod recovery;
-mod retained;
 mod scan;
 mod segments;
 pub mod sim;
 mod staging;
 mod state;
+mod unsynced;
 mod writer;
 
 pub use committer::Committer;

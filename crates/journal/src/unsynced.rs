@@ -9,12 +9,12 @@ const BLOCK_BYTES: usize = 256 * 1024;
 
 /// In the order of their positions, without gaps.
 #[derive(Debug, Default)]
-pub(crate) struct Retained {
+pub(crate) struct Unsynced {
     blocks: VecDeque<Chunk>,
     bytes: u64,
 }
 
-impl Retained {
+impl Unsynced {
     /// How much is kept, in bytes of records.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
@@ -59,19 +59,19 @@ mod tests {
 
     #[test]
     fn small_chunks_share_a_block_and_large_ones_do_not() {
-        let mut retained = Retained::default();
+        let mut unsynced = Unsynced::default();
         let mut position = 0;
         for length in [10, 20, BLOCK_BYTES, 30, 40] {
             let mut chunk = Chunk::empty(1, position, Vec::new());
             chunk.bytes.resize(FRAME_HEADER_BYTES + length, 7);
             position = chunk.end();
-            retained.push(chunk);
+            unsynced.push(chunk);
         }
-        assert_eq!((retained.bytes(), retained.end()), (position, Some(position)));
-        let frames: Vec<_> = retained.frames().map(|(position, frame)| (position, frame.len())).collect();
+        assert_eq!((unsynced.bytes(), unsynced.end()), (position, Some(position)));
+        let frames: Vec<_> = unsynced.frames().map(|(position, frame)| (position, frame.len())).collect();
         let blocks = [(0, 70), (30, BLOCK_BYTES + 40), (30 + BLOCK_BYTES as u64, 110)];
         assert_eq!(frames, blocks);
-        assert_eq!(retained.clear().count(), 3);
-        assert_eq!((retained.bytes(), retained.end()), (0, None));
+        assert_eq!(unsynced.clear().count(), 3);
+        assert_eq!((unsynced.bytes(), unsynced.end()), (0, None));
     }
 }
