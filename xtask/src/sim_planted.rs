@@ -37,8 +37,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     let plot = Plot::new()?;
     let mut rows = Vec::new();
     for bug in bugs.iter().filter(|bug| only.is_none_or(|only| bug.name == only)) {
-        println!("== {}", bug.name);
-        rows.push((bug, plot.look_for(bug)?));
+        let found = plot.look_for(bug)?;
+        println!("== {}: {}", bug.name, found.as_deref().unwrap_or("not found"));
+        rows.push((bug, found));
     }
     let mut missed = 0;
     for (bug, found) in &rows {

@@ -121,7 +121,9 @@ fn play(world: &mut World, plan: &Plan, dice: &mut Dice) -> Result<Vec<Finding>,
     for seat in seats.iter_mut() {
         seat.calm(log);
         let lasts = seat.player.persona.expiry_secs >= LASTING_SECS;
-        seat.player.absent = lasts && dice.percent(ABSENT_PERCENT);
+        if lasts && dice.percent(ABSENT_PERCENT) {
+            seat.depart_at(log.now + dice.within(1, 40_000));
+        }
         log.tally.add("clients that stay away", u64::from(seat.player.absent));
     }
     let end = world.now() + CALM_MILLIS_MAX;

@@ -340,6 +340,12 @@ impl Seat {
         self.next_act = 0;
     }
 
+    /// At this time it goes, and stays away; until then it answers nothing more.
+    pub fn depart_at(&mut self, at: u64) {
+        self.player.absent = true;
+        self.next_act = at;
+    }
+
     /// No more faults: what the client hears nothing of any more is given up.
     pub fn calm(&mut self, log: &mut Log) {
         self.player.calm = true;

@@ -70,7 +70,7 @@ impl Player {
                 log.tally.add("drops told", arrival.dropped_told);
                 log.note(client, link, What::Received(arrival));
                 let Some(ack) = ack else { return };
-                if !self.calm && self.dice.percent(self.persona.lazy_percent) {
+                if self.absent || (!self.calm && self.dice.percent(self.persona.lazy_percent)) {
                     self.held.push(ack);
                 } else if let Some(connection) = &mut self.connection {
                     let now = Millis(log.now);
