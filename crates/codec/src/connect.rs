@@ -188,8 +188,8 @@ struct ConnectFlags {
 
 impl ConnectFlags {
     fn read(flags: u8, version: Version) -> Result<ConnectFlags, Malformed> {
-        // [MQTT-3.1.2-3]
-        if flags & RESERVED != 0 {
+        // [MQTT-3.1.2-3]; 3.1 does not use the bit, and does not say that it is zero.
+        if flags & RESERVED != 0 && version != Version::V31 {
             return Err(Malformed::ConnectFlagReserved);
         }
         let retain = flags & WILL_RETAIN != 0;

@@ -5,5 +5,6 @@ mod it {
     mod client;
     mod models;
     mod pair;
+    mod server;
     mod transcript;
 }

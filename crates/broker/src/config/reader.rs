@@ -200,6 +200,7 @@ impl<'a> Reader<'a> {
             }
             if number > listeners.len() {
                 listeners.push(Listener::default());
+                self.places.put(LISTENER, number, "", Origin::Environment(name.clone()), true);
             }
             if let Some(listener) = listeners.get_mut(number - 1) {
                 self.environment(listener, number);

@@ -266,6 +266,10 @@ impl Connection {
             let publish = Publish::decode(frame, self.version, Peer::Client)?;
             return self.handle_publish(publish, limits);
         }
+        if frame.kind == PacketType::Connect {
+            // [MQTT-3.1.0-2], whatever is in it: what a CONNECT is refused with, a DISCONNECT has no word for.
+            return Err(Violation::SecondConnect);
+        }
         match Packet::decode(frame, self.version, Peer::Client)? {
             Packet::PubAck(ack) => Ok(Event::PubAck(ack.packet_id, ack.reason)),
             Packet::PubRec(ack) => Ok(Event::PubRec(ack.packet_id, ack.reason)),
@@ -293,8 +297,8 @@ impl Connection {
             Packet::Disconnect(disconnect) => self.handle_disconnect(disconnect),
             // No authentication method is offered, so none was agreed on at CONNECT [MQTT-4.12.0-7].
             Packet::Auth(Auth { .. }) => Err(Violation::AuthUnexpected),
-            Packet::Connect(_) => Err(Violation::SecondConnect), // [MQTT-3.1.0-2]
-            Packet::Publish(_)
+            Packet::Connect(_)
+            | Packet::Publish(_)
             | Packet::ConnAck(_)
             | Packet::SubAck(_)
             | Packet::UnsubAck(_)

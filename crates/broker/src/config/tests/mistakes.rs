@@ -191,6 +191,14 @@ fn two_listeners_cannot_have_one_name() {
     check(file(text), &["whimbrel.toml:5:8: listener.name: another listener has this name already"]);
 }
 
+/// The listener that a variable adds has the default address, which is taken; the variable is where that comes from.
+#[test]
+fn a_mistake_in_a_listener_of_the_environment_is_told_with_its_variable() {
+    let told =
+        "environment WHIMBREL_LISTENER_2_NAME: listener.address: the listener on localhost:1883 has this";
+    check(environment(&[("WHIMBREL_LISTENER_1_NAME", "one"), ("WHIMBREL_LISTENER_2_NAME", "two")]), &[told]);
+}
+
 #[test]
 fn a_second_listener_without_an_address_is_told_at_its_table() {
     let told = "whimbrel.toml:3:1: listener.address: the listener on localhost:1883 has this address already";
