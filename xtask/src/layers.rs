@@ -43,6 +43,7 @@ const TEST_CRATES: &[&str] = &[
     "whimbrel-testkit",
     "whimbrel-conformance",
     "whimbrel-instructions",
+    "whimbrel-limits",
     "whimbrel-oracle",
     "whimbrel-relay",
     "whimbrel-sim",
