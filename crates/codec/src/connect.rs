@@ -65,10 +65,12 @@ impl<'a> Connect<'a> {
     /// Whatever in the frame violates the specification. [`Malformed::ProtocolName`] and
     /// [`Malformed::ProtocolLevel`] come before anything else, so that a server can answer them.
     pub fn decode(frame: Frame<'a>, _version: Version, from: Peer) -> Result<Connect<'a>, Malformed> {
-        // No version allows other flags here, so that any serves to check them.
-        frame.check(Version::V5, from)?;
+        // The direction is the same in every version.
+        frame.kind.check_direction(Version::V5, from)?;
         let mut body = Reader::new(frame.body);
         let version = read_version(&mut body)?;
+        // 3.1 does not use the flags of the first byte here.
+        frame.kind.check_flags(frame.flags, version)?;
         let flags = ConnectFlags::read(body.u8()?, version)?;
         let keep_alive_secs = body.u16()?;
         let properties = if version.has_properties() {

@@ -141,13 +141,15 @@ fn v5_3_1_2_3_the_reserved_flag_is_zero() {
     refuses(V5, Client, (0x10, body), Malformed::ConnectFlagReserved, "MQTT-3.1.2-3", MALFORMED);
 }
 
-/// [MQTT-3.1.2-3] came with 3.1.1: 3.1 has no use for the bit, and clients of its time set it.
+/// [MQTT-3.1.2-3] and [MQTT-2.1.3-1] came with 3.1.1: 3.1 has no use for the bit and for the flags of the first byte.
 #[test]
-fn v31_does_not_look_at_the_unused_flag() {
-    let body = bytes("0006'MQIsdp' 03 03 000a 0001'p'");
-    let frame = Frame { kind: PacketType::Connect, flags: 0, body: &body };
-    let connect = Connect::decode(frame, V31, Client).unwrap();
-    assert!(connect.clean_start && connect.client_id == "p");
+fn v31_does_not_look_at_unused_flags() {
+    for (flags, body) in [(0, "0006'MQIsdp' 03 03 000a 0001'p'"), (4, "0006'MQIsdp' 03 02 000a 0001'p'")] {
+        let body = bytes(body);
+        let frame = Frame { kind: PacketType::Connect, flags, body: &body };
+        let connect = Connect::decode(frame, V31, Client).unwrap();
+        assert!(connect.clean_start && connect.client_id == "p");
+    }
 }
 
 #[test]
