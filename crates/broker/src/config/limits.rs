@@ -90,7 +90,7 @@ room! {
         topic_levels_max: u16 = 128, within(1, 65_535), unit("levels");
 
         /// Sessions, with a connection or without. A client whose session would be one more is refused. An absent
-        /// session costs about 500 bytes, and its subscriptions and queue.
+        /// session costs about 650 bytes, and its subscriptions and queue.
         sessions_max: u32 = 1_000_000, within(1, 100_000_000), unit("sessions");
 
         /// Subscriptions of all clients together. Each costs 60 to 250 bytes: where filters of many levels that
@@ -111,7 +111,7 @@ room! {
         /// that sends more is disconnected.
         user_properties_max: u32 = 64, within(0, 1_000_000), unit("properties");
 
-        /// Bytes of the user properties in one packet, names and values together.
+        /// Bytes of the user properties in one packet as they are on the wire: names, values, and five for each.
         user_properties_bytes_max: u32 = 16_384, within(0, 268_435_455), unit("bytes");
 
         /// Topic aliases that a client may set for what it sends. Each costs the topic name, for as long as
@@ -129,7 +129,7 @@ room! {
             flag("retained-messages-max");
 
         /// Bytes of topic, properties and payload of the retained messages. What happens beyond is the same as
-        /// beyond retained_messages_max. The tree of topics costs up to 250 bytes more for each message.
+        /// beyond retained_messages_max. Each message costs 80 bytes more, and up to 250 in the tree of topics.
         retained_bytes_max: u64 = 1_073_741_824, within(0, 1_099_511_627_776), unit("bytes");
     }
 }

@@ -11,7 +11,7 @@ use super::{
     stores::{NODE_BYTES, RETAINED_BYTES},
 };
 
-/// What an absent session, and what a connection costs, by the reference of the configuration.
+/// What an absent session costs, with room in the tables, and what a connection costs.
 const SESSION_BYTES: usize = 700;
 const CONNECTION_BYTES: usize = 1_536;
 
