@@ -13,7 +13,7 @@ use crate::{Count, Limits, QueueFull, link::Link, queue::Queue};
 const SOFT_SHARE_MIN: usize = 16;
 
 /// What a message in a queue or in flight costs besides its bytes: its place there, and itself if nobody shares it.
-const MESSAGE_BYTES: usize = 128;
+const MESSAGE_BYTES: usize = 160;
 
 /// What is in flight to a client is counted for all of them in steps of this, so that ordinary traffic touches no
 /// shared count; a client may always have one step.
@@ -177,9 +177,10 @@ impl Budget {
             self.dequeued(messages, bytes);
             made.expired = messages as u64;
         }
-        made.memory_full = self.is_memory_full(limits, size);
+        made.memory_full = self.is_memory_full(limits, size + MESSAGE_BYTES);
         let others = self.used().saturating_sub(queue.bytes() + queue.len() * MESSAGE_BYTES);
-        let fits = size <= limits.queue_bytes_max && others.saturating_add(size) <= limits.queues_bytes_max;
+        let needed = others.saturating_add(size + MESSAGE_BYTES);
+        let fits = size <= limits.queue_bytes_max && needed <= limits.queues_bytes_max;
         if fits && qos > QoS::AtMostOnce && limits.queue_full == QueueFull::DropOldest {
             while full(queue)
                 && let Some(oldest) = queue.pop()
@@ -196,6 +197,6 @@ impl Budget {
     pub(crate) fn is_queue_full(&self, limits: &Limits, messages: usize, bytes: usize, size: usize) -> bool {
         messages >= limits.queue_messages_max
             || bytes.saturating_add(size) > limits.queue_bytes_max
-            || self.is_memory_full(limits, size)
+            || self.is_memory_full(limits, size.saturating_add(MESSAGE_BYTES))
     }
 }

@@ -58,7 +58,7 @@ room! {
         /// group. What happens beyond is session.queue_full.
         queue_bytes_max: u64 = 16_777_216, within(1_024, 1_099_511_627_776), unit("bytes");
 
-        /// Bytes of the messages in all queues and in flight to clients, 128 more for each, and bytes of wills and
+        /// Bytes of the messages in all queues and in flight to clients, 160 more for each, and bytes of wills and
         /// long client identifiers, all together. `auto` is a quarter of the memory of the machine (1
         /// GiB if it does not say how much it has). A message counts once for each queue in which it waits,
         /// although its payload is in memory once. What happens to a message beyond is session.queue_full; a
@@ -107,8 +107,8 @@ room! {
         /// Topic filters in one SUBSCRIBE or UNSUBSCRIBE.
         filters_per_subscribe_max: u32 = 1_000, within(1, 1_000_000), unit("filters");
 
-        /// User properties in one packet. They travel with the message and are held as long as it is. A client
-        /// that sends more is disconnected.
+        /// User properties in one CONNECT, PUBLISH, SUBSCRIBE or UNSUBSCRIBE. Those of a message travel with it and are
+        /// held as long as it is. A client that sends more is disconnected.
         user_properties_max: u32 = 64, within(0, 1_000_000), unit("properties");
 
         /// Bytes of the user properties in one packet as they are on the wire: names, values, and five for each.
