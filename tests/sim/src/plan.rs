@@ -89,7 +89,12 @@ impl Plan {
             clean_start_percent: if on(dice, "runs with clean starts", 40) { 15 } else { 0 },
             rest_millis_max: *dice.pick(&[20, 200, 1_000, 5_000]).unwrap_or(&200),
         };
-        let weights = weights(dice, &mut on, has_wills);
+        let mut weights = weights(dice, &mut on, has_wills);
+        // What only the next PINGREQ would set going is stuck then; and nobody else would notice a silence.
+        let no_pings = on(dice, "runs without keep-alive", 20);
+        if no_pings {
+            weights.silence = 0;
+        }
         let count = dice.within(2, 9);
         let mut personas = Vec::new();
         for number in 0..count {
@@ -100,8 +105,11 @@ impl Plan {
             // Who cannot be told is closed, and comes back with the same message: no run would come to rest.
             personas.iter_mut().for_each(|persona| persona.version = Version::V5);
         }
-        if crowd > 0 {
-            limits.connection.keep_alive_secs_max = 1_200; // So many would always have a PINGREQ under way.
+        if no_pings {
+            personas.iter_mut().for_each(|persona| persona.keep_alive_secs = 0);
+        }
+        if crowd > 0 || no_pings {
+            limits.connection.keep_alive_secs_max = 1_200; // A crowd would always have a PINGREQ under way.
         }
         let weather = weather(dice, &mut on);
         let has_witness = has_wills || dice.percent(50);
@@ -242,7 +250,12 @@ fn weather(dice: &mut Dice, on: &mut impl FnMut(&mut Dice, &'static str, u32) ->
         delay_millis_max,
         split_percent: percents(dice, 0, 60),
         partial_percent: if on(dice, "runs with partial writes", 50) { percents(dice, 10, 80) } else { 0 },
-        window_bytes: if on(dice, "runs with small windows", 40) { dice.within(50, 5_000) } else { 1 << 20 },
+        window_bytes: if on(dice, "runs with small windows", 40) {
+            // So narrow that a link is full, not so slow that a large message outlasts a client's patience.
+            dice.within(50, 5_000).max(delay_millis_max * 10)
+        } else {
+            1 << 20
+        },
         cut_per_mille: if on(dice, "runs with cuts by the network", 50) { percents(dice, 1, 20) } else { 0 },
         interrupt_percent: if on(dice, "runs with interrupted writes", 60) {
             percents(dice, 5, 50)

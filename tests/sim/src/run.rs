@@ -70,7 +70,8 @@ pub fn run(seed: u64) -> Outcome {
     world.log.tally = tally;
     let played = play(&mut world, &plan, &mut dice);
     let mut findings = played.unwrap_or_else(|Stuck(text)| vec![finding("liveness", text)]);
-    let tasks = if findings.is_empty() { String::new() } else { world.server.describe() };
+    let stuck = (!findings.is_empty()).then(|| world.server.describe());
+    let tasks = world.snapshot.take().or(stuck).unwrap_or_default();
     let facts = facts(&world, &plan);
     note_counts(&mut world);
     let events = std::mem::take(&mut world.log.events);

@@ -53,6 +53,8 @@ pub struct World {
     next_verdict: u64,
     /// Faults happen.
     pub faulty: bool,
+    /// Where the server's connections stood when a client first found fault with the server.
+    pub snapshot: Option<String>,
 }
 
 /// Why a run was given up.
@@ -67,7 +69,7 @@ impl World {
         log.now = START_MILLIS;
         server.advance(START_MILLIS);
         let (seats, next_tick, next_verdict) = (Vec::new(), u64::MAX, u64::MAX);
-        World { log, server, seats, dice, rounds: 0, next_tick, next_verdict, faulty: true }
+        World { log, server, seats, dice, rounds: 0, next_tick, next_verdict, faulty: true, snapshot: None }
     }
 
     /// The time.
@@ -191,7 +193,7 @@ impl World {
 
     /// One look at one client.
     fn step(&mut self, at: usize) {
-        let World { log, seats, dice, server, faulty, .. } = self;
+        let World { log, seats, dice, server, faulty, snapshot, .. } = self;
         let seat = &mut seats[at];
         let now = log.now;
         if seat.paused_until <= now && seat.paused_until > 0 {
@@ -214,6 +216,9 @@ impl World {
             seat.do_deed(deed, server, dice, log);
         }
         seat.write(log);
+        if seat.player.has_accused() {
+            snapshot.get_or_insert_with(|| server.describe());
+        }
         if seat.player.is_over() {
             if let Some(link) = &seat.link {
                 link.client_finish();

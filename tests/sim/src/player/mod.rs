@@ -165,6 +165,12 @@ impl Player {
         self.violation.get_or_insert(text.to_owned());
     }
 
+    /// Whether the server has done something that it must not do.
+    #[must_use]
+    pub fn has_accused(&self) -> bool {
+        self.violation.is_some() && !self.excused
+    }
+
     /// When [`Self::time_out`] is due.
     #[must_use]
     pub fn deadline(&self) -> u64 {
