@@ -103,7 +103,7 @@ impl Slots {
             })
             .map(|member| member.breaks_between(story.sent, last))
             .sum();
-        let breaks_of_members = breaks * groups.len();
+        let breaks_of_members = breaks * groups.len() * story.routings_max();
         Slots {
             live: usize::from(!plain.is_empty()) + groups.len(),
             groups: groups.len(),
