@@ -42,6 +42,7 @@ const ROOMS: &[Room] = &[
 const TEST_CRATES: &[&str] = &[
     "whimbrel-testkit",
     "whimbrel-conformance",
+    "whimbrel-fuzz",
     "whimbrel-instructions",
     "whimbrel-limits",
     "whimbrel-oracle",

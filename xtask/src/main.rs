@@ -3,10 +3,12 @@
 mod ci;
 mod compare;
 mod conformance;
+mod fuzz;
 mod instructions;
 mod interop;
 mod json;
 mod layers;
+mod mosquitto_data;
 mod no_std;
 mod rust_source;
 mod sim;
@@ -29,6 +31,8 @@ usage: cargo xtask <chore>
                           what the operations of tests/instructions cost, against their ratchet (needs valgrind)
   conformance …           the normative statements and their tests; the suite against a broker (`--help` lists more)
   compare …               Whimbrel beside other brokers and the relay, into docs/performance.md (`--help` lists more)
+  fuzz [--target T] [--minutes N]
+                          hostile bytes, by libFuzzer where nightly Rust and cargo-fuzz are installed
   interop [--require] …   the broker and the tools against programs that others wrote; the rest goes to
                           tests/interop/run.py (`--help` lists it)
   sim --seed N | --seeds N [--from S] [--jobs J] [--keep-going]
@@ -37,6 +41,8 @@ usage: cargo xtask <chore>
                           whether the simulation finds the bugs of tests/sim/planted.toml
   soak --minutes N --seed S
                           the same clients and oracles on real sockets, against the release build
+  mosquitto-data FOLDER   Mosquitto's sequences of bytes (test/broker/data of its repository) against this broker; its
+                          differences against those that docs/hostile-bytes.md explains
   paho-suite DIR …        Eclipse Paho's interoperability suite, from the folder that holds it
 
 --require (or CI=true): a program that is missing is a failure, not a skip.
@@ -53,11 +59,13 @@ fn main() -> ExitCode {
         ("test", []) => ci::test_and_say_what_is_not_tested(),
         ("compare", rest) => compare::run(rest),
         ("conformance", rest) => conformance::run(rest),
+        ("fuzz", rest) => fuzz::run(rest),
         ("instructions", rest) => instructions::run(rest),
         ("interop", rest) => interop::run(rest),
         ("sim", [planted, rest @ ..]) if planted == "--planted" => sim_planted::run(rest),
         ("sim", rest) => sim::run(rest),
         ("soak", rest) => soak::run(rest),
+        ("mosquitto-data", rest) => mosquitto_data::run(rest),
         ("paho-suite", [suite, rest @ ..]) => interop::paho_suite(suite, rest),
         _ => {
             eprint!("{USAGE}");

@@ -1,0 +1,4 @@
+//! `server_bytes` of `tests/fuzz` for libFuzzer; nothing else.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| whimbrel_fuzz::run("server_bytes", input));
