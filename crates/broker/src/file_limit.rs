@@ -21,10 +21,11 @@ pub(crate) fn raise() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(NO_LIMIT)
 }
 
-/// Connections that so many files bear, less 5 %.
+/// Connections that so many files bear, less 5 % or what the waiting room needs.
 pub(crate) fn connections(files: u64) -> u32 {
+    let room = u64::try_from(waiting_room(files)).unwrap_or(u64::MAX);
     let files = (files - OWN_FILES.min(files / 2)).min(NO_LIMIT);
-    u32::try_from(files - files / 20).unwrap_or(u32::MAX).max(1)
+    u32::try_from(files.saturating_sub(room.max(files / 20))).unwrap_or(u32::MAX).max(1)
 }
 
 /// Connections beyond that limit that may say CONNECT, to take over another one or to hear why they are refused: what
@@ -38,9 +39,13 @@ mod tests {
     #[test]
     fn connections_leave_files_for_the_broker_itself() {
         for (files, expected) in
-            [(0, 1), (64, 31), (100, 48), (1_024, 912), (20_000, 18_940), (u64::MAX, 9_500_000)]
+            [(0, 1), (64, 28), (100, 46), (1_024, 912), (20_000, 18_940), (u64::MAX, 9_500_000)]
         {
             assert_eq!(super::connections(files), expected, "{files} files");
+        }
+        for files in 32..100_000 {
+            let used = u64::from(super::connections(files)) + super::waiting_room(files) as u64;
+            assert!(used + super::OWN_FILES.min(files / 2) <= files, "{files} files");
         }
     }
 }

@@ -115,13 +115,6 @@ impl Engine {
             return Attach::Refused(ReasonCode::PacketTooLarge);
         }
         let client_id = assigned.as_deref().unwrap_or(&negotiated.client_id);
-        let will_bytes = will.as_ref().map_or(0, Will::size);
-        if (will_bytes > 0 || client_id.len() > CLIENT_ID_FREE_BYTES)
-            && self.budget.is_memory_full(&self.limits, will_bytes + client_id.len())
-        {
-            turn.count(Count::ConnectMemory, 1);
-            return Attach::Refused(ReasonCode::QuotaExceeded);
-        }
         let assigned = assigned.as_deref();
         let mut arrival = Arrival { negotiated, client_id, assigned, wire, ticket: *ticket, admitted: false };
         let attach = loop {
@@ -151,6 +144,14 @@ impl Engine {
             return Some(Attach::Refused(ReasonCode::QuotaExceeded));
         }
         let id = arrival.client_id;
+        // Who has a session comes back always: what fills the memory may be its own.
+        let will_bytes = will.as_ref().map_or(0, Will::size);
+        if (will_bytes > 0 || id.len() > CLIENT_ID_FREE_BYTES)
+            && self.budget.is_memory_full(&self.limits, will_bytes + id.len())
+        {
+            turn.count(Count::ConnectMemory, 1);
+            return Some(Attach::Refused(ReasonCode::QuotaExceeded));
+        }
         let charge = (id.len() > CLIENT_ID_FREE_BYTES).then(|| self.budget.charge(id.len()));
         let session = Arc::new(Session::new(self.new_key(), id.into(), charge));
         let mut locked = Locked::new(self, &session);
@@ -189,6 +190,16 @@ impl Engine {
             // somebody else takes it between the end of the one connection and the beginning of the other).
             self.take_over(&mut locked, turn, arrival.wire);
             return Some(Attach::Wait);
+        }
+        let rare = locked.state.rare.as_ref();
+        let timers = rare.into_iter().flat_map(|rare| rare.expires.iter().chain(&rare.will_due));
+        if timers.into_iter().any(|(at, _)| *at <= turn.now.mono) {
+            // The reminder is late: what is due is done first, as if it had come in time.
+            drop(locked);
+            let due = self.remind(turn, session);
+            let rest = due.and_then(|will| self.publish_will(turn, session, &will, arrival.wire));
+            self.left_over.lock().extend(rest.map(|rest| *rest));
+            return None;
         }
         if !self.admit(turn, &mut arrival.admitted) {
             return Some(Attach::Refused(ReasonCode::QuotaExceeded));

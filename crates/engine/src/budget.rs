@@ -1,4 +1,5 @@
-//! What all clients together may cost in memory: bytes that wait for blocked clients, and bytes in queues.
+//! What all clients together may cost in memory: bytes that wait for blocked clients; bytes in queues, in flight, in
+//! wills and in long client identifiers.
 
 use std::sync::{
     Arc,
@@ -61,7 +62,7 @@ impl Made {
     }
 }
 
-/// Shared counts; touched only for clients that are blocked or absent, not on the way of an ordinary message.
+/// Shared counts. The way of a small message to a client that takes and acknowledges touches none of them.
 #[derive(Debug, Default)]
 pub(crate) struct Budget {
     outboxes: AtomicUsize,

@@ -156,7 +156,11 @@ impl Engine {
     fn is_full_of_subscriptions(&self, filter: &str) -> bool {
         self.subscriptions.load(Relaxed) >= self.limits.subscriptions_total_max
             || self.router.bytes()
-                > self.limits.subscriptions_total_max.saturating_mul(FILTER_BYTES) + FILTER_BYTES_FREE
+                > self
+                    .limits
+                    .subscriptions_total_max
+                    .saturating_mul(FILTER_BYTES)
+                    .saturating_add(FILTER_BYTES_FREE)
             || self.filter_bytes.load(Relaxed) + filter.len() > self.limits.filter_bytes_total_max
     }
 

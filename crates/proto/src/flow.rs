@@ -52,7 +52,7 @@ impl AliasesIn {
     /// Bytes of the topic names behind the aliases.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.topics.len() * size_of::<Option<Box<str>>>()
     }
 
     /// The topic that a PUBLISH means: its own, or the one behind the alias.

@@ -6,7 +6,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, mpsc};
+use std::time::Duration;
 
 use tracing::Dispatch;
 use tracing::level_filters::LevelFilter;
@@ -20,10 +21,28 @@ use whimbrel_broker::config::{Format, Level, Levels, Log};
 /// Lines that wait to be written. What comes beyond is dropped, counted and told.
 const WAITING_LINES_MAX: usize = 8_192;
 
+/// How long the end of the process waits for what has not been written.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
 /// The log of the process. When it is dropped, what waits is written, if that takes no more than a second.
 pub(crate) struct Running {
     destination: Destination,
-    _writer: WorkerGuard,
+    writer: Option<WorkerGuard>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let writer = self.writer.take();
+        let (done, waiting) = mpsc::channel();
+        // Where nobody takes the lines the guard may wait for ever; its thread ends with the process.
+        let ended = std::thread::Builder::new().name("log-end".into()).spawn(move || {
+            drop(writer);
+            let _ = done.send(());
+        });
+        if ended.is_ok() {
+            let _ = waiting.recv_timeout(LAST_LINES);
+        }
+    }
 }
 
 /// Where the log goes. A clone is the same place.
@@ -55,7 +74,7 @@ pub(crate) fn start(log: &Log) -> Result<Running, String> {
     };
     let (writer, guard) = writer(destination.clone());
     match tracing::dispatcher::set_global_default(dispatch(log, writer, destination.bears_colours())) {
-        Ok(()) => Ok(Running { destination, _writer: guard }),
+        Ok(()) => Ok(Running { destination, writer: Some(guard) }),
         Err(error) => Err(format!("the log cannot be started: {error}")),
     }
 }

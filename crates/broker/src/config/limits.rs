@@ -22,10 +22,10 @@ room! {
         /// hold the will, the name and the password.
         connect_bytes_max: u32 = 131_072, within(64, 268_435_460), unit("bytes");
 
-        /// Bytes of packets that have not arrived whole and of topic aliases that clients have set, of all
-        /// connections together. Beyond, connections with more than 64 KiB of them are closed; beyond three
-        /// quarters, those with a packet of more than 64 KiB that has been under way for more than 10 seconds.
-        /// Connections whose CONNECT has not been accepted have a quarter of it.
+        /// Bytes of packets that have not arrived whole and of topic aliases that clients have set, of all clients
+        /// together. Beyond, those with more than 64 KiB of them are closed; beyond three quarters, those that
+        /// have had so much for more than 10 seconds. Connections whose CONNECT has not been accepted may hold a
+        /// quarter as much besides.
         input_bytes_max: u64 = 268_435_456, within(1_048_576, 1_099_511_627_776), unit("bytes");
 
         /// How long a new connection may take to send its CONNECT; then it is closed.
@@ -59,10 +59,11 @@ room! {
         queue_bytes_max: u64 = 16_777_216, within(1_024, 1_099_511_627_776), unit("bytes");
 
         /// Bytes of the messages in all queues and in flight to clients, 160 more for each, and bytes of wills and
-        /// long client identifiers, all together. `auto` is a quarter of the memory of the machine (1
-        /// GiB if it does not say how much it has). A message counts once for each queue in which it waits,
-        /// although its payload is in memory once. What happens to a message beyond is session.queue_full; a
-        /// CONNECT with a will is refused with 0x97. A client may always have 4 KiB in flight.
+        /// long client identifiers, all together. `auto` is a quarter of the memory of the machine (1 GiB if it
+        /// does not say how much it has). A message counts once for each queue in which it waits, although its
+        /// payload is in memory once. What happens to a message beyond is session.queue_full; a new client with a
+        /// will or an identifier of more than 64 bytes is refused with 0x97. A client may always have 4 KiB in
+        /// flight.
         queues_bytes_max: Auto<u64> = Auto::Auto, within(1_048_576, 1_099_511_627_776), unit("bytes");
 
         /// Encoded bytes for one client whose socket takes no more. Beyond, messages at QoS 0 are dropped for

@@ -123,10 +123,15 @@ pub(super) async fn run(shared: Arc<Shared>, keeps_engine: bool) {
     }
 }
 
-/// Handles everything that is due, some at a time: others run in between.
+fn tick_millis() -> u64 {
+    u64::try_from(TICK.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Handles what is due, some at a time, for as long as a tick: others run in between.
 async fn remind(shared: &Shared, waiter: &Arc<dyn Wire>, publishing: &mut VecDeque<Box<Publishing>>) {
     let mut more = true;
-    while more {
+    let until = shared.mono() + tick_millis();
+    while more && shared.mono() < until {
         more = with_bench(|bench| {
             bench.begin();
             let ticked = shared.engine.tick(&mut bench.turn, waiter);
@@ -144,7 +149,7 @@ async fn remind(shared: &Shared, waiter: &Arc<dyn Wire>, publishing: &mut VecDeq
 /// Brings wills to all who are owed them, a slice at a time, for as long as a tick.
 async fn go_on(shared: &Shared, publishing: &mut VecDeque<Box<Publishing>>) {
     let mut waiting = VecDeque::new();
-    let until = shared.mono() + u64::try_from(TICK.as_millis()).unwrap_or(u64::MAX);
+    let until = shared.mono() + tick_millis();
     while shared.mono() < until
         && let Some(next) = publishing.pop_front()
     {

@@ -65,8 +65,10 @@ pub(crate) struct Shared {
     /// The server is ending: every connection is told so and closed.
     pub stopping: AtomicBool,
     pub sys_interval_secs: u64,
-    /// Bytes that connections hold of packets that have not arrived whole, and how many they may hold.
+    /// Bytes that clients hold of packets that have not arrived whole and of topic aliases; those of connections whose
+    /// CONNECT was not accepted yet, which may be a quarter of it; and how many they may be.
     input_bytes: AtomicUsize,
+    stranger_bytes: AtomicUsize,
     input_bytes_max: usize,
 }
 
@@ -87,6 +89,7 @@ impl Shared {
             stopping: AtomicBool::new(false),
             sys_interval_secs,
             input_bytes: AtomicUsize::new(0),
+            stranger_bytes: AtomicUsize::new(0),
             input_bytes_max,
         })
     }

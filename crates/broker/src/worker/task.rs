@@ -6,7 +6,10 @@ use std::{
     io,
     net::SocketAddr,
     pin::{Pin, pin},
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     task::{Context, Poll, ready},
 };
 
@@ -75,7 +78,9 @@ pub(super) struct Task {
     tail_whole: bool,
     /// What all connections together are counted for: `tail`, and the topics behind the client's aliases.
     tail_accounted: usize,
-    /// Since when `tail` is larger than one read, [`Millis::NEVER`] while it is not.
+    /// Whether it is counted with the clients whose CONNECT was accepted.
+    accounted_as_known: bool,
+    /// Since when that is more than one read, [`Millis::NEVER`] while it is not.
     large_since: Millis,
     /// Present while CONNECT waits for it.
     verdict: Option<Box<PendingVerdict>>,
@@ -103,6 +108,7 @@ impl Task {
             tail: Vec::new(),
             tail_whole: false,
             tail_accounted: 0,
+            accounted_as_known: false,
             large_since: Millis::NEVER,
             verdict: None,
             phase: Phase::Talking,
@@ -146,7 +152,6 @@ impl Task {
                 self.conversation.close(&shared.engine, &mut bench.turn, ReasonCode::ServerShuttingDown);
             }
             self.conversation.handle_timeout(&shared.engine, &mut bench.turn, &wire);
-            self.shed_slow_packet(bench);
         } else if self.conversation.standing() == Standing::Working {
             let (engine, wire) = (bench.shared.engine.clone(), self.dyn_wire());
             self.conversation.proceed(&engine, &mut bench.turn, &wire);
@@ -181,6 +186,7 @@ impl Task {
                 },
             }
         }
+        self.shed_slow_packet(bench);
         let held = self.conversation.standing() == Standing::Waiting;
         self.wait_writable(bench, context);
         if held && self.conversation.standing() == Standing::Reading {
@@ -206,25 +212,40 @@ impl Task {
     /// the limit this one ends if it holds much, or if nobody knows yet who it is.
     fn account_tail(&mut self, bench: &mut Bench) {
         let shared = bench.shared.clone();
-        if self.tail.len() <= READ_BYTES {
-            self.large_since = Millis::NEVER;
+        let known = self.conversation.attached().is_some();
+        if known != self.accounted_as_known {
+            self.forget_account(&shared);
+            self.accounted_as_known = known;
+        }
+        let aliases = self.conversation.alias_bytes();
+        if self.tail.len() + aliases <= READ_BYTES {
+            self.large_since = Millis::NEVER; // A packet has been handled meanwhile, whatever room it has left.
         } else if self.large_since == Millis::NEVER {
             self.large_since = bench.turn.now.mono;
         }
-        let held = self.tail.capacity() + self.conversation.alias_bytes();
+        let held = self.tail.capacity() + aliases;
         if held == self.tail_accounted {
             return;
         }
-        shared.input_bytes.fetch_add(held, Relaxed);
-        let before = shared.input_bytes.fetch_sub(self.tail_accounted, Relaxed);
-        let used = before - self.tail_accounted;
         let grown = held > self.tail_accounted;
+        let count = self.account(&shared);
+        count.fetch_add(held, Relaxed);
+        let used = count.fetch_sub(self.tail_accounted, Relaxed) - self.tail_accounted;
         self.tail_accounted = held;
-        let known = self.conversation.attached().is_some();
         let (share, much) = if known { (1, READ_BYTES) } else { (4, 0) };
         if grown && held > much && used > shared.input_bytes_max / share {
             self.close_for_input(bench);
         }
+    }
+
+    /// Where this connection is counted: strangers have a count of their own, so that clients do not keep them out.
+    fn account<'a>(&self, shared: &'a Shared) -> &'a AtomicUsize {
+        if self.accounted_as_known { &shared.input_bytes } else { &shared.stranger_bytes }
+    }
+
+    fn forget_account(&mut self, shared: &Shared) {
+        self.account(shared).fetch_sub(self.tail_accounted, Relaxed);
+        self.tail_accounted = 0;
     }
 
     /// When an unfinished packet has taken so long that it may have to make room.
@@ -238,8 +259,9 @@ impl Task {
     /// Where others find no room for their packets, one that has been under way for long makes room: who sends slowly
     /// does not keep others out for ever.
     fn shed_slow_packet(&mut self, bench: &mut Bench) {
-        let late =
-            self.large_since != Millis::NEVER && self.large_since + PACKET_MILLIS <= bench.turn.now.mono;
+        let late = self.conversation.standing() == Standing::Reading
+            && self.large_since != Millis::NEVER
+            && self.large_since + PACKET_MILLIS <= bench.turn.now.mono;
         let max = bench.shared.input_bytes_max;
         if late && bench.shared.input_bytes.load(Relaxed) > max - max / 4 {
             self.close_for_input(bench);
@@ -259,8 +281,8 @@ impl Task {
     fn forget_tail(&mut self, bench: &mut Bench) {
         self.tail = Vec::new();
         self.tail_whole = false;
-        bench.shared.input_bytes.fetch_sub(self.tail_accounted, Relaxed);
-        self.tail_accounted = 0;
+        let shared = bench.shared.clone();
+        self.forget_account(&shared);
     }
 
     /// Reads once, or handles what was read before, and gives a measure of bytes: 0 at the end of the stream.

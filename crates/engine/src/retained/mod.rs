@@ -1,6 +1,7 @@
 //! The last message of every topic that was published with the RETAIN flag.
 //!
-//! Between what SUBSCRIBE fetches and the live stream nothing is lost, comes twice or goes back in time, because every
+//! Between what SUBSCRIBE fetches and the live stream nothing is lost, comes twice (but to a subscription that was there
+//! before, see `subscription.rs`) or goes back in time, because every
 //! retained message has a number: SUBSCRIBE notes the last number at the moment when its filter becomes visible, the
 //! fetch brings what has a number up to it, the live stream what has a later one.
 
@@ -96,7 +97,8 @@ impl Retained {
         if (before.is_none() && tree.len() >= limits.retained_messages_max)
             || bytes > limits.retained_bytes_max
             || (before.is_none()
-                && tree.bytes() > limits.retained_messages_max.saturating_mul(TREE_BYTES) + TREE_BYTES_FREE)
+                && tree.bytes()
+                    > limits.retained_messages_max.saturating_mul(TREE_BYTES).saturating_add(TREE_BYTES_FREE))
         {
             return Err(Full);
         }

@@ -317,3 +317,25 @@ fn topics_and_filters_of_many_levels_do_not_cost_more_than_the_limits_bear() {
     assert!((50..500).contains(&worker.engine.filters()), "{}", worker.engine.filters());
     assert!(worker.count(Count::RetainedLimit) > 500 && worker.count(Count::SubscriptionsTotalLimit) > 500);
 }
+
+#[test]
+fn who_has_a_session_comes_back_although_its_queue_fills_the_memory() {
+    let mut worker = Worker::new(Limits { queues_bytes_max: 10_000, ..Limits::default() });
+    let connect = || v5("s").persistent().keep_alive(0).will(will("w", vec![0_u8; 500]));
+    let who = worker.connect(connect());
+    worker.subscribe(who, "t", QoS1);
+    worker.disconnect(who, 0);
+    let from = worker.connect(v5("p").keep_alive(0));
+    for _ in 0..200 {
+        worker.say_acked(from, "t", &"x".repeat(100));
+    }
+    assert!(worker.count(Count::DroppedQueuesMemory) > 100);
+    let stranger = worker.start(v5("other").will(will("w", vec![0_u8; 500])));
+    worker.settle();
+    assert_eq!(worker.next_connack(stranger).code, 0x97, "there is room for nobody new");
+    let again = worker.connect(connect());
+    assert!(worker.consume(again).len() > 20);
+    worker.say_acked(from, "t", "the memory is free again");
+    assert_eq!(worker.consume(again).len(), 1);
+    worker.connect(v5("other").will(will("w", vec![0_u8; 500])));
+}

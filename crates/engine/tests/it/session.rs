@@ -413,6 +413,20 @@ fn v5_3_1_3_9_a_client_that_is_back_in_time_is_not_mourned() {
 }
 
 #[test]
+fn what_is_due_before_a_client_comes_back_is_done_although_the_reminder_is_late() {
+    for (expiry, delay, present) in [(100, 10, true), (10, 10, false), (10, 100, false)] {
+        let mut worker = Worker::new(Limits::default());
+        let listener = listener(&mut worker);
+        let who = worker.connect(v5("s").expiry(expiry).will(will("w", "gone").delay(delay)).keep_alive(0));
+        worker.cut(who);
+        worker.turn.now.mono = worker.turn.now.mono + 10_000; // Nobody has ticked since.
+        let (_, connack) = worker.connect_answered(v5("s").resume().expiry(100).keep_alive(0));
+        assert_eq!(connack.session_present, present, "expiry {expiry} delay {delay}");
+        assert_eq!(worker.payloads(listener), ["gone"]);
+    }
+}
+
+#[test]
 fn a_takeover_publishes_a_will_without_delay_and_one_whose_session_it_ends() {
     let resume = |worker: &mut Worker, _| {
         worker.connect(v5("s").resume().expiry(100).keep_alive(0));

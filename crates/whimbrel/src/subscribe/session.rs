@@ -25,6 +25,8 @@ struct Run<'a> {
     deadline: Option<Instant>,
     /// Acknowledgements of messages that have been added and not written yet.
     acks: Vec<Acknowledgement>,
+    /// Topics of retained messages that have been added, and are deleted once they are written.
+    written_topics: Vec<String>,
     /// Retained messages that are being deleted.
     deletions: Vec<Delivery>,
     written: u64,
@@ -51,9 +53,21 @@ pub(super) async fn run(mut task: Task, mut stop: Stop) -> End {
             return End::of_connection(&cause, version);
         }
     };
-    let (acks, deletions) = (Vec::new(), Vec::new());
+    let (acks, written_topics, deletions) = (Vec::new(), Vec::new(), Vec::new());
     let task = &mut task;
-    let mut run = Run { client, events, task, report, version, stop, deadline, acks, deletions, written: 0 };
+    let mut run = Run {
+        client,
+        events,
+        task,
+        report,
+        version,
+        stop,
+        deadline,
+        acks,
+        written_topics,
+        deletions,
+        written: 0,
+    };
     let mut end = run.subscribe_and_write().await;
     run.finish_deletions().await;
     if let Err(RequestError::Misuse(misuse)) = run.client.disconnect_with(farewell).await {
@@ -163,7 +177,7 @@ impl Run<'_> {
             return Some(End::Done);
         }
         if verdict != Verdict::Ignore && self.task.remove_retained && received.message.retain {
-            self.delete(&received.message.topic);
+            self.written_topics.push(received.message.topic.clone());
         }
         if verdict == Verdict::Write {
             if let Err(fault) = self.task.printer.add(&received) {
@@ -189,10 +203,15 @@ impl Run<'_> {
         match self.task.printer.flush() {
             Ok(()) => {
                 self.acks.drain(..).for_each(Acknowledgement::send);
+                for topic in std::mem::take(&mut self.written_topics) {
+                    self.delete(&topic);
+                }
                 None
             }
             Err(error) => {
-                self.acks.clear(); // Not sent: these messages stay with the server.
+                // Not sent: these messages stay with the server.
+                self.acks.clear();
+                self.written_topics.clear();
                 if error.kind() == io::ErrorKind::BrokenPipe {
                     return Some(End::Done);
                 }

@@ -51,7 +51,7 @@ impl Broker {
     }
 
     fn exit_code(&mut self) -> Option<i32> {
-        self.child.wait().expect("it ends").code()
+        in_time(|| self.child.try_wait().expect("it can be asked")).code()
     }
 }
 
