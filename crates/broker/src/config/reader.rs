@@ -96,12 +96,13 @@ impl<'a> Reader<'a> {
         self.whole = errors.is_empty();
         for error in errors {
             let fault = Fault::Syntax(error.message().to_owned());
-            let origin =
-                error.span().map_or_else(|| Origin::File(file.path.clone()), |span| file.place(&span));
-            if let Origin::Place { line, .. } = origin {
-                self.broken_lines.insert(line);
+            let origin = file.place(&error.span().unwrap_or_else(|| file.most_dots()));
+            // Of each line the first mistake: the others are what the parser makes of it.
+            if let Origin::Place { line, .. } = origin
+                && self.broken_lines.insert(line)
+            {
+                self.problems.push(Problem { origin, key: None, fault });
             }
-            self.problems.push(Problem { origin, key: None, fault });
         }
         document.into_inner()
     }

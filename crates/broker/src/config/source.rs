@@ -109,6 +109,20 @@ impl File {
         }
     }
 
+    /// The beginning of the line with the most dots: the parser tells no place where a key has too many of them, and
+    /// that is the only such mistake.
+    pub(super) fn most_dots(&self) -> Range<usize> {
+        let (mut most, mut start, mut found) = (0, 0, 0);
+        for line in self.text.split_inclusive('\n') {
+            let dots = line.matches('.').count();
+            if dots > most {
+                (most, found) = (dots, start);
+            }
+            start += line.len();
+        }
+        found..found
+    }
+
     /// What stands there, short enough for a message.
     pub(super) fn excerpt(&self, span: &Range<usize>) -> String {
         shortened(self.text.get(span.clone()).unwrap_or_default())

@@ -191,6 +191,14 @@ fn two_listeners_cannot_have_one_name() {
     check(file(text), &["whimbrel.toml:5:8: listener.name: another listener has this name already"]);
 }
 
+#[test]
+fn a_line_that_the_parser_does_not_understand_is_told_once_and_with_its_place() {
+    check(file("[log]\n-....=1\nlevel = 'warn'\n"), &["whimbrel.toml:2:3: this is not TOML: "]);
+    // For this mistake the parser has no place.
+    let deep = format!("[log]\nlevel = 'info'\n{}b = 1\n", "a.".repeat(200));
+    check(file(&deep), &["whimbrel.toml:3:1: this is not TOML: recursion limit"]);
+}
+
 /// The listener that a variable adds has the default address, which is taken; the variable is where that comes from.
 #[test]
 fn a_mistake_in_a_listener_of_the_environment_is_told_with_its_variable() {
