@@ -31,9 +31,12 @@ pub(crate) fn check(history: &History, facts: &Facts) -> Vec<Finding> {
                 continue;
             }
             if story.resends > 0
-                && (arrival.qos == 0 || facts.dropped > 0 || !is_sure(client, story, *number, arrival.qos))
+                && (arrival.qos == 0
+                    || facts.refuses
+                    || facts.dropped > 0
+                    || !is_sure(client, story, *number, arrival.qos))
             {
-                continue; // Its first copy was lost, or routed before the client had subscribed, perhaps.
+                continue; // Its first copy was lost or refused, or routed before the client had subscribed, perhaps.
             }
             let line = (story.publisher, &*arrival.topic, story.publication.qos, arrival.qos);
             let newest = last.entry(line).or_default();

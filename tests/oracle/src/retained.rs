@@ -206,8 +206,12 @@ fn watched(history: &History, client: &ClientStory, stories: &[&Story], topic: &
     let solid = stories.iter().all(|story| story.publication.qos > 0 && !story.is_will);
     let now = history.events.len();
     let groups = session.interest(topic, true, 0, now).maybe;
-    // Subscribed without a gap since the last that came.
-    let interest = session.interest(topic, false, last, now);
+    // Subscribed without a gap since the last that came was published: it may have waited while others were missed.
+    let message = history.arrival(last).and_then(|arrival| arrival.message);
+    let Some(story) = stories.iter().find(|story| Some(story.publication.message) == message) else {
+        return false;
+    };
+    let interest = session.interest(topic, false, story.sent, now);
     let stays = interest.sure.iter().flatten().any(|wish| wish.qos > 0 && !wish.no_local);
     last > session.begin && begun && solid && groups.is_empty() && stays
 }

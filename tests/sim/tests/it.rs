@@ -3,7 +3,7 @@
 use whimbrel_sim::{log::Tally, run::run};
 
 /// Seeds of this test; those of `cargo xtask sim` begin at 0 as well.
-const SEEDS: u64 = 120;
+const SEEDS: u64 = 60;
 
 /// What must have happened in these seeds, or the test shows nothing.
 const FEATURES: &[&str] = &[
