@@ -212,7 +212,7 @@ fn watched(history: &History, client: &ClientStory, stories: &[&Story], topic: &
         return false;
     };
     let interest = session.interest(topic, false, story.sent, now);
-    let stays = interest.sure.iter().flatten().any(|wish| wish.qos > 0 && !wish.no_local);
+    let stays = interest.sure.iter().any(|forms| forms.iter().all(|wish| wish.qos > 0 && !wish.no_local));
     last > session.begin && begun && solid && groups.is_empty() && stays
 }
 
