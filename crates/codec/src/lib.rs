@@ -72,7 +72,7 @@ pub use sink::{CountSink, Sink, SliceSink};
 pub use string::{check_str, is_mqtt_utf8};
 pub use suback::SubAck;
 pub use subscribe::{Filters, RetainHandling, Subscribe, SubscribeOptions};
-pub use topic::{Filter, check_topic_filter, check_topic_name, matches};
+pub use topic::{Filter, check_topic_filter, check_topic_name, is_shared, matches};
 pub use unsuback::UnsubAck;
 pub use unsubscribe::{Unsubscribe, UnsubscribeFilters};
 pub use version::Version;

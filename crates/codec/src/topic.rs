@@ -111,7 +111,8 @@ pub fn matches(filter: &str, topic: &str) -> bool {
 }
 
 /// Whether a filter belongs to a shared subscription.
-pub(crate) fn is_shared(filter: &str) -> bool {
+#[must_use]
+pub fn is_shared(filter: &str) -> bool {
     filter.starts_with(SHARE_PREFIX)
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use whimbrel_proto::{
-    codec::{Filter, QoS, ReasonCode, RetainHandling, Subscribe, SubscribeOptions, Unsubscribe},
+    codec::{Filter, QoS, ReasonCode, RetainHandling, Subscribe, SubscribeOptions, Unsubscribe, is_shared},
     server::Limits as ConnectionLimits,
 };
 
@@ -16,9 +16,6 @@ use crate::{
     session::{Locked, Session, State},
     share::Group,
 };
-
-/// What the filter of a shared subscription begins with.
-const SHARE_PREFIX: &str = "$share/";
 
 /// What the tree of filters may cost for each subscription that there may be, on the average, and besides: filters of
 /// many levels that nobody shares cost more.
@@ -46,7 +43,7 @@ impl Engine {
         let Some(mut own) = self.lock_attached(from) else { return };
         commit::leave(&mut own, turn, Promise::SubAck(subscribe.packet_id, &reasons));
         drop(own);
-        if subscribe.filters.iter().any(|(filter, _)| filter.starts_with(SHARE_PREFIX)) {
+        if subscribe.filters.iter().any(|(filter, _)| is_shared(filter)) {
             self.rescue_for(turn, &from.session);
         }
         if let Some(mut own) = self.lock_attached(from) {
@@ -124,7 +121,7 @@ impl Engine {
             state.subscriptions.reserve_exact(1); // Most sessions have one.
         }
         state.subscriptions.insert(at, Subscription { filter: text.into(), interest, group: None });
-        state.shared += u32::from(text.starts_with(SHARE_PREFIX));
+        state.shared += u32::from(is_shared(text));
         self.subscriptions.fetch_add(1, Relaxed);
         self.filter_bytes.fetch_add(text.len(), Relaxed);
     }
@@ -184,7 +181,7 @@ impl Engine {
             let mut own = Locked::new(self, &from.session);
             let found = own.state.subscriptions.binary_search_by(|known| (*known.filter).cmp(text));
             let removed = found.ok().map(|at| own.state.subscriptions.remove(at));
-            if removed.is_some() && text.starts_with(SHARE_PREFIX) {
+            if removed.is_some() && is_shared(text) {
                 own.state.shared -= 1;
             }
             if removed.is_some()
