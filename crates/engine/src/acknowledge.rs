@@ -15,7 +15,10 @@ impl Engine {
     pub fn puback(&self, turn: &mut Turn, from: &Attached, id: PacketId) {
         let Some(mut own) = self.lock_attached(from) else { return };
         let done = own.state.outgoing.acknowledged(id);
-        done.iter().for_each(|delivery| own.landed(delivery));
+        if let Ok(delivery) = &done {
+            own.landed(delivery);
+            own.strike(turn, delivery); // Nobody waits for it: lost in a crash, it is a duplicate.
+        }
         own.note_backlog();
         own.pump(turn);
         drop(own);
@@ -27,7 +30,10 @@ impl Engine {
         let Some(mut own) = self.lock_attached(from) else { return };
         if reason.is_error() {
             let refused = own.state.outgoing.refused(id);
-            refused.iter().for_each(|delivery| own.landed(delivery));
+            if let Ok(delivery) = &refused {
+                own.landed(delivery);
+                own.strike(turn, delivery);
+            }
             own.note_backlog();
             own.pump(turn);
             drop(own);
@@ -35,9 +41,13 @@ impl Engine {
             return;
         }
         let received = own.state.outgoing.received(id);
-        received.iter().flatten().for_each(|delivery| own.landed(delivery));
+        if let Ok(Some(delivery)) = &received {
+            own.landed(delivery);
+            own.note_received(turn, delivery);
+        }
         let reason = if received.is_ok() { ReasonCode::Success } else { ReasonCode::PacketIdNotFound };
-        commit::leave(&mut own, turn, Promise::PubRel(id, reason)); // [MQTT-4.3.3-4]
+        let last = own.state.last;
+        commit::leave(&mut own, turn, Promise::PubRel(id, reason), last); // [MQTT-4.3.3-4]
         drop(own);
         drop(received);
     }
@@ -45,7 +55,8 @@ impl Engine {
     /// PUBCOMP: the delivery is over and its packet identifier free.
     pub fn pubcomp(&self, turn: &mut Turn, from: &Attached, id: PacketId) {
         let Some(mut own) = self.lock_attached(from) else { return };
-        if own.state.outgoing.completed(id).is_ok() {
+        if let Ok(number) = own.state.outgoing.completed(id) {
+            own.note_completed(turn, number);
             own.note_backlog();
             own.pump(turn);
         }
@@ -60,17 +71,17 @@ impl Engine {
             Release::Unknown => ReasonCode::PacketIdNotFound,
             Release::Earlier | Release::Present => ReasonCode::Success,
         };
-        commit::leave(&mut own, turn, Promise::PubComp(id, reason));
+        if release != Release::Unknown {
+            own.note_released(turn, id);
+        }
+        let last = own.state.last;
+        commit::leave(&mut own, turn, Promise::PubComp(id, reason), last);
         release == Release::Present
     }
 
     /// PINGREQ: PINGRESP [MQTT-3.12.4-1].
     pub fn ping(&self, turn: &mut Turn, from: &Attached) {
         let Some(mut own) = self.lock_attached(from) else { return };
-        if let Some(link) = own.state.open_link() {
-            link.append(turn, |version, out| whimbrel_proto::codec::Packet::PingResp.encode(version, out));
-        }
-        self.follow(&mut own.state);
-        own.mark_dirty(turn);
+        commit::leave(&mut own, turn, Promise::PingResp, 0);
     }
 }

@@ -9,12 +9,14 @@ use whimbrel_proto::{
 };
 
 use crate::{
-    Count, Engine, Publishing, Turn, Wire,
+    Count, Engine, Level, Publishing, Turn, Wire,
+    budget::Charge,
     commit::{self, Promise},
     link::Link,
     queue::Delivery,
     session::{Locked, Session, State},
     share::Group,
+    store::Record,
     subscription::Subscription,
     timers::Timer,
     will::Will,
@@ -30,6 +32,8 @@ pub struct Attached {
     pub(crate) wire: Arc<dyn Wire>,
     epoch: u32,
     pub(crate) version: Version,
+    /// How sure what is promised on this connection has to be.
+    pub(crate) level: Level,
 }
 
 impl Attached {
@@ -50,6 +54,9 @@ struct Arrival<'a> {
     ticket: u64,
     /// It has been counted as a connection.
     admitted: bool,
+    level: Level,
+    /// What its CONNACK promises is durable from here on.
+    promised: u64,
 }
 
 /// The answer to a CONNECT.
@@ -94,6 +101,8 @@ struct Remains {
     subscriptions: Vec<Subscription>,
     abandoned: Vec<Delivery>,
     will: Option<Will>,
+    /// Nothing was left of it but its will.
+    is_relic: bool,
 }
 
 impl Engine {
@@ -105,6 +114,7 @@ impl Engine {
         negotiated: &Negotiated,
         will: &mut Option<Will>,
         ticket: &mut u64,
+        level: Level,
         wire: &Arc<dyn Wire>,
     ) -> Attach {
         if *ticket == 0 {
@@ -116,7 +126,9 @@ impl Engine {
         }
         let client_id = assigned.as_deref().unwrap_or(&negotiated.client_id);
         let assigned = assigned.as_deref();
-        let mut arrival = Arrival { negotiated, client_id, assigned, wire, ticket: *ticket, admitted: false };
+        let (ticket, admitted, promised) = (*ticket, false, 0);
+        let mut arrival =
+            Arrival { negotiated, client_id, assigned, wire, ticket, admitted, level, promised };
         let attach = loop {
             let answer = match self.sessions.find(client_id) {
                 None => self.begin_session(turn, &mut arrival, will),
@@ -152,7 +164,7 @@ impl Engine {
             turn.count(Count::ConnectMemory, 1);
             return Some(Attach::Refused(ReasonCode::QuotaExceeded));
         }
-        let charge = (id.len() > CLIENT_ID_FREE_BYTES).then(|| self.budget.charge(id.len()));
+        let charge = self.charge_client_id(id);
         let session = Arc::new(Session::new(self.new_key(), id.into(), charge));
         let mut locked = Locked::new(self, &session);
         if !self.admit(turn, &mut arrival.admitted) {
@@ -164,6 +176,11 @@ impl Engine {
         }
         locked.state.newest = arrival.ticket;
         Some(Attach::Ready(self.join(&mut locked, turn, arrival, will, false)))
+    }
+
+    /// What a long client identifier costs.
+    pub(crate) fn charge_client_id(&self, id: &str) -> Option<Charge> {
+        (id.len() > CLIENT_ID_FREE_BYTES).then(|| self.budget.charge(id.len()))
     }
 
     /// There is a session of this client. `None`: it is over.
@@ -211,8 +228,14 @@ impl Engine {
             return Some(Attach::Ready(attached));
         }
         // [MQTT-3.1.2-4]: the old session is discarded, and with its end its will is due.
-        let remains = self.end(&mut locked, turn);
+        let mut remains = self.end(&mut locked, turn);
+        arrival.promised = arrival.promised.max(locked.state.last);
         drop(locked);
+        if remains.is_relic {
+            // Its client is back from a crash of the server in time.
+            remains.will = None;
+            self.store.stage(turn, &Record::WillGone { key: session.key });
+        }
         let due = self.bury(turn, session, remains);
         // What is left of a large fan-out of it is the keeper's: this connection may be refused yet.
         let rest = due.and_then(|will| self.publish_will(turn, session, &will, arrival.wire));
@@ -274,7 +297,7 @@ impl Engine {
         let state = &mut *locked.state;
         state.epoch = state.epoch.wrapping_add(1);
         state.expiry_secs = negotiated.session_expiry_secs;
-        state.link = Some(Link::new(state.epoch, wire.clone(), negotiated));
+        state.link = Some(Link::new(state.epoch, wire.clone(), negotiated, arrival.level));
         if let Some(rare) = &mut state.rare {
             rare.will = None; // [MQTT-3.1.3-9]: the client is back before the will was due.
             rare.expires
@@ -288,9 +311,11 @@ impl Engine {
             state.rare().will = Some(will);
         }
         let epoch = state.epoch;
-        commit::leave(locked, turn, Promise::ConnAck { negotiated, session_present, assigned });
+        let promised = locked.record_session(turn).max(arrival.promised);
+        commit::leave(locked, turn, Promise::ConnAck { negotiated, session_present, assigned }, promised);
         locked.note_backlog();
-        Attached { session: locked.session.clone(), wire: wire.clone(), epoch, version: negotiated.version }
+        let (session, wire) = (locked.session.clone(), wire.clone());
+        Attached { session, wire, epoch, version: negotiated.version, level: arrival.level }
     }
 
     /// What waited goes out behind CONNACK: what absent members of the session's groups had, then what it has itself.
@@ -318,13 +343,16 @@ impl Engine {
         let Some(link) = &own.state.link else { return Attention::default() };
         let stalled_at = link.stuck_since + limits.link_stall_millis;
         let (waiting, blocked) = (link.out.len(), link.blocked);
+        let held = link.held.as_ref().map_or(0, |held| held.len());
+        let is_owed_much = held >= usize::from(limits.connection.receive_maximum);
         if waiting > limits.link_hard_bytes + limits.connection.packet_bytes_max as usize {
             self.close_slow(&mut own, turn, Count::SlowOverflow);
         } else if stalled_at <= turn.now.mono {
             self.close_slow(&mut own, turn, Count::SlowStalled);
         }
         let closing = own.state.link.as_ref().and_then(|link| link.closing);
-        Attention { closing, blocked, hold_reading: blocked && waiting >= limits.link_soft_bytes, stalled_at }
+        let hold_reading = is_owed_much || (blocked && waiting >= limits.link_soft_bytes);
+        Attention { closing, blocked, hold_reading, stalled_at }
     }
 
     fn close_slow(&self, own: &mut Locked<'_>, turn: &mut Turn, cause: Count) {
@@ -333,6 +361,22 @@ impl Engine {
             turn.notice(crate::Notice::SlowClient { client_id: own.session.client_id.clone(), cause });
             self.close_link(own, turn, ReasonCode::QuotaExceeded, Some(cause.name()));
         }
+    }
+
+    /// Whether promises wait for the disk.
+    pub(crate) fn owes(&self, from: &Attached) -> bool {
+        self.lock_attached(from)
+            .is_some_and(|own| own.state.link.as_ref().is_some_and(|link| link.held.is_some()))
+    }
+
+    /// Whether so many promises wait for the disk that the client is not listened to.
+    pub(crate) fn owes_much(&self, from: &Attached) -> bool {
+        let most = usize::from(self.limits.connection.receive_maximum);
+        self.store.is_on()
+            && self.lock_attached(from).is_some_and(|own| {
+                let held = own.state.link.as_ref().and_then(|link| link.held.as_ref());
+                held.is_some_and(|held| held.len() >= most)
+            })
     }
 
     /// Whether bytes are under way on a link that is not blocked.
@@ -414,7 +458,7 @@ impl Engine {
         if !self.limits.queue_qos0
             && let Some(queue) = &mut own.state.queue
         {
-            let (messages, bytes) = queue.remove(|delivery| delivery.qos == QoS::AtMostOnce);
+            let (messages, bytes) = queue.remove(&mut Vec::new(), |delivery| delivery.qos == QoS::AtMostOnce);
             self.budget.dequeued(messages, bytes);
             turn.count(Count::DroppedQos0Absent, messages as u64);
             if queue.is_empty() {
@@ -439,6 +483,7 @@ impl Engine {
             Some(_) => {} // It is published when the session ends.
         }
         own.note_backlog();
+        own.record_absence(turn, due.is_some());
         drop(own);
         self.strand(turn, &from.session, &groups);
         due
@@ -448,10 +493,14 @@ impl Engine {
     fn end(&self, locked: &mut Locked<'_>, turn: &mut Turn) -> Remains {
         let old = std::mem::take(&mut *locked.state);
         locked.state.ended = true;
-        let State { mut outgoing, inflight_bytes, queue, subscriptions, rare, .. } = old;
+        locked.session.durable.store(false, Relaxed);
+        let State {
+            mut outgoing, inflight_bytes, queue, subscriptions, rare, recorded, place, mut last, ..
+        } = old;
         self.budget.inflight_changed(inflight_bytes, 0);
+        let mut gone = Vec::new();
         if let Some(mut queue) = queue {
-            let (messages, bytes) = queue.remove(|_| true);
+            let (messages, bytes) = queue.remove(&mut gone, |_| true);
             self.budget.dequeued(messages, bytes);
             turn.count(Count::DroppedSessionEnded, messages as u64);
         }
@@ -459,13 +508,23 @@ impl Engine {
             rare.expires.iter().chain(&rare.will_due).for_each(|timer| self.timers.cancel(*timer));
         }
         // What it had not acknowledged at QoS 1 goes back to its group; QoS 2 ends with it [MQTT-4.8.2-5].
-        let abandoned = outgoing.extract(|sent| {
+        let mut abandoned = outgoing.extract(|sent| {
             sent.stage() == Stage::Published(QoS::AtLeastOnce)
                 && sent.message().is_some_and(|one| one.group.is_some())
         });
         let lost = outgoing.iter().filter(|sent| sent.message().is_some()).count();
         turn.count(Count::DroppedSessionEnded, lost as u64);
-        Remains { subscriptions, abandoned, will: rare.and_then(|rare| rare.will) }
+        gone.extend(
+            outgoing.iter().filter_map(|sent| sent.message()).filter(|one| one.is_recorded()).cloned(),
+        );
+        locked.give_back(turn, &mut abandoned);
+        let has_will = rare.as_ref().is_some_and(|rare| rare.will.is_some());
+        if recorded {
+            last = self.record_end(turn, locked.session.key, place, has_will, &gone, &subscriptions);
+        }
+        locked.state.last = last;
+        let is_relic = rare.as_ref().is_some_and(|rare| rare.is_relic);
+        Remains { subscriptions, abandoned, will: rare.and_then(|rare| rare.will), is_relic }
     }
 
     /// Takes what is left of an ended session out of the tables. Gives its will, which is due.

@@ -8,7 +8,11 @@ use std::sync::{
 
 use whimbrel_proto::{Millis, codec::QoS};
 
-use crate::{Count, Limits, QueueFull, link::Link, queue::Queue};
+use crate::{
+    Count, Limits, QueueFull,
+    link::Link,
+    queue::{Delivery, Queue},
+};
 
 /// The soft limit of a link never shrinks below this share of itself.
 const SOFT_SHARE_MIN: usize = 16;
@@ -34,7 +38,7 @@ impl Drop for Charge {
 }
 
 /// How room was made in a queue for a new message.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Default)]
 pub(crate) struct Made {
     /// Whether the new message may enter.
     pub room: bool,
@@ -44,6 +48,8 @@ pub(crate) struct Made {
     pub pushed_out: u64,
     /// All queues together were full, not this one.
     pub memory_full: bool,
+    /// What of the messages that went the journal has.
+    pub recorded: Vec<Delivery>,
 }
 
 impl Made {
@@ -174,7 +180,7 @@ impl Budget {
         let full = |queue: &Queue| self.is_queue_full(limits, queue.len(), queue.bytes(), size);
         let mut made = Made::default();
         if full(queue) {
-            let (messages, bytes) = queue.remove_expired(now);
+            let (messages, bytes) = queue.remove_expired(&mut made.recorded, now);
             self.dequeued(messages, bytes);
             made.expired = messages as u64;
         }
@@ -188,6 +194,9 @@ impl Budget {
             {
                 self.dequeued(1, oldest.message.size());
                 made.pushed_out += 1;
+                if oldest.is_recorded() {
+                    made.recorded.push(oldest);
+                }
             }
         }
         made.room = !full(queue);

@@ -1,38 +1,114 @@
 //! The only place from which a promise leaves: CONNACK, PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK, UNSUBACK.
 //!
-//! A promise leaves in the order in which its line of packets was handled. Sessions and retained messages live in
-//! memory, so whatever is promised here has happened already and nothing is held back.
+//! A promise leaves in the order in which its line of packets was handled, and not before what it promises is durable: it
+//! is held with the position of the journal that it waits for, and [`Engine::release`] lets it go when the journal has
+//! come so far. A promise that is held dies with its connection.
+
+use std::{collections::VecDeque, sync::Arc};
 
 use whimbrel_proto::{
     codec::{Ack as AckPacket, PacketId, PacketType, ReasonCode, Reasons, SubAck, UnsubAck, Version},
-    server::{Negotiated, connect::connack},
+    server::{Limits, Negotiated, connect::connack},
 };
 
-use crate::{Turn, session::Locked};
+use crate::{
+    Engine, Level, Turn,
+    session::{Locked, Session},
+};
 
 /// A packet that tells a client that the server has taken responsibility.
 pub(crate) enum Promise<'a> {
-    ConnAck { negotiated: &'a Negotiated, session_present: bool, assigned: Option<&'a str> },
+    ConnAck {
+        negotiated: &'a Negotiated,
+        session_present: bool,
+        assigned: Option<&'a str>,
+    },
     PubAck(PacketId, ReasonCode),
     PubRec(PacketId, ReasonCode),
     PubRel(PacketId, ReasonCode),
     PubComp(PacketId, ReasonCode),
     SubAck(PacketId, &'a [ReasonCode]),
     UnsubAck(PacketId, &'a [ReasonCode]),
+    /// It promises nothing, and does not overtake what does.
+    PingResp,
 }
 
-/// Lets a promise leave on the session's link, if it still has one.
-pub(crate) fn leave(to: &mut Locked<'_>, turn: &mut Turn, promise: Promise<'_>) {
+/// Promises of one connection that wait for the disk, in order.
+#[derive(Default)]
+pub(crate) struct Held {
+    bytes: Vec<u8>,
+    /// What each waits for, and how many bytes it has.
+    marks: VecDeque<(u64, u32)>,
+}
+
+impl Held {
+    /// Promises.
+    pub(crate) fn len(&self) -> usize {
+        self.marks.len()
+    }
+
+    fn push(&mut self, position: u64, encode: impl FnOnce(&mut Vec<u8>)) {
+        let before = self.bytes.len();
+        encode(&mut self.bytes);
+        let length = u32::try_from(self.bytes.len() - before).unwrap_or(u32::MAX);
+        self.marks.push_back((position, length));
+    }
+
+    /// Takes the bytes of all that wait for no more than `reached`.
+    fn take(&mut self, reached: u64, into: &mut Vec<u8>) -> usize {
+        let (mut bytes, mut count) = (0, 0);
+        while let Some((position, length)) = self.marks.front()
+            && *position <= reached
+        {
+            bytes += *length as usize;
+            count += 1;
+            self.marks.pop_front();
+        }
+        into.extend(self.bytes.drain(..bytes));
+        count
+    }
+}
+
+/// Lets a promise leave on the session's link, if it still has one, once the journal has come to `position` (0: at once).
+pub(crate) fn leave(to: &mut Locked<'_>, turn: &mut Turn, promise: Promise<'_>, position: u64) {
     let limits = &to.engine.limits.connection;
+    let opens = matches!(promise, Promise::ConnAck { .. });
     let Some(link) = to.state.open_link() else { return };
-    link.append(turn, |version, out| match promise {
+    let waits = !to.engine.store.has_reached(turn, position, link.level);
+    if !waits && link.held.is_none() {
+        link.append(turn, |version, out| encode(&promise, version, limits, out));
+        to.engine.follow(&mut to.state);
+        to.mark_dirty(turn);
+        return;
+    }
+    link.opening |= opens;
+    if !link.fits(|version, out| encode(&promise, version, limits, out)) {
+        link.close_for_size(turn);
+        to.mark_dirty(turn);
+        return;
+    }
+    let version = link.version;
+    let first = link.held.is_none();
+    // What waits for less than the one before it waits with it.
+    link.held
+        .get_or_insert_default()
+        .push(if waits { position } else { 0 }, |out| encode(&promise, version, limits, out));
+    if first {
+        turn.park(position, to.session.clone());
+    }
+}
+
+fn encode(promise: &Promise<'_>, version: Version, limits: &Limits, out: &mut Vec<u8>) {
+    let ack = |kind, id, reason, out: &mut Vec<u8>| AckPacket::new(id, reason).encode(kind, version, out);
+    match *promise {
         Promise::ConnAck { negotiated, session_present, assigned } => {
             connack(negotiated, session_present, assigned, limits, out);
         }
-        Promise::PubAck(id, reason) => AckPacket::new(id, reason).encode(PacketType::PubAck, version, out),
-        Promise::PubRec(id, reason) => AckPacket::new(id, reason).encode(PacketType::PubRec, version, out),
-        Promise::PubRel(id, reason) => AckPacket::new(id, reason).encode(PacketType::PubRel, version, out),
-        Promise::PubComp(id, reason) => AckPacket::new(id, reason).encode(PacketType::PubComp, version, out),
+        Promise::PubAck(id, reason) => ack(PacketType::PubAck, id, reason, out),
+        Promise::PubRec(id, reason) => ack(PacketType::PubRec, id, reason, out),
+        Promise::PubRel(id, reason) => ack(PacketType::PubRel, id, reason, out),
+        Promise::PubComp(id, reason) => ack(PacketType::PubComp, id, reason, out),
+        Promise::PingResp => whimbrel_proto::codec::Packet::PingResp.encode(version, out),
         Promise::SubAck(packet_id, reasons) => {
             let spoken: Vec<ReasonCode>;
             let mut reasons = reasons;
@@ -53,7 +129,90 @@ pub(crate) fn leave(to: &mut Locked<'_>, turn: &mut Turn, promise: Promise<'_>) 
             UnsubAck { packet_id, reason_string: None, user_properties: Default::default(), reasons }
                 .encode(version, out);
         }
-    });
-    to.engine.follow(&mut to.state);
-    to.mark_dirty(turn);
+    }
+}
+
+impl Engine {
+    /// Asks the journal for what this turn waits for.
+    pub(crate) fn commit(&self, turn: &mut Turn) {
+        turn.staged = false;
+        let [written, synced] = std::mem::take(&mut turn.wanted);
+        let Some(journal) = self.store.journal() else { return };
+        let is_releasable = std::mem::take(&mut turn.is_releasable);
+        let is_reached = (written > 0 && journal.ask(written, Level::Process))
+            | (synced > 0 && journal.ask(synced, Level::Power));
+        if is_reached || is_releasable {
+            self.release(turn); // The report has come before the question.
+        }
+    }
+
+    /// Whether [`Self::release`] would let something go.
+    #[must_use]
+    pub fn may_release(&self, turn: &Turn) -> bool {
+        let reached = self.store.journal().map_or(0, |journal| journal.reached(Level::Process));
+        turn.parked.front().is_some_and(|(position, _)| *position <= reached)
+    }
+
+    /// The journal has come further: promises and messages that waited for it leave. For each turn that
+    /// [`Turn::has_parked`], after the journal has reported; then [`Self::flush`].
+    pub fn release(&self, turn: &mut Turn) {
+        self.store.let_in();
+        let Some(journal) = self.store.journal() else { return };
+        let reached = journal.reached(Level::Process);
+        // Who is parked anew waits for more.
+        for _ in 0..turn.parked.len() {
+            let Some((position, session)) = turn.parked.pop_front() else { break };
+            if position > reached {
+                turn.parked.push_front((position, session));
+                break;
+            }
+            self.release_session(turn, position, &session);
+        }
+    }
+
+    fn release_session(&self, turn: &mut Turn, position: u64, session: &Arc<Session>) {
+        let mut own = Locked::new(self, session);
+        if let Some(next) = own.let_go(turn) {
+            // Written is not synced: it is looked at again with the next report.
+            turn.park(next.max(position), session.clone());
+        }
+        own.pump(turn);
+    }
+}
+
+impl Locked<'_> {
+    /// Lets go what the journal has reached; gives what the next promise waits for.
+    fn let_go(&mut self, turn: &mut Turn) -> Option<u64> {
+        let store = &self.engine.store;
+        let receive_maximum = usize::from(self.engine.limits.connection.receive_maximum);
+        let link = self.state.open_link()?;
+        let held = link.held.as_mut()?;
+        let reached = store.journal().map_or(u64::MAX, |journal| journal.reached(link.level));
+        let was_full = held.len() >= receive_maximum;
+        let mut bytes = std::mem::take(&mut turn.record);
+        bytes.clear();
+        let left = held.take(reached, &mut bytes);
+        let next = held.marks.front().map(|(position, _)| *position);
+        let is_full = held.len() >= receive_maximum;
+        if next.is_none() {
+            link.held = None;
+        }
+        if left > 0 {
+            link.opening = false;
+            link.append_held(turn, &bytes, left);
+            if was_full && !is_full {
+                link.wire.wake(); // Its owner reads again.
+            }
+        }
+        let level = link.level;
+        turn.record = bytes;
+        if left > 0 {
+            self.engine.follow(&mut self.state);
+            self.mark_dirty(turn);
+        }
+        if let Some(position) = next {
+            store.has_reached(turn, position, level); // Asks for it, should nobody have.
+        }
+        next
+    }
 }

@@ -17,7 +17,8 @@ use whimbrel_proto::{
 };
 
 use crate::{
-    Attach, Attached, Attention, Count, End, Engine, Notice, Progress, Publishing, Turn, Wire, will::Will,
+    Attach, Attached, Attention, Count, End, Engine, Level, Notice, Progress, Publishing, Turn, Wire,
+    will::Will,
 };
 
 /// Receivers served and filters entered for one client before others have their turn, whatever its bytes ask for.
@@ -83,6 +84,8 @@ pub struct Conversation {
     /// Up to here the server did not read from the client although it might have spoken.
     deaf_until: Millis,
     attention: Attention,
+    /// How sure what the client is promised has to be.
+    level: Level,
 }
 
 impl Conversation {
@@ -102,7 +105,15 @@ impl Conversation {
             pausing: false,
             deaf_until: Millis(0),
             attention: Attention { stalled_at: Millis::NEVER, ..Attention::default() },
+            level: Level::default(),
         }
+    }
+
+    /// What this client is promised has this level; [`Level::Power`] unless told otherwise, where there is a journal.
+    #[must_use]
+    pub fn at_level(mut self, level: Level) -> Self {
+        self.level = level;
+        self
     }
 
     /// What to do next.
@@ -172,11 +183,22 @@ impl Conversation {
                 Err(malformed) => self.break_off(engine, turn, malformed.into()),
             }
         }
-        if self.attention.blocked && !self.closing {
+        if (self.attention.blocked || self.owes_much(engine)) && !self.closing {
             // Nothing is written to a blocked client, so nothing else tells how much has come to wait for it.
             self.attend(engine, turn);
         }
         consumed
+    }
+
+    /// Whether so many acknowledgements wait for the disk that the client is not listened to.
+    fn owes_much(&self, engine: &Engine) -> bool {
+        self.attached.as_ref().is_some_and(|attached| engine.owes_much(attached))
+    }
+
+    /// Whether promises wait for the disk: they leave when it has them, and the wire is not woken for that.
+    #[must_use]
+    pub fn owes(&self, engine: &Engine) -> bool {
+        self.attached.as_ref().is_some_and(|attached| engine.owes(attached))
     }
 
     fn attend(&mut self, engine: &Engine, turn: &mut Turn) {
@@ -241,7 +263,14 @@ impl Conversation {
 
     fn arrive(&mut self, engine: &Engine, turn: &mut Turn, wire: &Arc<dyn Wire>) {
         let Some(mut arrival) = self.arrival.take() else { return };
-        match engine.attach(turn, &arrival.negotiated, &mut arrival.will, &mut arrival.ticket, wire) {
+        match engine.attach(
+            turn,
+            &arrival.negotiated,
+            &mut arrival.will,
+            &mut arrival.ticket,
+            self.level,
+            wire,
+        ) {
             Attach::Ready(attached) => {
                 self.connection.accept(&arrival.negotiated, turn.now.mono);
                 self.attached = Some(attached);
@@ -374,6 +403,9 @@ impl Conversation {
     /// The connection is over. False while there is work left that has to be finished first: call again in a later
     /// turn (after a wake when [`Self::standing`] was waiting).
     pub fn end(&mut self, engine: &Engine, turn: &mut Turn) -> bool {
+        if self.publishing_own && self.publishing.as_ref().is_some_and(|own| own.waits_for_disk()) {
+            self.publishing = None; // Nobody has it, nobody was promised it, and its publisher has gone.
+        }
         // A message that has reached some of its receivers reaches all of them.
         if let Some(publishing) = self.publishing.take() {
             let progress = engine.resume(turn, publishing);

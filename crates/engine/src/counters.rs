@@ -108,6 +108,12 @@ counts! {
     RetainedExpired = "retained_expired",
     /// Retained messages not kept because of the limits.
     RetainedLimit = "retained_limit_reached",
+    /// Records that the journal did not take: far more waited for the disk than it may.
+    RecordsRefused = "journal_records_refused",
+    /// Messages refused to their publishers because the disk is full or has failed.
+    RefusedDisk = "refused_disk",
+    /// Messages that had to wait before they were taken because too much waited for the disk.
+    WaitedForDisk = "waited_for_disk",
     /// CONNECT packets refused because there are as many sessions as there may be.
     SessionsLimit = "sessions_limit_reached",
     /// CONNECT packets refused because their will or client identifier is more than the memory for messages has left.

@@ -28,6 +28,7 @@ impl Engine {
     /// the next flush ([`Turn::has_output`]).
     pub fn flush(&self, turn: &mut Turn) {
         turn.urgent = false;
+        self.commit(turn);
         let mut unfinished = Vec::new();
         while let Some(session) = turn.dirty.pop() {
             if !self.flush_session(turn, &session) {

@@ -20,11 +20,13 @@ mod budget;
 mod commit;
 mod conversation;
 mod counters;
+mod delivery;
 mod flush;
 mod limits;
 mod link;
 mod message;
 mod outbox;
+mod presence;
 mod publish;
 mod queue;
 pub mod retained;
@@ -32,6 +34,7 @@ pub mod routing;
 mod session;
 mod sessions;
 mod share;
+pub mod store;
 mod subscription;
 mod sys;
 mod timers;
@@ -50,10 +53,11 @@ use whimbrel_proto::Millis;
 pub use attach::{Attach, Attached, Attention, End};
 pub use conversation::{Conversation, Question, Standing};
 pub use counters::{Count, Counters};
-pub use limits::{Limits, QueueFull, ShareStrategy};
+pub use limits::{DiskFull, Limits, QueueFull, ShareStrategy};
 pub use message::Message;
 pub use publish::{Progress, Publishing};
 pub use session::Session;
+pub use store::{Journal, Level};
 pub use turn::{Notice, Now, Turn};
 pub use whimbrel_proto as proto;
 pub use will::Will;
@@ -76,6 +80,7 @@ pub struct Engine {
     router: routing::Router,
     seed: u64,
     sessions: sessions::Sessions,
+    store: store::Store,
     stripes: Arc<retained::Stripes>,
     subscriptions: AtomicUsize,
     filter_bytes: AtomicUsize,
@@ -108,12 +113,21 @@ impl Engine {
             router: routing::Router::new(seed ^ 0x74),
             seed,
             sessions: sessions::Sessions::new(seed ^ 0x73),
+            store: store::Store::default(),
             stripes: retained::Stripes::new(),
             subscriptions: AtomicUsize::new(0),
             filter_bytes: AtomicUsize::new(0),
             sys: sys::Sys::default(),
             timers: timers::Timers::default(),
         }
+    }
+
+    /// Has the engine record what outlives it. What the journal holds already is to be restored first
+    /// ([`store::Fold`]).
+    #[must_use]
+    pub fn with_journal(mut self, journal: Arc<dyn Journal>) -> Self {
+        self.store = store::Store::new(Some(journal));
+        self
     }
 
     /// A turn for one worker, to be used again and again.
@@ -136,7 +150,7 @@ impl Engine {
             match self.timers.pop(turn.now.mono) {
                 None => break,
                 Some(timers::Timer::Retained { topic, number }) => {
-                    if self.retained.expire(&topic, number) {
+                    if self.retained.expire(&topic, number, &self.store) {
                         turn.count(Count::RetainedExpired, 1);
                     }
                 }

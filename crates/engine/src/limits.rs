@@ -15,6 +15,17 @@ pub enum QueueFull {
     Refuse,
 }
 
+/// What becomes of QoS 1 and 2 messages that have to be kept while the disk is full or has failed.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum DiskFull {
+    /// They are taken as far as there is room in memory, and acknowledged when the disk has them; beyond, their publishers
+    /// wait.
+    #[default]
+    Wait,
+    /// Their publishers get 0x97 Quota exceeded; in 3.x, which cannot be told, the connection is closed.
+    Refuse,
+}
+
 /// Which member of a shared subscription gets a message.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub enum ShareStrategy {
@@ -52,6 +63,10 @@ pub struct Limits {
     pub queues_bytes_max: usize,
     /// What happens when a queue is full.
     pub queue_full: QueueFull,
+    /// What happens when the disk takes nothing.
+    pub disk_full: DiskFull,
+    /// After a restart, how long wills wait for their clients to come back, in milliseconds.
+    pub will_grace_millis: u64,
     /// Whether QoS 0 messages are queued for absent sessions.
     pub queue_qos0: bool,
     /// Encoded bytes that may wait for one client before messages are queued or dropped instead.
@@ -85,6 +100,8 @@ impl Default for Limits {
             queue_bytes_max: 16 << 20,
             queues_bytes_max: 1 << 30,
             queue_full: QueueFull::DropOldest,
+            disk_full: DiskFull::Wait,
+            will_grace_millis: 30_000,
             queue_qos0: false,
             link_soft_bytes: 64 << 10,
             link_hard_bytes: 1 << 20,

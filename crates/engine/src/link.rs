@@ -13,7 +13,8 @@ use whimbrel_proto::{
 };
 
 use crate::{
-    Count, Turn, Wire,
+    Count, Level, Turn, Wire,
+    commit::Held,
     message::{ANY_PACKET_ID, Body, COPY_MAX, Fresh, Message},
     outbox::Outbox,
 };
@@ -54,10 +55,16 @@ pub(crate) struct Link {
     pub accounted: usize,
     /// Set when the connection is to end: nothing is appended any more [MQTT-3.14.4-1].
     pub closing: Option<ReasonCode>,
+    /// How sure what is promised on this link has to be.
+    pub level: Level,
+    /// Its CONNACK waits for the disk: nothing else goes before it.
+    pub opening: bool,
+    /// Promises that wait for the disk.
+    pub held: Option<Box<Held>>,
 }
 
 impl Link {
-    pub(crate) fn new(epoch: u32, wire: Arc<dyn Wire>, negotiated: &Negotiated) -> Self {
+    pub(crate) fn new(epoch: u32, wire: Arc<dyn Wire>, negotiated: &Negotiated, level: Level) -> Self {
         let aliases = (negotiated.topic_aliases_max > 0 && negotiated.version == Version::V5)
             .then(|| Box::new(AliasesOut::new(negotiated.topic_aliases_max)));
         Link {
@@ -75,7 +82,26 @@ impl Link {
             stuck_since: Millis::NEVER,
             accounted: 0,
             closing: None,
+            level,
+            opening: false,
+            held: None,
         }
+    }
+
+    /// Whether a packet is not larger than the client takes.
+    pub(crate) fn fits(&self, encode: impl FnOnce(Version, &mut Vec<u8>)) -> bool {
+        if self.packet_bytes_max >= (256 << 20) {
+            return true;
+        }
+        let mut bytes = Vec::new();
+        encode(self.version, &mut bytes);
+        bytes.len() <= self.packet_bytes_max as usize
+    }
+
+    /// Appends packets that were encoded before.
+    pub(crate) fn append_held(&mut self, turn: &mut Turn, bytes: &[u8], packets: usize) {
+        turn.count(Count::PacketsSent, packets as u64);
+        self.out.buffer(turn).extend_from_slice(bytes);
     }
 
     /// Bytes that the wire has not taken, wherever they are.
@@ -86,9 +112,13 @@ impl Link {
     /// Appends a packet other than PUBLISH. Where it is larger than the client takes the connection ends: the client
     /// would wait for it for ever [MQTT-3.1.2-24].
     pub(crate) fn append(&mut self, turn: &mut Turn, encode: impl FnOnce(Version, &mut Vec<u8>)) {
-        if self.closing.is_some() || self.append_fitting(turn, encode) {
-            return;
+        if self.closing.is_none() && !self.append_fitting(turn, encode) {
+            self.close_for_size(turn);
         }
+    }
+
+    /// The client would wait for ever for an answer that is larger than it takes.
+    pub(crate) fn close_for_size(&mut self, turn: &mut Turn) {
         turn.count(Count::AnswerTooLarge, 1);
         let reason = ReasonCode::PacketTooLarge;
         self.append_disconnect(turn, reason, Some("an answer is larger than the client takes"));
@@ -115,8 +145,8 @@ impl Link {
     /// Appends the last packet of a 5.0 connection; the text is left out where the packet would be too large for the
     /// client [MQTT-3.14.2-3], and so is the packet where it is too large even then.
     pub(crate) fn append_disconnect(&mut self, turn: &mut Turn, reason: ReasonCode, why: Option<&str>) {
-        if self.version != Version::V5 {
-            return; // 3.x has no DISCONNECT from the server.
+        if self.version != Version::V5 || self.opening {
+            return; // 3.x has no DISCONNECT from the server, and no version before CONNACK.
         }
         let mut disconnect = Disconnect { reason, reason_string: why, ..Disconnect::default() };
         if disconnect.encoded_len(Version::V5) > self.packet_bytes_max as usize {

@@ -1,11 +1,16 @@
 //! An application message: borrowed while it passes through, owned (and shared) when it must outlive the turn.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, AtomicU64, Ordering::SeqCst},
+};
 
 use whimbrel_proto::{
     Millis,
     codec::{HeadLayout, PacketId, PublishHead, QoS, Version},
 };
+
+use crate::store::{Ledger, Level, Staged};
 
 /// Payloads up to this many bytes are copied into each subscriber's outbox; larger ones are shared by reference.
 /// Measured: copying and one write is cheaper below, writing from two places above.
@@ -46,9 +51,90 @@ pub struct Message {
     expires: Millis,
     publisher: u64,
     number: u64,
+    /// What the journal has of it.
+    pub(crate) stored: Stored,
+}
+
+/// Where a message is in the journal, and until when it has to be.
+#[derive(Debug, Default)]
+pub(crate) struct Stored {
+    /// The end of its first record: its name. 0: it has none.
+    id: AtomicU64,
+    place: AtomicU64,
+    bytes: AtomicU32,
+    /// How many deliveries and retained topics need the record.
+    needed: AtomicU32,
+    /// The end of the publish that brought it, for a message that nobody gets before: 0 if nobody waits, `u64::MAX` while
+    /// the end is not known.
+    committed: AtomicU64,
+    /// The publisher's level waits for the sync.
+    is_power: bool,
+}
+
+impl Stored {
+    pub(crate) fn id(&self) -> u64 {
+        self.id.load(SeqCst)
+    }
+
+    /// Notes the first record; where another thread was faster, its record counts. Gives the name.
+    pub(crate) fn note(&self, staged: Staged) -> u64 {
+        match self.id.compare_exchange(0, staged.end, SeqCst, SeqCst) {
+            Ok(_) => {
+                self.move_to(staged);
+                staged.end
+            }
+            Err(known) => known,
+        }
+    }
+
+    /// The record is here now. Gives where it was, and its bytes.
+    pub(crate) fn move_to(&self, staged: Staged) -> (u64, u32) {
+        let bytes = u32::try_from(staged.end.saturating_sub(staged.position)).unwrap_or(0);
+        self.bytes.store(bytes, SeqCst);
+        (self.place.swap(staged.position, SeqCst), bytes)
+    }
+
+    /// A message of an earlier life of the server: its name, where its record is, and how many need it.
+    pub(crate) fn restore(&self, id: u64, position: u64, bytes: u32) {
+        self.id.store(id, SeqCst);
+        self.place.store(position, SeqCst);
+        self.bytes.store(bytes, SeqCst);
+    }
+
+    pub(crate) fn place(&self) -> (u64, u32) {
+        (self.place.load(SeqCst), self.bytes.load(SeqCst))
+    }
+
+    /// True for the first that needs it.
+    pub(crate) fn hold(&self) -> bool {
+        self.needed.fetch_add(1, SeqCst) == 0
+    }
+
+    /// True for the last that needed it.
+    pub(crate) fn release(&self) -> bool {
+        self.needed.fetch_sub(1, SeqCst) == 1
+    }
+
+    pub(crate) fn commit(&self, end: u64) {
+        self.committed.store(end, SeqCst);
+    }
+
+    /// What has to be reached, at which level, before anybody gets the message.
+    pub(crate) fn committed(&self) -> (u64, Level) {
+        let level = if self.is_power { Level::Power } else { Level::Process };
+        (self.committed.load(SeqCst), level)
+    }
 }
 
 impl Message {
+    /// A message that nobody gets before it is on the disk.
+    pub(crate) fn waiting(body: &Body<'_>, level: Level) -> Message {
+        let mut message = Message::new(body);
+        message.stored.is_power = level == Level::Power;
+        message.stored.commit(u64::MAX);
+        message
+    }
+
     pub(crate) fn new(body: &Body<'_>) -> Message {
         let mut rest = Vec::with_capacity(body.forwarded.len() + body.payload.len());
         rest.extend_from_slice(body.forwarded);
@@ -62,6 +148,7 @@ impl Message {
             expires: body.expires,
             publisher: body.publisher,
             number: body.number,
+            stored: Stored::default(),
         }
     }
 
@@ -101,6 +188,11 @@ impl Message {
     pub(crate) fn expires(&self) -> Millis {
         self.expires
     }
+
+    /// Whether the publish that brought it is whole, as far as anybody waits for that.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.stored.committed().0 != u64::MAX
+    }
 }
 
 impl Body<'_> {
@@ -136,6 +228,7 @@ pub(crate) struct Variant {
 /// A message on its way to its receivers: borrowed until somebody has to keep it, encoded once per variant.
 pub(crate) struct Fresh<'a> {
     pub body: Body<'a>,
+    pub ledger: Ledger,
     /// Whether it has several receivers, so that a frame encoded once is used again.
     fan_out: bool,
     shared: Option<Arc<Message>>,
@@ -149,21 +242,25 @@ impl<'a> Fresh<'a> {
     pub(crate) fn new(
         body: Body<'a>,
         shared: Option<Arc<Message>>,
+        ledger: Ledger,
         fan_out: bool,
         mut frames: Vec<u8>,
     ) -> Self {
         frames.clear();
-        Fresh { body, fan_out, shared, frames, variants: [None; 12] }
+        Fresh { body, ledger, fan_out, shared, frames, variants: [None; 12] }
     }
 
-    pub(crate) fn into_scratch(self) -> Vec<u8> {
-        self.frames
+    /// The scratch memory, the account, and the owned form if there is one.
+    pub(crate) fn into_parts(self) -> (Vec<u8>, Ledger, Option<Arc<Message>>) {
+        (self.frames, self.ledger, self.shared)
     }
 
     /// The owned form, made the first time that somebody needs it.
     pub(crate) fn share(&mut self) -> &Arc<Message> {
-        let body = &self.body;
-        self.shared.get_or_insert_with(|| Arc::new(Message::new(body)))
+        let (body, ledger) = (&self.body, &self.ledger);
+        self.shared.get_or_insert_with(|| {
+            Arc::new(if ledger.waits { Message::waiting(body, ledger.level) } else { Message::new(body) })
+        })
     }
 
     /// The whole frame for a receiver that needs neither alias nor subscription identifiers, or `None` where the frame

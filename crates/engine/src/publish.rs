@@ -3,7 +3,7 @@
 //! Order per publisher holds because its task routes one message after the other. A large fan-out is done in slices
 //! that the task goes on with between other work, reading nothing meanwhile.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use whimbrel_proto::{
     Millis, Violation,
@@ -12,12 +12,13 @@ use whimbrel_proto::{
 };
 
 use crate::{
-    Attached, Count, Engine, Notice, QueueFull, Turn, Wire,
+    Attached, Count, DiskFull, Engine, Level, Notice, QueueFull, Turn, Wire,
     commit::{self, Promise},
     message::{Body, Fresh, Message},
-    retained::{Full, Stripe},
+    retained::{Changed, Full, Stripe},
     routing::{Matched, Target},
     session::{Locked, Offer, Offered},
+    store::{Ledger, NO_PLACE, Owner},
     subscription::delivered_qos,
     sys::is_reserved,
 };
@@ -41,10 +42,56 @@ pub enum Progress {
     More(Box<Publishing>),
 }
 
+/// Whose message it is.
+pub(crate) enum Origin<'a> {
+    /// The server's own.
+    Server,
+    /// The will of this session.
+    Will(u64),
+    /// A client's; its acknowledgement is owed at QoS 1 and 2.
+    Client(&'a Attached, Option<Ack>),
+}
+
+/// The same, between two turns.
+enum KeptOrigin {
+    Server,
+    Will(u64),
+    Client(Attached, Option<Ack>),
+}
+
+impl Origin<'_> {
+    fn keep(&self) -> KeptOrigin {
+        match self {
+            Origin::Server => KeptOrigin::Server,
+            Origin::Will(key) => KeptOrigin::Will(*key),
+            Origin::Client(from, ack) => KeptOrigin::Client((*from).clone(), ack.as_ref().map(copy)),
+        }
+    }
+
+    /// How sure the message has to be before its publisher may forget it.
+    fn level(&self) -> Level {
+        match self {
+            Origin::Client(from, _) => from.level,
+            // Nobody sends it again after a crash but the server itself, from its disk.
+            Origin::Server | Origin::Will(_) => Level::Process,
+        }
+    }
+}
+
+impl KeptOrigin {
+    fn borrow(&self) -> Origin<'_> {
+        match self {
+            KeptOrigin::Server => Origin::Server,
+            KeptOrigin::Will(key) => Origin::Will(*key),
+            KeptOrigin::Client(from, ack) => Origin::Client(from, ack.as_ref().map(copy)),
+        }
+    }
+}
+
 /// A message on its way, between two turns.
 pub struct Publishing {
     message: Arc<Message>,
-    origin: Option<(Attached, Option<Ack>)>,
+    origin: KeptOrigin,
     waiter: Arc<dyn Wire>,
     stage: Stage,
 }
@@ -52,7 +99,9 @@ pub struct Publishing {
 enum Stage {
     /// Another publisher has the stripe of this retained topic; the wire is woken when it is free.
     Waiting,
-    Routing(Route),
+    /// Too much waits for the disk; the wire is woken when there is room.
+    WaitingForDisk,
+    Routing(Route, Ledger),
 }
 
 struct Route {
@@ -66,14 +115,20 @@ struct Route {
 impl Publishing {
     /// A message of the server's own that has not begun its way.
     pub(crate) fn new(message: Message, waiter: &Arc<dyn Wire>) -> Self {
-        let stage = Stage::Waiting;
-        Publishing { message: Arc::new(message), origin: None, waiter: waiter.clone(), stage }
+        let (origin, stage) = (KeptOrigin::Server, Stage::Waiting);
+        Publishing { message: Arc::new(message), origin, waiter: waiter.clone(), stage }
     }
 
     /// Whether it waits to be woken rather than for its next slice.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
-        matches!(self.stage, Stage::Waiting)
+        matches!(self.stage, Stage::Waiting | Stage::WaitingForDisk)
+    }
+
+    /// Whether it waits for room on the disk: nobody has it yet, and nobody was promised anything.
+    #[must_use]
+    pub fn waits_for_disk(&self) -> bool {
+        matches!(self.stage, Stage::WaitingForDisk)
     }
 }
 
@@ -97,7 +152,8 @@ impl Engine {
             && Locked::new(self, &from.session).state.incoming.contains(ack.packet_id)
         {
             // [MQTT-4.3.3-10]: the message is here already; only its PUBREC was lost.
-            self.answer(turn, from, ack, ReasonCode::Success, false);
+            let last = Locked::new(self, &from.session).state.last;
+            self.answer(turn, from, ack, ReasonCode::Success, last);
             return Ok(Progress::Done { acknowledged: true });
         }
         if let Some(reason) = refusal(turn, publish, topic) {
@@ -122,36 +178,43 @@ impl Engine {
             publisher: from.session.key,
             number: 0,
         };
-        let progress = match self.refused_by_limits(turn, &body) {
-            Some(reason) => self.refuse(turn, from, ack, reason),
-            None => Ok(self.publish_body(turn, body, Some((from, ack)), None, &from.wire)),
-        };
+        let progress =
+            match self.refused_by_limits(turn, &body).or_else(|| self.refused_by_disk(turn, from, &body)) {
+                Some(reason) => self.refuse(turn, from, ack, reason),
+                None => Ok(self.publish_body(turn, body, Origin::Client(from, ack), None, &from.wire)),
+            };
         turn.forwarded = forwarded;
         progress
     }
 
-    /// Publishes what the server itself has to say: wills, its own topics.
+    /// Publishes a message, from whomever it is. `shared` is its owned form where there is one already.
     pub(crate) fn publish_body(
         &self,
         turn: &mut Turn,
         mut body: Body<'_>,
-        origin: Option<(&Attached, Option<Ack>)>,
+        origin: Origin<'_>,
         shared: Option<Arc<Message>>,
         waiter: &Arc<dyn Wire>,
     ) -> Progress {
+        let mut ledger = Ledger::new(origin.level());
+        if self.store.is_on() && body.qos > QoS::AtMostOnce {
+            let asks = body.qos == QoS::ExactlyOnce || self.store.is_over_budget();
+            let is_kept = asks && self.is_kept(turn, &body, &origin);
+            if is_kept && matches!(origin, Origin::Client(..)) && self.store.is_over_budget() {
+                turn.count(Count::WaitedForDisk, 1);
+                self.store.wait(waiter);
+                return wait(&body, &origin, waiter, Stage::WaitingForDisk);
+            }
+            ledger.waits = is_kept && body.qos == QoS::ExactlyOnce && ledger.level != Level::Memory;
+        }
         let mut stripe = None;
-        let mut shared = shared;
+        let mut shared = shared.filter(|_| !ledger.waits);
         if body.retain {
             stripe = self.stripes.take(self.router.hash(body.topic), waiter);
             if stripe.is_none() {
-                return Progress::More(Box::new(Publishing {
-                    message: Arc::new(Message::new(&body)),
-                    origin: origin.map(|(from, ack)| (from.clone(), ack)),
-                    waiter: waiter.clone(),
-                    stage: Stage::Waiting,
-                }));
+                return wait(&body, &origin, waiter, Stage::Waiting);
             }
-            match self.retain(turn, &mut body, origin.as_ref()) {
+            match self.retain(turn, &mut body, &origin, &mut ledger) {
                 Ok(message) => shared = message,
                 Err(Full) => return Progress::Done { acknowledged: true },
             }
@@ -159,54 +222,98 @@ impl Engine {
         // Retained first, matched after: a subscriber finds the message in the one or is found by the other.
         let matched = self.targets(turn, body.topic);
         let several = matched.targets.len() > 1;
-        let mut fresh = Fresh::new(body, shared, several, std::mem::take(&mut turn.frames));
-        let mut route = Route { matched, next: 0, receivers: 0, _stripe: stripe };
-        self.route(turn, &mut fresh, &mut route);
-        if route.next < route.matched.targets.len() {
-            let message = fresh.share().clone();
-            turn.frames = fresh.into_scratch();
-            return Progress::More(Box::new(Publishing {
-                message,
-                origin: origin.map(|(from, ack)| (from.clone(), ack)),
-                waiter: waiter.clone(),
-                stage: Stage::Routing(route),
-            }));
-        }
-        turn.frames = fresh.into_scratch();
-        let receivers = route.receivers;
-        drop(route);
-        match origin {
-            Some((from, Some(ack))) => self.finish(turn, from, &ack, receivers),
-            _ => Progress::Done { acknowledged: false },
-        }
+        let fresh = Fresh::new(body, shared, ledger, several, std::mem::take(&mut turn.frames));
+        let route = Route { matched, next: 0, receivers: 0, _stripe: stripe };
+        self.go_on(turn, fresh, route, origin, waiter)
     }
 
     /// Goes on with a message.
     #[expect(clippy::boxed_local, reason = "it stays in its box between turns")]
     pub fn resume(&self, turn: &mut Turn, publishing: Box<Publishing>) -> Progress {
         let Publishing { message, origin, waiter, stage } = *publishing;
-        let Stage::Routing(mut route) = stage else {
-            let origin = origin.as_ref().map(|(from, ack)| (from, ack.as_ref().map(copy)));
-            return self.publish_body(turn, message.body(), origin, Some(message.clone()), &waiter);
+        let Stage::Routing(route, ledger) = stage else {
+            return self.publish_body(turn, message.body(), origin.borrow(), Some(message.clone()), &waiter);
         };
-        let mut fresh =
-            Fresh::new(message.body(), Some(message.clone()), true, std::mem::take(&mut turn.frames));
+        let scratch = std::mem::take(&mut turn.frames);
+        let fresh = Fresh::new(message.body(), Some(message.clone()), ledger, true, scratch);
+        self.go_on(turn, fresh, route, origin.borrow(), &waiter)
+    }
+
+    /// The next slice; behind the last one the message is whole, and its publisher is told.
+    fn go_on(
+        &self,
+        turn: &mut Turn,
+        mut fresh: Fresh<'_>,
+        mut route: Route,
+        origin: Origin<'_>,
+        waiter: &Arc<dyn Wire>,
+    ) -> Progress {
         self.route(turn, &mut fresh, &mut route);
-        turn.frames = fresh.into_scratch();
         if route.next < route.matched.targets.len() {
-            return Progress::More(Box::new(Publishing {
-                message,
-                origin,
-                waiter,
-                stage: Stage::Routing(route),
-            }));
+            let message = fresh.share().clone();
+            let (scratch, ledger, _) = fresh.into_parts();
+            turn.frames = scratch;
+            let (origin, waiter) = (origin.keep(), waiter.clone());
+            let stage = Stage::Routing(route, ledger);
+            return Progress::More(Box::new(Publishing { message, origin, waiter, stage }));
         }
+        let (scratch, mut ledger, message) = fresh.into_parts();
+        turn.frames = scratch;
+        let position = self.close_ledger(turn, &mut ledger, message.as_deref(), &origin);
         let receivers = route.receivers;
-        drop(route);
+        drop(route); // The topic's next message is recorded behind this one's end.
         match origin {
-            Some((from, Some(ack))) => self.finish(turn, &from, &ack, receivers),
+            Origin::Client(from, Some(ack)) => self.finish(turn, from, &ack, receivers, position),
             _ => Progress::Done { acknowledged: false },
         }
+    }
+
+    /// Records that the publish is whole, and a QoS 2 identifier as open; gives what the acknowledgement waits for.
+    fn close_ledger(
+        &self,
+        turn: &mut Turn,
+        ledger: &mut Ledger,
+        message: Option<&Message>,
+        origin: &Origin<'_>,
+    ) -> u64 {
+        match origin {
+            Origin::Client(from, Some(ack)) if ack.qos == QoS::ExactlyOnce => {
+                let mut own = Locked::new(self, &from.session);
+                let mut owner = Owner::Nobody;
+                if !own.state.ended {
+                    own.state.incoming.open(ack.packet_id);
+                    if own.is_durable() {
+                        owner = Owner::Publisher(from.session.key, ack.packet_id);
+                    }
+                }
+                let end = ledger.close(&self.store, turn, message, owner);
+                own.state.last = own.state.last.max(end);
+                end
+            }
+            Origin::Will(key) => ledger.close(&self.store, turn, message, Owner::Will(*key)),
+            _ => ledger.close(&self.store, turn, message, Owner::Nobody),
+        }
+    }
+
+    /// Whether something of the message is kept on disk.
+    fn is_kept(&self, turn: &mut Turn, body: &Body<'_>, origin: &Origin<'_>) -> bool {
+        let own = match origin {
+            Origin::Client(from, _) if body.qos == QoS::ExactlyOnce => from.session.durable.load(Relaxed),
+            _ => false,
+        };
+        own || body.retain || self.targets(turn, body.topic).targets.iter().any(Target::is_durable)
+    }
+
+    /// Whether the disk takes nothing and the policy says that publishers shall hear of it.
+    fn refused_by_disk(&self, turn: &mut Turn, from: &Attached, body: &Body<'_>) -> Option<ReasonCode> {
+        let refuses = body.qos > QoS::AtMostOnce
+            && self.limits.disk_full == DiskFull::Refuse
+            && self.store.is_stuck()
+            && self.is_kept(turn, body, &Origin::Client(from, None));
+        if refuses {
+            turn.count(Count::RefusedDisk, 1);
+        }
+        refuses.then_some(ReasonCode::QuotaExceeded)
     }
 
     pub(crate) fn targets(&self, turn: &mut Turn, topic: &str) -> Matched {
@@ -268,23 +375,35 @@ impl Engine {
         &self,
         turn: &mut Turn,
         body: &mut Body<'_>,
-        origin: Option<&(&Attached, Option<Ack>)>,
+        origin: &Origin<'_>,
+        ledger: &mut Ledger,
     ) -> Result<Option<Arc<Message>>, Full> {
-        let kept = self.retained.set(body, &self.limits, &self.timers);
-        if kept.is_ok() {
-            return kept;
+        if let Ok(changed) = self.retained.set(turn, body, self, ledger) {
+            return Ok(self.note_retained(changed, ledger));
         }
         turn.count(Count::RetainedLimit, 1);
         turn.notice(Notice::RetainedFull { topic: body.topic.into() });
-        if let Some((from, Some(ack))) = origin
+        if let Origin::Client(from, Some(ack)) = origin
             && from.version == Version::V5
         {
-            self.answer(turn, from, ack, ReasonCode::QuotaExceeded, false);
-            return kept; // The message that was retained before stays.
+            self.answer(turn, from, ack, ReasonCode::QuotaExceeded, 0);
+            return Err(Full); // The message that was retained before stays.
         }
         // The publisher cannot be told. Who subscribes later gets nothing, not a stale message.
-        self.retained.clear(body, &self.timers);
-        Ok(None)
+        let cleared = self.retained.clear(turn, body, self);
+        Ok(self.note_retained(cleared, ledger))
+    }
+
+    /// What a retained message has replaced is needed until the publish is whole; the acknowledgement waits for the change.
+    fn note_retained(&self, changed: Changed, ledger: &mut Ledger) -> Option<Arc<Message>> {
+        ledger.wait_for(changed.end);
+        if let Some((message, place)) = changed.replaced
+            && place != NO_PLACE
+        {
+            ledger.open();
+            ledger.replaces(message, place);
+        }
+        changed.message
     }
 
     /// Why a message is taken by nobody although it is well-formed: somebody's queue is full and the policy says that
@@ -320,7 +439,7 @@ impl Engine {
                 if reason == ReasonCode::QuotaExceeded {
                     turn.count(Count::RefusedQueueFull, 1); // Where the client is closed, that is what is counted.
                 }
-                self.answer(turn, from, &ack, reason, false);
+                self.answer(turn, from, &ack, reason, 0);
                 Ok(Progress::Done { acknowledged: true })
             }
             Some(_) => Err(Violation::QuotaExceeded),
@@ -329,30 +448,27 @@ impl Engine {
         }
     }
 
-    fn finish(&self, turn: &mut Turn, from: &Attached, ack: &Ack, matched: usize) -> Progress {
+    fn finish(&self, turn: &mut Turn, from: &Attached, ack: &Ack, matched: usize, position: u64) -> Progress {
         let reason = if matched == 0 { ReasonCode::NoMatchingSubscribers } else { ReasonCode::Success };
-        self.answer(turn, from, ack, reason, true);
+        self.answer(turn, from, ack, reason, position);
         Progress::Done { acknowledged: ack.qos == QoS::AtLeastOnce }
     }
 
-    /// Acknowledges. `taken`: the message is new and taken, so that its QoS 2 identifier is open from now on, even if
-    /// the connection has gone meanwhile.
-    fn answer(&self, turn: &mut Turn, from: &Attached, ack: &Ack, reason: ReasonCode, taken: bool) {
-        let mut own = Locked::new(self, &from.session);
-        if own.state.ended {
-            return;
-        }
-        if taken && ack.qos == QoS::ExactlyOnce {
-            own.state.incoming.open(ack.packet_id);
-        }
-        drop(own);
+    /// Acknowledges, once the journal has come to `position`.
+    fn answer(&self, turn: &mut Turn, from: &Attached, ack: &Ack, reason: ReasonCode, position: u64) {
         let Some(mut own) = self.lock_attached(from) else { return };
         let promise = match ack.qos {
             QoS::ExactlyOnce => Promise::PubRec(ack.packet_id, reason),
             _ => Promise::PubAck(ack.packet_id, reason),
         };
-        commit::leave(&mut own, turn, promise);
+        commit::leave(&mut own, turn, promise, position);
     }
+}
+
+/// A message that goes on when the wire is woken.
+fn wait(body: &Body<'_>, origin: &Origin<'_>, waiter: &Arc<dyn Wire>, stage: Stage) -> Progress {
+    let (message, origin, waiter) = (Arc::new(Message::new(body)), origin.keep(), waiter.clone());
+    Progress::More(Box::new(Publishing { message, origin, waiter, stage }))
 }
 
 /// An acknowledgement that waits with its message while it is published anew.

@@ -4,7 +4,10 @@ use std::{collections::VecDeque, sync::Arc};
 
 use whimbrel_proto::{Millis, codec::QoS};
 
-use crate::{message::Message, share::Group};
+use crate::{message::Message, share::Group, store::NO_PLACE};
+
+/// A delivery that has none: of QoS 0, or not with a session yet.
+pub(crate) const NO_NUMBER: u64 = u64::MAX;
 
 /// Identifiers of the subscriptions that a message matched; shared by all messages of a match result.
 pub(crate) type SubscriptionIds = Option<Arc<[u32]>>;
@@ -18,9 +21,26 @@ pub(crate) struct Delivery {
     pub group: Option<Arc<Group>>,
     pub qos: QoS,
     pub retain: bool,
+    /// Its number in its session, from which its packet identifier follows.
+    pub number: u64,
+    /// Where the journal says that it is owed, [`NO_PLACE`] if it does not.
+    pub place: u64,
+    /// Its number in its group, where the journal has it there.
+    pub parked: u64,
 }
 
 impl Delivery {
+    /// A delivery that is with nobody yet.
+    pub(crate) fn new(message: Arc<Message>, ids: SubscriptionIds, qos: QoS, retain: bool) -> Self {
+        let (group, number, place, parked) = (None, NO_NUMBER, NO_PLACE, NO_NUMBER);
+        Delivery { message, ids, group, qos, retain, number, place, parked }
+    }
+
+    /// Whether the journal has it.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.place != NO_PLACE
+    }
+
     pub(crate) fn ids(&self) -> &[u32] {
         self.ids.as_deref().unwrap_or_default()
     }
@@ -78,12 +98,24 @@ impl Queue {
         Some(delivery)
     }
 
-    /// Removes what `gone` says and tells how many messages and bytes that were.
-    pub(crate) fn remove(&mut self, mut gone: impl FnMut(&Delivery) -> bool) -> (usize, usize) {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Delivery> {
+        self.deliveries.iter()
+    }
+
+    /// Removes what `gone` says and tells how many messages and bytes that were; those that the journal has are added to
+    /// `recorded`.
+    pub(crate) fn remove(
+        &mut self,
+        recorded: &mut Vec<Delivery>,
+        mut gone: impl FnMut(&Delivery) -> bool,
+    ) -> (usize, usize) {
         let (messages, bytes) = (self.deliveries.len(), self.bytes);
         let (mut left, mut earliest) = (0, Millis::NEVER);
         self.deliveries.retain(|delivery| {
             let keep = !gone(delivery);
+            if !keep && delivery.is_recorded() {
+                recorded.push(delivery.clone());
+            }
             if keep {
                 left += delivery.message.size();
                 earliest = earliest.min(delivery.message.expires());
@@ -95,10 +127,10 @@ impl Queue {
     }
 
     /// Removes what has expired [MQTT-3.3.2-5].
-    pub(crate) fn remove_expired(&mut self, now: Millis) -> (usize, usize) {
+    pub(crate) fn remove_expired(&mut self, recorded: &mut Vec<Delivery>, now: Millis) -> (usize, usize) {
         if now < self.earliest_expiry {
             return (0, 0);
         }
-        self.remove(|delivery| delivery.message.expires() <= now)
+        self.remove(recorded, |delivery| delivery.message.expires() <= now)
     }
 }

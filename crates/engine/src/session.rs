@@ -6,7 +6,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU32, Ordering::Relaxed},
+    atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
 };
 
 use parking_lot::{Mutex, MutexGuard};
@@ -23,6 +23,7 @@ use crate::{
     queue::{Delivery, Queue, SubscriptionIds},
     retained::Fetch,
     share::Group,
+    store::NO_PLACE,
     subscription::Subscription,
     timers::TimerKey,
     will::Will,
@@ -38,10 +39,11 @@ pub struct Session {
     _charge: Option<Charge>,
     /// Messages in flight and queued, roughly: what the least-backlog strategy of shared groups looks at.
     pub(crate) backlog: AtomicU32,
+    /// Whether what it is owed is recorded: for whoever has no lock, and may be a moment late.
+    pub(crate) durable: AtomicBool,
 }
 
 /// What the mutex of a session guards.
-#[derive(Default)]
 pub(crate) struct State {
     pub link: Option<Link>,
     pub outgoing: Outgoing<Delivery>,
@@ -63,6 +65,45 @@ pub(crate) struct State {
     pub expiry_secs: u32,
     /// The session is over; whoever still holds it leaves it alone.
     pub ended: bool,
+    /// The journal knows the session.
+    pub recorded: bool,
+    /// Where the journal says how it stands.
+    pub place: u64,
+    /// The end of the last record about it: what is promised without a record of its own waits for this.
+    pub last: u64,
+    /// Nothing of the queue is sent before the journal is here.
+    pub not_before: u64,
+    /// Since when the client is absent, in seconds since 1970.
+    pub absent_since: u64,
+    /// How much of what it is owed may have been sent before it became absent, and from which number on nothing was.
+    pub receive_maximum: u16,
+    pub unsent_from: u64,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        State {
+            link: None,
+            outgoing: Outgoing::default(),
+            inflight_bytes: 0,
+            queue: None,
+            incoming: Incoming::default(),
+            subscriptions: Vec::new(),
+            shared: 0,
+            rare: None,
+            epoch: 0,
+            newest: 0,
+            expiry_secs: 0,
+            ended: false,
+            recorded: false,
+            place: NO_PLACE,
+            last: 0,
+            not_before: 0,
+            absent_since: 0,
+            receive_maximum: 0,
+            unsent_from: u64::MAX,
+        }
+    }
 }
 
 /// What few sessions have.
@@ -83,6 +124,8 @@ pub(crate) struct Rare {
     pub dropped_untold: u64,
     /// The operator has been told; until the queue has been empty once there is nothing new to tell.
     pub drops_noticed: bool,
+    /// The session ended with a crash of the server; its will waits whether the client comes back.
+    pub is_relic: bool,
 }
 
 impl State {
@@ -102,6 +145,9 @@ impl State {
 
 /// Messages sent to one client, and the like, before others of its worker go on.
 const WORK_PER_PUMP: u64 = 500;
+
+/// Retained messages, and those of groups, that a session takes over while others before them wait for the disk.
+const TAKEN_AHEAD: usize = 64;
 
 /// How an offered message fared.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -126,7 +172,14 @@ pub(crate) struct Offer<'a, 'b> {
 
 impl Session {
     pub(crate) fn new(key: u64, client_id: Box<str>, charge: Option<Charge>) -> Self {
-        Session { key, client_id, state: Mutex::default(), _charge: charge, backlog: AtomicU32::new(0) }
+        Session {
+            key,
+            client_id,
+            state: Mutex::default(),
+            _charge: charge,
+            backlog: AtomicU32::new(0),
+            durable: AtomicBool::new(false),
+        }
     }
 
     /// The client identifier.
@@ -194,7 +247,10 @@ impl<'a> Locked<'a> {
             return self.offer_absent(turn, offer);
         }
         let blocked = self.is_blocked();
-        let waiting = self.state.queue.is_some() || self.state.outgoing.must_resend();
+        let waiting = self.state.queue.is_some()
+            || self.state.outgoing.must_resend()
+            || self.is_opening()
+            || offer.fresh.ledger.waits;
         if offer.qos == QoS::AtMostOnce {
             if blocked {
                 turn.count(Count::DroppedQos0Blocked, 1);
@@ -221,6 +277,11 @@ impl<'a> Locked<'a> {
         self.enqueue_fresh(turn, offer)
     }
 
+    /// Whether CONNACK has not left yet.
+    fn is_opening(&self) -> bool {
+        self.state.link.as_ref().is_some_and(|link| link.opening)
+    }
+
     /// Whether a subscription that is not shared matches the topic.
     pub(crate) fn is_subscribed_to(&self, topic: &str) -> bool {
         let wants = |one: &Subscription| one.group.is_none() && codec::matches(&one.filter, topic);
@@ -231,6 +292,24 @@ impl<'a> Locked<'a> {
     fn has_room(&self) -> bool {
         self.engine.budget.may_fly(self.limits(), self.state.inflight_bytes)
             && self.state.link.as_ref().is_some_and(|link| self.state.outgoing.has_room(link.receive_maximum))
+            && self.state.outgoing.is_free(self.state.outgoing.next_number())
+    }
+
+    /// Whether a message that nobody has asked for by its turn may be taken over: a retained one, or a group's. Where the
+    /// queue waits for the disk alone, some go into it.
+    pub(crate) fn may_take_more(&mut self) -> bool {
+        let on_its_way = self.state.queue_len() + self.state.outgoing.len();
+        self.has_room()
+            && !self.is_opening()
+            && !self.is_blocked()
+            && self.state.queue_len() < TAKEN_AHEAD
+            && self.state.link.as_ref().is_some_and(|link| on_its_way < usize::from(link.receive_maximum))
+            && self
+                .state
+                .queue
+                .as_ref()
+                .and_then(|queue| queue.front())
+                .is_none_or(|front| self.awaits(front).is_some())
     }
 
     /// Whether a message of a shared group could be sent to this session at once.
@@ -239,6 +318,7 @@ impl<'a> Locked<'a> {
             && self.state.open_link().is_some()
             && self.state.queue.is_none()
             && !self.is_blocked()
+            && !self.is_opening()
             && (qos == QoS::AtMostOnce || self.has_room())
     }
 
@@ -248,7 +328,7 @@ impl<'a> Locked<'a> {
         let subscription_ids = ids.as_deref().unwrap_or_default();
         let sending = Sending { qos, retain, dup: false, subscription_ids, dropped_untold };
         let now = turn.now.mono;
-        let State { link: Some(link), outgoing, .. } = &mut *self.state else {
+        let State { link: Some(link), .. } = &mut *self.state else {
             return Offered::Dropped;
         };
         if !link.takes(&fresh.body, &sending, now) {
@@ -256,20 +336,42 @@ impl<'a> Locked<'a> {
             return Offered::Dropped;
         }
         let packet_id = (qos > QoS::AtMostOnce).then(|| {
-            let message = fresh.share().clone();
-            outgoing.send(qos, Delivery { message, ids: ids.clone(), group: None, qos, retain }, |_| false)
+            let mut delivery = Delivery::new(fresh.share().clone(), ids.clone(), qos, retain);
+            self.enter(turn, &mut delivery, Some(&mut fresh.ledger));
+            self.took_off(delivery.message.size());
+            self.state.outgoing.send_numbered(delivery.number, qos, delivery)
         });
+        let State { link: Some(link), .. } = &mut *self.state else {
+            return Offered::Dropped;
+        };
         let told = link.append_publish(turn, fresh, &sending, packet_id);
-        if packet_id.is_some() {
-            let size = fresh.share().size();
-            self.took_off(size);
-        }
         self.after_append(turn, told);
         Offered::Sent
     }
 
-    /// Sends a kept delivery for the first time; the caller has asked [`Self::is_free`] or popped it from the queue.
-    pub(crate) fn send_kept(&mut self, turn: &mut Turn, delivery: Delivery) -> Offered {
+    /// Sends a kept delivery for the first time, or puts it into the queue where it has to wait for the disk. The caller
+    /// has asked [`Self::is_free`], or seen that what waits in the queue waits for the disk.
+    pub(crate) fn send_kept(&mut self, turn: &mut Turn, mut delivery: Delivery) -> Offered {
+        if delivery.message.expires() <= turn.now.mono {
+            turn.count(Count::DroppedExpired, 1); // [MQTT-3.3.2-5]
+            self.strike(turn, &delivery);
+            return Offered::Dropped;
+        }
+        self.enter(turn, &mut delivery, None);
+        if self.state.queue.is_some() {
+            self.enqueue(delivery);
+            return Offered::Queued;
+        }
+        if let Some((position, level)) = self.awaits(&delivery) {
+            self.enqueue(delivery);
+            self.park_head(turn, position, level);
+            return Offered::Queued;
+        }
+        self.send_entered(turn, delivery)
+    }
+
+    /// Sends a delivery that has its number.
+    fn send_entered(&mut self, turn: &mut Turn, delivery: Delivery) -> Offered {
         let dropped_untold = self.state.rare.as_ref().map_or(0, |rare| rare.dropped_untold);
         let message = delivery.message.clone();
         let ids = delivery.ids.clone();
@@ -284,16 +386,20 @@ impl<'a> Locked<'a> {
         let State { link: Some(link), outgoing, .. } = &mut *self.state else {
             return Offered::Dropped;
         };
-        if message.expires() <= now {
-            turn.count(Count::DroppedExpired, 1); // [MQTT-3.3.2-5]
+        let cause = if message.expires() <= now {
+            Some(Count::DroppedExpired) // [MQTT-3.3.2-5]
+        } else if !link.takes(&message.body(), &sending, now) {
+            Some(Count::DroppedTooLarge)
+        } else {
+            None
+        };
+        if let Some(cause) = cause {
+            turn.count(cause, 1);
+            self.strike(turn, &delivery);
             return Offered::Dropped;
         }
-        if !link.takes(&message.body(), &sending, now) {
-            turn.count(Count::DroppedTooLarge, 1);
-            return Offered::Dropped;
-        }
-        let packet_id =
-            (delivery.qos > QoS::AtMostOnce).then(|| outgoing.send(delivery.qos, delivery, |_| false));
+        let packet_id = (delivery.qos > QoS::AtMostOnce)
+            .then(|| outgoing.send_numbered(delivery.number, delivery.qos, delivery));
         let told = link.append_kept(turn, &message, &sending, packet_id);
         if packet_id.is_some() {
             self.took_off(message.size());
@@ -319,8 +425,12 @@ impl<'a> Locked<'a> {
         if !self.make_room(turn, fresh.share().size(), qos) {
             return Offered::Dropped;
         }
-        let message = fresh.share().clone();
-        self.enqueue(Delivery { message, ids: ids.clone(), group: None, qos, retain });
+        let mut delivery = Delivery::new(fresh.share().clone(), ids.clone(), qos, retain);
+        self.enter(turn, &mut delivery, Some(&mut fresh.ledger));
+        self.enqueue(delivery);
+        if fresh.ledger.waits && self.state.link.is_some() {
+            fresh.ledger.owe(self.session);
+        }
         Offered::Queued
     }
 
@@ -351,6 +461,7 @@ impl<'a> Locked<'a> {
         }
         turn.count(Count::DroppedExpired, made.expired);
         self.note_drops(turn, made.cause(), made.lost());
+        self.strike_dropped(turn, &made.recorded);
         made.room
     }
 
@@ -375,7 +486,7 @@ impl<'a> Locked<'a> {
         loop {
             let full = self.is_soft_full();
             let Some(link) = self.state.open_link() else { return };
-            if link.blocked || full {
+            if link.blocked || full || link.opening {
                 return; // It is looked at again when the client has taken bytes.
             }
             if turn.work >= enough {
@@ -410,7 +521,7 @@ impl<'a> Locked<'a> {
     }
 
     /// A message of so many bytes is in flight now.
-    fn took_off(&mut self, size: usize) {
+    pub(crate) fn took_off(&mut self, size: usize) {
         let before = self.state.inflight_bytes;
         self.state.inflight_bytes += Budget::inflight_cost(size);
         self.engine.budget.inflight_changed(before, self.state.inflight_bytes);
@@ -422,10 +533,15 @@ impl<'a> Locked<'a> {
             return false;
         }
         let room = self.has_room();
-        let next = self.state.queue.as_ref().and_then(|queue| queue.front()).map(|front| front.qos);
+        let next = self.state.queue.as_ref().and_then(|queue| queue.front());
+        if self.is_opening() {
+            return false;
+        }
         self.can_resend()
-            || next.is_some_and(|qos| self.may_go(qos))
-            || (room && self.state.rare.as_ref().is_some_and(|rare| !rare.fetches.is_empty()))
+            || next.is_some_and(|front| self.may_go(front) && self.awaits(front).is_none())
+            || (room
+                && self.state.rare.as_ref().is_some_and(|rare| !rare.fetches.is_empty())
+                && self.awaited_by_fetch().is_none())
             || (room
                 && self.state.shared > 0
                 && self
@@ -436,8 +552,11 @@ impl<'a> Locked<'a> {
     }
 
     /// Whether the head of the queue may go: Receive Maximum lets it, and nothing has to be sent again before.
-    fn may_go(&self, qos: QoS) -> bool {
-        self.has_room() || (qos == QoS::AtMostOnce && !self.state.outgoing.must_resend())
+    fn may_go(&self, front: &Delivery) -> bool {
+        match front.qos {
+            QoS::AtMostOnce => !self.state.outgoing.must_resend(),
+            _ => self.has_room() && self.state.outgoing.is_free(front.number),
+        }
     }
 
     fn can_resend(&self) -> bool {
@@ -465,7 +584,9 @@ impl<'a> Locked<'a> {
                 } else {
                     // The client takes less than on the connection before: as if it had been sent and acknowledged.
                     turn.count(Count::DroppedTooLarge, 1);
-                    self.extract(|sent| sent.packet_id() == packet_id);
+                    for gone in self.extract(|sent| sent.packet_id() == packet_id) {
+                        self.strike(turn, &gone);
+                    }
                 }
             }
             _ => link.append(turn, |version, out| {
@@ -482,7 +603,11 @@ impl<'a> Locked<'a> {
 
     fn pump_queue(&mut self, turn: &mut Turn) -> bool {
         let Some(front) = self.state.queue.as_ref().and_then(|queue| queue.front()) else { return false };
-        if !self.may_go(front.qos) {
+        if !self.may_go(front) {
+            return false;
+        }
+        if let Some((position, level)) = self.awaits(front) {
+            self.park_head(turn, position, level);
             return false;
         }
         let Some(queue) = &mut self.state.queue else { return false };
@@ -494,13 +619,13 @@ impl<'a> Locked<'a> {
             }
         }
         self.engine.budget.dequeued(1, delivery.message.size());
-        self.send_kept(turn, delivery);
+        self.send_entered(turn, delivery);
         true
     }
 
     /// Takes one message from a shared group that has some without a member who had room.
     fn pump_groups(&mut self, turn: &mut Turn) -> bool {
-        if self.state.shared == 0 || !self.is_free(QoS::AtLeastOnce) {
+        if self.state.shared == 0 || !self.may_take_more() {
             return false;
         }
         let groups = self.state.subscriptions.iter().filter_map(|subscription| subscription.group.as_ref());
@@ -514,7 +639,11 @@ impl<'a> Locked<'a> {
 
     fn pump_fetch(&mut self, turn: &mut Turn) -> bool {
         let has_fetch = self.state.rare.as_ref().is_some_and(|rare| !rare.fetches.is_empty());
-        if !has_fetch || self.state.queue.is_some() || !self.has_room() {
+        if !has_fetch || !self.may_take_more() {
+            return false;
+        }
+        if let Some((position, level)) = self.awaited_by_fetch() {
+            self.park_head(turn, position, level);
             return false;
         }
         let mut fetches = std::mem::take(&mut self.state.rare().fetches);
@@ -523,7 +652,8 @@ impl<'a> Locked<'a> {
             None => crate::retained::Slice::Done,
         };
         if progress == crate::retained::Slice::Done {
-            fetches.remove(0);
+            let fetch = fetches.remove(0);
+            self.note_fetched(turn, &fetch);
         }
         self.state.rare().fetches = fetches;
         progress != crate::retained::Slice::Full

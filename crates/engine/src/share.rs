@@ -18,9 +18,10 @@ use whimbrel_proto::{
 use crate::{
     Count, Engine, ShareStrategy, Turn,
     message::Fresh,
-    queue::{Delivery, Queue, SubscriptionIds},
+    queue::{Delivery, NO_NUMBER, Queue, SubscriptionIds},
     routing::{Interest, Seed},
     session::{Locked, Offer, Session},
+    store::{Ledger, Parked, Record},
     subscription::delivered_qos,
 };
 
@@ -34,9 +35,13 @@ pub(crate) struct Group {
     waiting: AtomicUsize,
     /// How often a member has left.
     left: AtomicUsize,
+    /// Members whose sessions outlive a crash: what the group is owed is recorded while there are any.
+    durable: AtomicUsize,
 }
 
-#[derive(Default)]
+/// Numbers of a group's queue begin here: what comes back to the head gets lower ones.
+const FIRST_NUMBER: u64 = 1 << 40;
+
 struct GroupState {
     members: Vec<Member>,
     /// The member that is next in turn.
@@ -46,11 +51,32 @@ struct GroupState {
     stranded: Vec<Weak<Session>>,
     /// The last member has left; who comes later makes a new group.
     ended: bool,
+    /// The journal knows messages of this group.
+    recorded: bool,
+    /// Numbers that were given out at the head and at the end of the queue.
+    first_number: u64,
+    next_number: u64,
+}
+
+impl Default for GroupState {
+    fn default() -> Self {
+        GroupState {
+            members: Vec::new(),
+            next: 0,
+            queue: Queue::default(),
+            stranded: Vec::new(),
+            ended: false,
+            recorded: false,
+            first_number: FIRST_NUMBER,
+            next_number: FIRST_NUMBER,
+        }
+    }
 }
 
 #[derive(Clone)]
 struct Member {
     session: Arc<Session>,
+    durable: bool,
     qos: QoS,
     retain_as_published: bool,
     ids: SubscriptionIds,
@@ -77,6 +103,37 @@ impl Groups {
 }
 
 impl Group {
+    /// Share name and topic filter.
+    pub(crate) fn names(&self) -> (&str, &str) {
+        (&self.name, &self.filter)
+    }
+
+    /// How the journal calls a message of the queue.
+    pub(crate) fn parked(&self, number: u64) -> Parked<'_> {
+        Parked { share: &self.name, filter: &self.filter, number }
+    }
+
+    /// Whether what the group is owed is recorded.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.durable.load(Ordering::Relaxed) > 0
+    }
+
+    /// A number for a message that comes back to the head of the queue.
+    fn number_at_head(&self) -> u64 {
+        let mut state = self.state.lock();
+        state.recorded = true;
+        state.first_number -= 1;
+        state.first_number
+    }
+
+    /// A number for a message at the end of the queue.
+    fn number_at_end(&self) -> u64 {
+        let mut state = self.state.lock();
+        state.recorded = true;
+        state.next_number += 1;
+        state.next_number - 1
+    }
+
     /// Whether messages wait for a member with room.
     pub(crate) fn has_waiting(&self) -> bool {
         self.waiting.load(Ordering::SeqCst) > 0
@@ -93,11 +150,13 @@ impl Group {
         while let Some(delivery) = state.queue.pop() {
             self.waiting.store(state.queue.len(), Ordering::SeqCst);
             engine.budget.dequeued(1, delivery.message.size());
+            let delivery = member.delivery(self, delivery);
             if delivery.message.expires() <= turn.now.mono {
                 turn.count(Count::DroppedExpired, 1);
+                engine.strike_parked(turn, &delivery);
                 continue;
             }
-            return Some(member.delivery(self, delivery));
+            return Some(delivery);
         }
         None
     }
@@ -167,12 +226,70 @@ impl Member {
             retain: self.retain_as_published && body_retain,
             ids: self.ids.clone(),
             group: Some(group.clone()),
-            message: delivery.message,
+            number: NO_NUMBER,
+            ..delivery
         }
     }
 }
 
+impl Group {
+    fn count_durable(&self, state: &GroupState) {
+        let durable = state.members.iter().filter(|member| member.durable).count();
+        self.durable.store(durable, Ordering::Relaxed);
+    }
+}
+
+impl Locked<'_> {
+    /// Messages leave this session for their groups: recorded there first, struck off here after. A crash in between
+    /// brings them twice, which QoS 1 allows.
+    pub(crate) fn give_back(&mut self, turn: &mut Turn, abandoned: &mut [Delivery]) {
+        let store = &self.engine.store;
+        // The last one first: each goes before the one that is at the head.
+        for delivery in abandoned.iter_mut().rev() {
+            let Some(group) = delivery.group.clone().filter(|_| delivery.is_recorded()) else { continue };
+            if delivery.parked != NO_NUMBER {
+                continue; // The journal has it with the group.
+            }
+            let parked = group.parked(group.number_at_head());
+            let message = delivery.message.stored.id();
+            let staged = store.stage(turn, &Record::Park { parked, message, closed: true });
+            let record = Record::Done { key: self.session.key, number: delivery.number };
+            self.state.last = store.stage(turn, &record).end;
+            store.needs_not(delivery.place);
+            store.needs(staged.position);
+            (delivery.place, delivery.parked) = (staged.position, parked.number);
+        }
+    }
+}
+
+impl Group {
+    /// Remembers an absent session with messages of this group in flight.
+    pub(crate) fn strand(&self, session: &Arc<Session>) {
+        let mut state = self.state.lock();
+        state.stranded.retain(|known| known.strong_count() > 0 && known.as_ptr() != Arc::as_ptr(session));
+        state.stranded.push(Arc::downgrade(session));
+    }
+}
+
 impl Engine {
+    /// The group of this share name and topic filter, if there is one.
+    pub(crate) fn find_group(&self, name: &str, filter: &str) -> Option<Arc<Group>> {
+        let hash = self.groups.hash(name, filter);
+        let groups = self.groups.groups.lock();
+        groups.find(hash, |group| *group.name == *name && *group.filter == *filter).cloned()
+    }
+
+    /// Puts a message of an earlier life of the server at the end of the group's queue.
+    pub(crate) fn restore_parked(&self, group: &Group, delivery: Delivery) {
+        let mut state = group.state.lock();
+        state.recorded = true;
+        state.first_number = state.first_number.min(delivery.parked);
+        state.next_number = state.next_number.max(delivery.parked + 1);
+        self.budget.queued(delivery.message.size());
+        state.queue.push(delivery);
+        group.waiting.store(state.queue.len(), Ordering::SeqCst);
+    }
+
     /// Adds a session to a group, or changes its options there; the group is made if it is not there.
     pub(crate) fn join_group(
         &self,
@@ -183,6 +300,7 @@ impl Engine {
     ) -> Arc<Group> {
         let member = Member {
             session: session.clone(),
+            durable: session.durable.load(Ordering::Relaxed),
             qos: interest.qos,
             retain_as_published: interest.retain_as_published,
             ids: (interest.id != 0).then(|| Arc::from([interest.id])),
@@ -199,6 +317,7 @@ impl Engine {
                 state: Mutex::default(),
                 waiting: AtomicUsize::new(0),
                 left: AtomicUsize::new(0),
+                durable: AtomicUsize::new(0),
             });
             let rehash = |known: &Arc<Group>| self.groups.hash(&known.name, &known.filter);
             groups.insert_unique(hash, group.clone(), rehash);
@@ -209,6 +328,7 @@ impl Engine {
             Some(known) => *known = member,
             None => state.members.push(member),
         }
+        group.count_durable(&state);
         let first = state.members.len() == 1;
         drop(state);
         if first {
@@ -222,14 +342,24 @@ impl Engine {
         let mut groups = self.groups.groups.lock();
         let mut state = group.state.lock();
         state.members.retain(|member| member.session.key != key);
+        group.count_durable(&state);
         group.left.fetch_add(1, Ordering::SeqCst);
         if !state.members.is_empty() || state.ended {
             return;
         }
         state.ended = true;
-        let (messages, bytes) = state.queue.remove(|_| true);
+        let mut gone = Vec::new();
+        let (messages, bytes) = state.queue.remove(&mut gone, |_| true);
         group.waiting.store(0, Ordering::SeqCst);
         self.budget.dequeued(messages, bytes);
+        if state.recorded {
+            let (share, filter) = group.names();
+            self.store.stage(turn, &Record::GroupEnd { share, filter });
+        }
+        for delivery in gone {
+            self.store.needs_not(delivery.place);
+            self.store.release(&delivery.message);
+        }
         turn.count(Count::DroppedSessionEnded, messages as u64);
         drop(state);
         let hash = self.groups.hash(&group.name, &group.filter);
@@ -251,13 +381,9 @@ impl Engine {
             turn.count(Count::DroppedShareNoMember, 1);
             return true;
         }
-        let delivery = Delivery {
-            message: fresh.share().clone(),
-            ids: None,
-            group: None,
-            qos: fresh.body.qos,
-            retain: fresh.body.retain,
-        };
+        let (qos, retain) = (fresh.body.qos, fresh.body.retain);
+        let mut delivery = Delivery::new(fresh.share().clone(), None, qos, retain);
+        self.record_parked(turn, group, &mut delivery, &mut fresh.ledger);
         self.park_in_group(turn, group, vec![delivery], false)
     }
 
@@ -289,7 +415,8 @@ impl Engine {
         let qos = delivered_qos(fresh.body.qos, member.qos);
         let retain = member.retain_as_published && fresh.body.retain;
         let mut locked = Locked::new(self, &member.session);
-        if !locked.is_free(qos) {
+        let is_free = if fresh.ledger.waits { locked.may_take_more() } else { locked.is_free(qos) };
+        if !is_free {
             return false;
         }
         if group.left.load(Ordering::SeqCst) != left && !group.has_member(member.session.key) {
@@ -298,9 +425,16 @@ impl Engine {
         if qos == QoS::AtMostOnce {
             locked.offer(turn, Offer { fresh, qos, retain, ids: &member.ids });
         } else {
-            let message = fresh.share().clone();
-            let group = Some(group.clone());
-            locked.send_kept(turn, Delivery { message, ids: member.ids.clone(), group, qos, retain });
+            let mut delivery = Delivery::new(fresh.share().clone(), member.ids.clone(), qos, retain);
+            delivery.group = Some(group.clone());
+            if !locked.is_durable() {
+                self.record_parked(turn, group, &mut delivery, &mut fresh.ledger);
+            }
+            locked.enter(turn, &mut delivery, Some(&mut fresh.ledger));
+            if fresh.ledger.waits {
+                fresh.ledger.owe(&member.session);
+            }
+            locked.send_kept(turn, delivery);
         }
         true
     }
@@ -318,7 +452,11 @@ impl Engine {
         // Where messages wait already, a member that gets room sees them: only the first needs the second look.
         let first = state.queue.is_empty() || at_head;
         if state.ended {
+            drop(state);
             turn.count(Count::DroppedSessionEnded, parked.len() as u64);
+            for delivery in &parked {
+                self.strike_parked(turn, &Delivery { group: Some(group.clone()), ..delivery.clone() });
+            }
             return false;
         }
         if at_head {
@@ -328,7 +466,7 @@ impl Engine {
             state.queue.push_front(parked);
         } else {
             for delivery in parked {
-                self.park(turn, &mut state.queue, delivery);
+                self.park(turn, group, &mut state.queue, delivery);
             }
         }
         group.waiting.store(state.queue.len(), Ordering::SeqCst);
@@ -347,15 +485,42 @@ impl Engine {
     }
 
     /// The group's queue has the limits and the policy of a session's.
-    fn park(&self, turn: &Turn, queue: &mut Queue, delivery: Delivery) {
+    fn park(&self, turn: &mut Turn, group: &Arc<Group>, queue: &mut Queue, delivery: Delivery) {
         let (size, qos) = (delivery.message.size(), delivery.qos);
         let made = self.budget.make_room(&self.limits, queue, size, qos, turn.now.mono);
         turn.count(Count::DroppedExpired, made.expired);
         turn.count(made.cause(), made.lost());
+        let mut gone = made.recorded;
         if made.room {
             self.budget.queued(size);
             queue.push(delivery);
+        } else {
+            gone.push(delivery);
         }
+        for delivery in gone {
+            self.strike_parked(turn, &Delivery { group: Some(group.clone()), ..delivery });
+        }
+    }
+
+    /// Strikes off what the journal says that a group is owed.
+    fn strike_parked(&self, turn: &mut Turn, delivery: &Delivery) {
+        if delivery.parked != NO_NUMBER {
+            self.strike(turn, 0, delivery);
+        }
+    }
+
+    /// Records that the group is owed a message, if any of its members outlives a crash.
+    fn record_parked(&self, turn: &mut Turn, group: &Group, delivery: &mut Delivery, ledger: &mut Ledger) {
+        if !self.store.is_on() || !group.is_durable() {
+            return;
+        }
+        ledger.open();
+        delivery.parked = group.number_at_end();
+        let message = self.store.message(turn, &delivery.message);
+        let parked = group.parked(delivery.parked);
+        delivery.place = self.store.stage(turn, &Record::Park { parked, message, closed: false }).position;
+        self.store.hold(&delivery.message);
+        self.store.needs(delivery.place);
     }
 
     /// Whether a message to this group would have to be dropped by policy.
@@ -374,8 +539,10 @@ impl Engine {
                 .into_iter()
                 .partition(|delivery| delivery.group.as_ref().is_some_and(|other| other.key == group.key));
             rest = others;
-            let parked =
-                same.into_iter().map(|delivery| Delivery { group: None, ids: None, ..delivery }).collect();
+            let parked = same
+                .into_iter()
+                .map(|delivery| Delivery { group: None, ids: None, number: NO_NUMBER, ..delivery })
+                .collect();
             self.park_in_group(turn, &group, parked, true);
         }
     }
@@ -384,9 +551,8 @@ impl Engine {
     /// member is connected, the messages go there at once.
     pub(crate) fn strand(&self, turn: &mut Turn, session: &Arc<Session>, groups: &[Arc<Group>]) {
         for group in groups {
-            let mut state = group.state.lock();
-            state.stranded.retain(|known| known.strong_count() > 0 && known.as_ptr() != Arc::as_ptr(session));
-            state.stranded.push(Arc::downgrade(session));
+            group.strand(session);
+            let state = group.state.lock();
             let members: Vec<Arc<Session>> =
                 state.members.iter().map(|member| member.session.clone()).collect();
             drop(state);
@@ -417,8 +583,9 @@ impl Engine {
             if locked.state.link.is_some() {
                 continue; // It is back and sends them again itself.
             }
-            let abandoned = locked.extract(|sent| is_of(sent, group));
+            let mut abandoned = locked.extract(|sent| is_of(sent, group));
             locked.note_backlog();
+            locked.give_back(turn, &mut abandoned);
             drop(locked);
             self.hand_over(turn, abandoned);
         }

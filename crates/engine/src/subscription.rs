@@ -15,6 +15,7 @@ use crate::{
     routing::{Entry, Interest},
     session::{Locked, Session, State},
     share::Group,
+    store::{NO_PLACE, Record},
 };
 
 /// What the tree of filters may cost for each subscription that there may be, on the average, and besides: filters of
@@ -29,6 +30,8 @@ pub(crate) struct Subscription {
     pub interest: Interest,
     /// The shared group it joins.
     pub group: Option<Arc<Group>>,
+    /// Where the journal has it.
+    pub place: u64,
 }
 
 impl Engine {
@@ -41,7 +44,8 @@ impl Engine {
         }
         turn.work += reasons.len() as u64;
         let Some(mut own) = self.lock_attached(from) else { return };
-        commit::leave(&mut own, turn, Promise::SubAck(subscribe.packet_id, &reasons));
+        let last = own.state.last;
+        commit::leave(&mut own, turn, Promise::SubAck(subscribe.packet_id, &reasons), last);
         drop(own);
         if subscribe.filters.iter().any(|(filter, _)| is_shared(filter)) {
             self.rescue_for(turn, &from.session);
@@ -89,13 +93,16 @@ impl Engine {
                 None
             }
         };
-        drop(own);
         let fetch = filter.share.is_none()
             && match options.retain_handling {
                 RetainHandling::Send => true,
                 RetainHandling::SendIfNew => before.is_none(),
                 RetainHandling::DoNotSend => false,
             };
+        if fetch || before.is_none_or(|before| (Interest { since: 0, ..before }) != interest) {
+            own.record_subscription(turn, text, interest, fetch && !self.retained.is_empty());
+        }
+        drop(own);
         // The live stream brings what is published from here on, the fetch what was retained before. A subscription
         // that was there already misses nothing of the stream: a message that is on its way may come by both.
         let keep_since = before.map(|before| before.since);
@@ -116,11 +123,13 @@ impl Engine {
         ReasonCode::granted(granted)
     }
 
-    fn enter(&self, state: &mut State, at: usize, text: &str, interest: Interest) {
+    pub(crate) fn enter(&self, state: &mut State, at: usize, text: &str, interest: Interest) {
         if state.subscriptions.is_empty() {
             state.subscriptions.reserve_exact(1); // Most sessions have one.
         }
-        state.subscriptions.insert(at, Subscription { filter: text.into(), interest, group: None });
+        state
+            .subscriptions
+            .insert(at, Subscription { filter: text.into(), interest, group: None, place: NO_PLACE });
         state.shared += u32::from(is_shared(text));
         self.subscriptions.fetch_add(1, Relaxed);
         self.filter_bytes.fetch_add(text.len(), Relaxed);
@@ -168,7 +177,8 @@ impl Engine {
             return;
         }
         let Some(mut own) = self.lock_attached(from) else { return };
-        let fetch = Fetch::new(filter, interest, until, ids, current);
+        let mut fetch = Fetch::new(filter, interest, until, ids, current);
+        fetch.after = own.state.last;
         let fetches = &mut own.state.rare().fetches;
         fetches.retain(|known| !known.is_for(filter));
         fetches.push(fetch);
@@ -181,6 +191,9 @@ impl Engine {
             let mut own = Locked::new(self, &from.session);
             let found = own.state.subscriptions.binary_search_by(|known| (*known.filter).cmp(text));
             let removed = found.ok().map(|at| own.state.subscriptions.remove(at));
+            if let Some(subscription) = &removed {
+                own.record_unsubscribe(turn, subscription);
+            }
             if removed.is_some() && is_shared(text) {
                 own.state.shared -= 1;
             }
@@ -202,7 +215,8 @@ impl Engine {
         }
         turn.work += reasons.len() as u64;
         let Some(mut own) = self.lock_attached(from) else { return };
-        commit::leave(&mut own, turn, Promise::UnsubAck(unsubscribe.packet_id, &reasons));
+        let last = own.state.last;
+        commit::leave(&mut own, turn, Promise::UnsubAck(unsubscribe.packet_id, &reasons), last);
     }
 
     /// Takes subscriptions that left a session out of the router and the groups.
@@ -247,6 +261,50 @@ fn refusal(limits: &ConnectionLimits, filter: &Filter<'_>, id: Option<u32>) -> R
         return Err(ReasonCode::SubscriptionIdsNotSupported);
     }
     Ok(())
+}
+
+impl Locked<'_> {
+    /// Records a subscription, or its new options, of a session that outlives a crash.
+    pub(crate) fn record_subscription(
+        &mut self,
+        turn: &mut Turn,
+        text: &str,
+        interest: Interest,
+        fetch: bool,
+    ) {
+        if !self.is_durable() {
+            return;
+        }
+        let store = &self.engine.store;
+        let record = Record::Subscribe {
+            key: self.session.key,
+            filter: text,
+            qos: interest.qos,
+            no_local: interest.no_local,
+            retain_as_published: interest.retain_as_published,
+            id: interest.id,
+            fetch,
+        };
+        let staged = store.stage(turn, &record);
+        let subscriptions = &mut self.state.subscriptions;
+        let found = subscriptions.binary_search_by(|known| (*known.filter).cmp(text)).ok();
+        if let Some(known) = found.and_then(|at| subscriptions.get_mut(at)) {
+            store.needs_not(known.place);
+            store.needs(staged.position);
+            known.place = staged.position;
+        }
+        self.state.last = staged.end;
+    }
+
+    fn record_unsubscribe(&mut self, turn: &mut Turn, subscription: &Subscription) {
+        if subscription.place == NO_PLACE {
+            return;
+        }
+        let store = &self.engine.store;
+        let record = Record::Unsubscribe { key: self.session.key, filter: &subscription.filter };
+        self.state.last = store.stage(turn, &record).end;
+        store.needs_not(subscription.place);
+    }
 }
 
 impl Entry {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use whimbrel_proto::{Millis, codec::ReasonCode};
 
-use crate::{Count, Counters, routing::MatchCache, session::Session};
+use std::collections::VecDeque;
+
+use crate::{Count, Counters, Level, routing::MatchCache, session::Session};
 
 /// Outbound buffers that a worker keeps for reuse, and how large one may be to be kept.
 const POOL_BUFFERS: usize = 256;
@@ -70,6 +72,16 @@ pub struct Turn {
     pub(crate) counters: Arc<Counters>,
     pub(crate) frames: Vec<u8>,
     pub(crate) forwarded: Vec<u8>,
+    /// Scratch memory for a record.
+    pub(crate) record: Vec<u8>,
+    /// Something was handed to the journal since the last flush.
+    pub(crate) staged: bool,
+    /// What the journal is to be asked for at the next flush: written, synced up to here.
+    pub(crate) wanted: [u64; 2],
+    /// Something is parked that waits for nothing.
+    pub(crate) is_releasable: bool,
+    /// Sessions with promises or messages that wait for the disk, and for what.
+    pub(crate) parked: VecDeque<(u64, Arc<Session>)>,
     pool: Vec<Vec<u8>>,
 }
 
@@ -88,14 +100,40 @@ impl Turn {
             counters,
             frames: Vec::new(),
             forwarded: Vec::new(),
+            record: Vec::new(),
+            staged: false,
+            wanted: [0; 2],
+            is_releasable: false,
+            parked: VecDeque::new(),
             pool: Vec::new(),
         }
     }
 
-    /// Whether links wait for [`crate::Engine::flush`].
+    /// Whether links wait for [`crate::Engine::flush`], or records.
     #[must_use]
     pub fn has_output(&self) -> bool {
-        !self.dirty.is_empty()
+        !self.dirty.is_empty() || self.staged || self.wanted != [0; 2] || self.is_releasable
+    }
+
+    /// Whether something waits for the disk that [`crate::Engine::release`] lets go.
+    #[must_use]
+    pub fn has_parked(&self) -> bool {
+        !self.parked.is_empty()
+    }
+
+    /// The next flush asks the journal for this.
+    pub(crate) fn want(&mut self, position: u64, level: Level) {
+        let [written, synced] = &mut self.wanted;
+        match level {
+            Level::Memory => {}
+            Level::Process => *written = position.max(*written),
+            Level::Power => *synced = position.max(*synced),
+        }
+    }
+
+    /// The session is looked at again when the journal has come so far.
+    pub(crate) fn park(&mut self, position: u64, session: Arc<Session>) {
+        self.parked.push_back((position, session));
     }
 
     /// Counts `more` of something that the caller saw: bytes read, connections refused.

@@ -12,7 +12,9 @@ use crate::{
     Count, Engine, Progress, Publishing, Turn, Wire,
     budget::Charge,
     message::{Body, Message},
+    publish::Origin,
     session::Session,
+    store::{Record, StoredWill},
     sys::is_reserved,
 };
 
@@ -54,6 +56,36 @@ impl Will {
 }
 
 impl Will {
+    /// What of it is kept on disk.
+    pub(crate) fn stored(&self) -> StoredWill<'_> {
+        let body = self.message.body();
+        StoredWill {
+            topic: body.topic,
+            forwarded: body.forwarded,
+            payload: body.payload,
+            qos: body.qos,
+            retain: body.retain,
+            delay_secs: self.delay_secs,
+            expiry_secs: self.expiry_secs,
+        }
+    }
+
+    /// A will that was kept on disk.
+    pub(crate) fn restore(stored: &StoredWill<'_>) -> Self {
+        let body = Body {
+            topic: stored.topic,
+            forwarded: stored.forwarded,
+            payload: stored.payload,
+            qos: stored.qos,
+            retain: stored.retain,
+            expires: Millis::NEVER,
+            publisher: 0,
+            number: 0,
+        };
+        let (delay_secs, expiry_secs) = (stored.delay_secs, stored.expiry_secs);
+        Will { message: Message::new(&body), delay_secs, expiry_secs, charge: None }
+    }
+
     /// Bytes that it costs its session.
     pub(crate) fn size(&self) -> usize {
         self.message.size()
@@ -73,12 +105,14 @@ impl Engine {
         body.publisher = session.key;
         if is_reserved(body.topic) {
             turn.count(Count::RefusedReservedTopic, 1);
+            self.store.stage(turn, &Record::WillGone { key: session.key });
             return None;
         }
         turn.count(Count::WillsPublished, 1);
         body.expires =
             will.expiry_secs.map_or(Millis::NEVER, |secs| turn.now.mono.plus_secs(u64::from(secs)));
-        match self.publish_body(turn, body, None, None, waiter) {
+        let from = Origin::Will(session.key);
+        match self.publish_body(turn, body, from, None, waiter) {
             Progress::More(rest) => Some(rest),
             Progress::Done { .. } => None,
         }

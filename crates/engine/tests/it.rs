@@ -22,12 +22,14 @@ mod it {
     mod limits;
     mod match_cache;
     mod matching;
+    mod paper;
     mod queue;
     mod retained_threads;
     mod session;
     mod session_threads;
     mod share;
     mod share_threads;
+    mod store;
     mod sys;
     mod threads;
     mod tree;

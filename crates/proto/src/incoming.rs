@@ -63,6 +63,21 @@ impl Incoming {
         }
     }
 
+    /// Opens an identifier of an earlier life of the session.
+    pub fn restore(&mut self, id: PacketId) {
+        if self.open(id)
+            && let Ok(at) = self.find(id)
+            && let Some(open) = self.open.get_mut(at)
+        {
+            open.present = false;
+        }
+    }
+
+    /// The open identifiers, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = PacketId> {
+        self.open.iter().map(|open| open.id)
+    }
+
     /// The message of an open identifier has come again. Whether that takes a unit of the quota until its PUBREL: not
     /// when it came on the present network connection before.
     pub fn renew(&mut self, id: PacketId) -> bool {

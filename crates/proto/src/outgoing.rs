@@ -6,7 +6,7 @@ use alloc::collections::VecDeque;
 use crate::codec::{PacketId, QoS};
 
 /// Packet identifiers that exist: 1 to 65,535.
-const PACKET_IDS: u32 = 65_535;
+const PACKET_IDS: u64 = 65_535;
 
 /// How far the delivery of one message has come.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Stage {
 /// One delivery that the peer has not completed.
 #[derive(Clone, Debug)]
 pub struct Sent<M> {
-    serial: u32,
+    number: u64,
     stage: Stage,
     message: Option<M>,
 }
@@ -29,7 +29,13 @@ impl<M> Sent<M> {
     /// The packet identifier; it follows from the delivery's number in the session.
     #[must_use]
     pub fn packet_id(&self) -> PacketId {
-        packet_id(self.serial)
+        packet_id(self.number)
+    }
+
+    /// The delivery's number in the session.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
     }
 
     /// How far the delivery has come.
@@ -58,7 +64,7 @@ pub struct UnknownPacketId;
 pub struct Outgoing<M> {
     sent: VecDeque<Sent<M>>,
     /// Number of the next delivery.
-    next: u32,
+    next: u64,
     /// Entries from here on have not been sent on this network connection.
     unsent: usize,
 }
@@ -105,22 +111,60 @@ impl<M> Outgoing<M> {
     /// [`has_room`](Self::has_room); `taken` names identifiers that are in use for something else (a client's
     /// SUBSCRIBE).
     pub fn send(&mut self, qos: QoS, message: M, taken: impl Fn(PacketId) -> bool) -> PacketId {
-        // Serials ascend along the queue, so a collision needs the oldest to be a whole lap behind.
-        let lapped = |this: &Self, serial: u32| {
-            this.sent.front().is_some_and(|oldest| serial.wrapping_sub(oldest.serial) >= PACKET_IDS)
-                && this.sent.iter().any(|sent| packet_id(sent.serial) == packet_id(serial))
-        };
         for _ in 0..PACKET_IDS {
-            if !lapped(self, self.next) && !taken(packet_id(self.next)) {
+            if self.is_free(self.next) && !taken(packet_id(self.next)) {
                 break;
             }
-            self.next = following(self.next);
+            self.next += 1;
         }
-        let serial = self.next;
-        self.next = following(serial);
-        self.sent.push_back(Sent { serial, stage: Stage::Published(qos), message: Some(message) });
+        let number = self.reserve();
+        self.send_numbered(number, qos, message)
+    }
+
+    /// Gives out the number of a delivery that will be sent later, and with it its packet identifier. Numbers are to be
+    /// sent in ascending order; some may never be.
+    pub fn reserve(&mut self) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        number
+    }
+
+    /// The number that [`reserve`](Self::reserve) gives next.
+    #[must_use]
+    pub fn next_number(&self) -> u64 {
+        self.next
+    }
+
+    /// Numbers below are not given out any more: they were in an earlier life of the session.
+    pub fn skip_to(&mut self, number: u64) {
+        self.next = self.next.max(number);
+    }
+
+    /// Whether the packet identifier of this number is free [MQTT-2.2.1-4].
+    #[must_use]
+    pub fn is_free(&self, number: u64) -> bool {
+        // Numbers ascend along the queue, so a collision needs the oldest to be a whole lap behind.
+        let is_lapped = self.sent.front().is_some_and(|oldest| number >= oldest.number + PACKET_IDS);
+        !is_lapped || !self.contains(packet_id(number))
+    }
+
+    /// Takes a message with a reserved number into flight. The caller has asked [`has_room`](Self::has_room) and
+    /// [`is_free`](Self::is_free).
+    pub fn send_numbered(&mut self, number: u64, qos: QoS, message: M) -> PacketId {
+        self.sent.push_back(Sent { number, stage: Stage::Published(qos), message: Some(message) });
         self.unsent = self.sent.len();
-        packet_id(serial)
+        packet_id(number)
+    }
+
+    /// Puts a delivery of an earlier life of the session back into flight: it may have been sent, so it goes out again
+    /// [MQTT-4.4.0-1]. `None`: the peer has it, and PUBREL is due. In ascending order of numbers, before anything is sent.
+    pub fn restore(&mut self, number: u64, message: Option<(QoS, M)>) {
+        let (stage, message) = match message {
+            Some((qos, message)) => (Stage::Published(qos), Some(message)),
+            None => (Stage::Released, None),
+        };
+        self.sent.push_back(Sent { number, stage, message });
+        self.skip_to(number + 1);
     }
 
     /// The message that was taken into flight last.
@@ -168,12 +212,12 @@ impl<M> Outgoing<M> {
         self.finish(id, Stage::Published(QoS::ExactlyOnce))?.message.ok_or(UnknownPacketId)
     }
 
-    /// A PUBCOMP came: the delivery is over and its identifier free again.
+    /// A PUBCOMP came: the delivery is over and its identifier free again. Gives the delivery's number.
     ///
     /// # Errors
     /// No PUBREL waits for this identifier.
-    pub fn completed(&mut self, id: PacketId) -> Result<(), UnknownPacketId> {
-        self.finish(id, Stage::Released).map(|_| ())
+    pub fn completed(&mut self, id: PacketId) -> Result<u64, UnknownPacketId> {
+        self.finish(id, Stage::Released).map(|sent| sent.number)
     }
 
     /// The network connection is gone: everything in flight has to be sent again on the next one [MQTT-4.4.0-1].
@@ -218,7 +262,7 @@ impl<M> Outgoing<M> {
     }
 
     fn position(&self, id: PacketId) -> Option<usize> {
-        self.sent.iter().position(|sent| packet_id(sent.serial) == id)
+        self.sent.iter().position(|sent| packet_id(sent.number) == id)
     }
 
     fn finish(&mut self, id: PacketId, stage: Stage) -> Result<Sent<M>, UnknownPacketId> {
@@ -238,14 +282,7 @@ impl<M> Outgoing<M> {
     }
 }
 
-/// The number after `serial`. It counts in a multiple of the identifiers, so that numbers never skip an identifier
-/// when they wrap.
-const fn following(serial: u32) -> u32 {
-    const LAPS: u32 = u32::MAX / PACKET_IDS;
-    if serial + 1 == LAPS * PACKET_IDS { 0 } else { serial + 1 }
-}
-
-fn packet_id(serial: u32) -> PacketId {
+fn packet_id(number: u64) -> PacketId {
     const FIRST: PacketId = PacketId::new(1).unwrap();
-    u16::try_from(serial % PACKET_IDS + 1).ok().and_then(PacketId::new).unwrap_or(FIRST)
+    u16::try_from(number % PACKET_IDS + 1).ok().and_then(PacketId::new).unwrap_or(FIRST)
 }

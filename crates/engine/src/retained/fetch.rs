@@ -38,6 +38,8 @@ pub(crate) struct Fetch {
     cursor: Cursor,
     /// Values of the server's own topics, computed when SUBSCRIBE came; sent first.
     current: Vec<Arc<Message>>,
+    /// Where the subscription is recorded: nothing is brought before its SUBACK may leave.
+    pub after: u64,
 }
 
 impl Fetch {
@@ -48,7 +50,12 @@ impl Fetch {
         ids: SubscriptionIds,
         current: Vec<Arc<Message>>,
     ) -> Self {
-        Fetch { filter: filter.into(), interest, until, ids, cursor: Cursor::default(), current }
+        Fetch { filter: filter.into(), interest, until, ids, cursor: Cursor::default(), current, after: 0 }
+    }
+
+    /// The topic filter.
+    pub(crate) fn filter(&self) -> &str {
+        &self.filter
     }
 
     /// Whether this fetch belongs to the subscription of `filter`.
@@ -72,7 +79,7 @@ impl Fetch {
             if message.body().number <= *until {
                 turn.work += 1;
                 send(to, turn, message, interest, ids);
-                full = !to.is_free(whimbrel_proto::codec::QoS::AtLeastOnce);
+                full = !to.may_take_more();
             }
             if full || to.is_soft_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
@@ -97,6 +104,5 @@ fn send(
 ) {
     let qos = delivered_qos(message.body().qos, interest.qos);
     // RETAIN is set: the message comes because of a new subscription [MQTT-3.3.1-8] of 3.1.1.
-    let delivery = Delivery { message: message.clone(), ids: ids.clone(), group: None, qos, retain: true };
-    to.send_kept(turn, delivery);
+    to.send_kept(turn, Delivery::new(message.clone(), ids.clone(), qos, true));
 }

@@ -10,9 +10,12 @@ mod stripe;
 pub mod tree;
 mod walk;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+use std::{
+    ops::ControlFlow,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
 };
 
 use parking_lot::RwLock;
@@ -21,10 +24,13 @@ use whimbrel_proto::Millis;
 pub(crate) use fetch::{Fetch, Slice};
 pub(crate) use stripe::{Stripe, Stripes};
 use tree::Tree;
+pub(crate) use walk::Cursor;
+use walk::Walk;
 
 use crate::{
-    Limits,
+    Engine, Turn,
     message::{Body, Message},
+    store::{Ledger, NO_PLACE, Record, Store},
     timers::{Timer, TimerKey, Timers},
 };
 
@@ -40,6 +46,19 @@ pub(crate) struct Full;
 pub(crate) struct Kept {
     pub message: Arc<Message>,
     timer: Option<TimerKey>,
+    /// Where the journal says that it is retained.
+    pub place: u64,
+}
+
+/// What became of a topic.
+#[derive(Default)]
+pub(crate) struct Changed {
+    /// The message that is retained now, in its shared form.
+    pub message: Option<Arc<Message>>,
+    /// The message that was, and where the journal says so.
+    pub replaced: Option<(Arc<Message>, u64)>,
+    /// The end of what was recorded, 0 if nothing was.
+    pub end: u64,
 }
 
 pub(crate) struct Retained {
@@ -82,13 +101,14 @@ impl Retained {
     /// the message its number. Where there is no room, nothing has changed.
     pub(crate) fn set(
         &self,
+        turn: &mut Turn,
         body: &mut Body<'_>,
-        limits: &Limits,
-        timers: &Timers,
-    ) -> Result<Option<Arc<Message>>, Full> {
+        engine: &Engine,
+        ledger: &mut Ledger,
+    ) -> Result<Changed, Full> {
+        let Engine { limits, timers, store, .. } = engine;
         if body.payload.is_empty() {
-            self.clear(body, timers);
-            return Ok(None);
+            return Ok(self.clear(turn, body, engine));
         }
         let mut tree = self.tree.write();
         let before = tree.get(body.topic).map(|kept| kept.message.size());
@@ -103,37 +123,85 @@ impl Retained {
             return Err(Full);
         }
         body.number = self.last.fetch_add(1, Ordering::SeqCst) + 1;
-        let message = Arc::new(Message::new(body));
+        let message = if ledger.waits { Message::waiting(body, ledger.level) } else { Message::new(body) };
+        let message = Arc::new(message);
+        let mut place = NO_PLACE;
+        let mut end = 0;
+        if store.is_on() {
+            // While nobody else can change the topic: the order of the records is that of the values.
+            ledger.open();
+            let id = store.message(turn, &message);
+            let staged = store.stage(turn, &Record::Retain { message: id, topic: body.topic, closed: false });
+            store.hold(&message);
+            store.needs(staged.position);
+            (place, end) = (staged.position, staged.end);
+        }
         let timer = (body.expires != Millis::NEVER).then(|| {
             timers.add(body.expires, Timer::Retained { topic: body.topic.into(), number: body.number })
         });
-        let replaced = tree.insert(body.topic, Kept { message: message.clone(), timer });
+        let replaced = tree.insert(body.topic, Kept { message: message.clone(), timer, place });
         self.account(&tree, before.unwrap_or(0), size);
         drop(tree);
-        forget(replaced, timers);
-        Ok(Some(message))
+        Ok(Changed { message: Some(message), replaced: forget(replaced, timers), end })
+    }
+
+    /// Enters a message that was retained in an earlier life of the server.
+    pub(crate) fn restore(&self, message: &Arc<Message>, place: u64, timers: &Timers) {
+        let mut tree = self.tree.write();
+        let (topic, number) = (message.topic(), message.body().number);
+        let timer = (message.expires() != Millis::NEVER)
+            .then(|| timers.add(message.expires(), Timer::Retained { topic: topic.into(), number }));
+        let before = tree.insert(topic, Kept { message: message.clone(), timer, place });
+        self.account(&tree, before.map_or(0, |kept| kept.message.size()), message.size());
+    }
+
+    /// The number of the next message that is restored.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.last.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// Looks at the messages behind a cursor, some at a time, while nobody can change them; true when all have been seen.
+    pub(crate) fn visit(&self, cursor: &mut Cursor, steps: usize, mut visitor: impl FnMut(&Kept)) -> bool {
+        let tree = self.tree.read();
+        let walk = tree.walk("#", cursor, steps, |kept| {
+            visitor(kept);
+            ControlFlow::Continue(())
+        });
+        walk == Walk::Done
     }
 
     /// Removes the message of a topic. Gives the message that made it go its number.
-    pub(crate) fn clear(&self, body: &mut Body<'_>, timers: &Timers) {
+    pub(crate) fn clear(&self, turn: &mut Turn, body: &mut Body<'_>, engine: &Engine) -> Changed {
+        let Engine { timers, store, .. } = engine;
         let mut tree = self.tree.write();
         body.number = self.last.fetch_add(1, Ordering::SeqCst) + 1;
         let removed = tree.remove(body.topic);
+        let mut end = 0;
         if let Some(kept) = &removed {
             self.account(&tree, kept.message.size(), 0);
+            end = store.stage(turn, &Record::Clear { topic: body.topic }).end;
+        } else if store.is_on() {
+            end = store.end(); // Whatever made it so is here or before.
         }
         drop(tree);
-        forget(removed, timers);
+        Changed { message: None, replaced: forget(removed, timers), end }
     }
 
     /// Removes the message of a topic if it is still the one with this number: it has expired.
-    pub(crate) fn expire(&self, topic: &str, number: u64) -> bool {
+    pub(crate) fn expire(&self, topic: &str, number: u64, store: &Store) -> bool {
         let mut tree = self.tree.write();
         if tree.get(topic).is_none_or(|kept| kept.message.body().number != number) {
             return false;
         }
-        let size = tree.remove(topic).map_or(0, |kept| kept.message.size());
-        self.account(&tree, size, 0);
+        // Nothing is recorded: whoever reads the message back sees that it has expired.
+        let removed = tree.remove(topic);
+        self.account(&tree, removed.as_ref().map_or(0, |kept| kept.message.size()), 0);
+        if let Some(kept) = removed
+            && kept.place != NO_PLACE
+        {
+            store.needs_not(kept.place);
+            store.release(&kept.message);
+        }
         true
     }
 
@@ -144,9 +212,11 @@ impl Retained {
     }
 }
 
-/// Lets go of what was replaced, without the lock, and of the reminder of its expiry.
-fn forget(kept: Option<Kept>, timers: &Timers) {
-    if let Some(timer) = kept.and_then(|kept| kept.timer) {
+/// Forgets the reminder of what was replaced.
+fn forget(kept: Option<Kept>, timers: &Timers) -> Option<(Arc<Message>, u64)> {
+    let Kept { message, timer, place } = kept?;
+    if let Some(timer) = timer {
         timers.cancel(timer);
     }
+    Some((message, place))
 }

@@ -1,6 +1,6 @@
 //! The result of matching: who gets a message of a topic, and how, with overlapping subscriptions merged into one.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use whimbrel_proto::codec::QoS;
 
@@ -38,6 +38,16 @@ pub(crate) enum Target {
 }
 
 impl Target {
+    /// Whether what it is owed is kept on disk.
+    pub(crate) fn is_durable(&self) -> bool {
+        match self {
+            Target::Group(group) => group.is_durable(),
+            Target::Session { session, granted, .. } => {
+                granted.qos > QoS::AtMostOnce && session.durable.load(Ordering::Relaxed)
+            }
+        }
+    }
+
     /// What the session of this target gets of a message of `publisher`.
     pub(crate) fn granted<'a>(
         session: &Session,

@@ -123,7 +123,7 @@ fn a_publisher_that_is_taken_over_in_the_middle_still_reaches_everybody() {
 
 #[test]
 fn a_second_publisher_of_a_retained_topic_waits_for_the_first() {
-    let mut worker = Worker::new(Limits::default());
+    let mut worker = Worker::in_memory(Limits::default());
     let crowd = Crowd::gather(&mut worker, 5_000);
     let [first, second, third] = ["first", "second", "third"].map(|id| worker.connect(v5(id)));
     worker.put(first, Packet::Publish(numbered(1).retain()));

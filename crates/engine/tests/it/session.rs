@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use whimbrel_engine::{
-    Attach, Attached, Count, End, Limits, Standing, Wire,
+    Attach, Attached, Count, End, Level, Limits, Standing, Wire,
     proto::{Millis, codec, server::Negotiated},
 };
 use whimbrel_testkit::{
@@ -44,7 +44,7 @@ fn v5_3_1_4_3_the_old_connection_is_told_that_it_was_taken_over() {
 
 #[test]
 fn a_takeover_waits_until_the_old_owner_has_let_go() {
-    let mut first = Worker::new(Limits::default());
+    let mut first = Worker::in_memory(Limits::default());
     let mut second = Worker::of(&first.engine.clone());
     let old = first.connect(v5("s").persistent());
     first.subscribe(old, "t", QoS1);
@@ -67,7 +67,7 @@ fn a_takeover_waits_until_the_old_owner_has_let_go() {
 
 #[test]
 fn a_connection_that_gives_up_waiting_leaves_nothing_behind() {
-    let mut first = Worker::new(Limits::default());
+    let mut first = Worker::in_memory(Limits::default());
     let mut second = Worker::of(&first.engine.clone());
     let old = first.connect(v5("s"));
     let (gone, stays) = (second.start(v5("s")), second.start(v5("s")));
@@ -84,7 +84,7 @@ fn a_connection_that_gives_up_waiting_leaves_nothing_behind() {
 
 #[test]
 fn of_many_that_wait_for_one_session_the_last_gets_it() {
-    let mut worker = Worker::new(Limits::default());
+    let mut worker = Worker::in_memory(Limits::default());
     let all: Vec<Who> = (0..20).map(|_| worker.start(v5("s").persistent())).collect();
     worker.settle();
     let codes: Vec<u8> = all.iter().map(|&who| worker.next_connack(who).code).collect();
@@ -112,7 +112,7 @@ fn attach(worker: &mut Worker, wire: &Arc<Pipe>) -> Attached {
         topic_aliases_max: 0,
     };
     let wire: Arc<dyn Wire> = wire.clone();
-    match worker.engine.attach(&mut worker.turn, &connect, &mut None, &mut 0, &wire) {
+    match worker.engine.attach(&mut worker.turn, &connect, &mut None, &mut 0, Level::default(), &wire) {
         Attach::Ready(attached) => attached,
         _ => panic!("the session is free"),
     }
@@ -120,7 +120,7 @@ fn attach(worker: &mut Worker, wire: &Arc<Pipe>) -> Attached {
 
 #[test]
 fn what_an_old_connection_still_says_does_not_reach_the_new_one() {
-    let mut worker = Worker::new(Limits::default());
+    let mut worker = Worker::in_memory(Limits::default());
     let wires: [Arc<Pipe>; 2] = Default::default();
     let old = attach(&mut worker, &wires[0]);
     let engine = worker.engine.clone();

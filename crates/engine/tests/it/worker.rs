@@ -12,7 +12,7 @@ use whimbrel_testkit::{
     Version, decode, publish,
 };
 
-use super::wire::Pipe;
+use super::{paper::Paper, wire::Pipe};
 
 /// When virtual time begins.
 const START: Millis = Millis(1_000);
@@ -45,12 +45,50 @@ pub(super) struct Worker {
     clients: Vec<Client>,
     publishing: VecDeque<Box<Publishing>>,
     nobody: Arc<dyn Wire>,
+    /// The journal of the engine, and whether it commits by itself.
+    pub(super) paper: Option<Paper>,
+    pub(super) commits: bool,
 }
+
+/// Has every test run on an engine with a journal that commits at once, if the environment says so: what they ask must
+/// hold with it, too.
+const JOURNAL: &str = "WHIMBREL_TEST_JOURNAL";
 
 impl Worker {
     /// The only worker of a new engine.
     pub(super) fn new(limits: Limits) -> Self {
+        if std::env::var_os(JOURNAL).is_some() {
+            let mut worker = Worker::durable(limits, &Paper::default());
+            worker.commits = true;
+            return worker;
+        }
+        Worker::in_memory(limits)
+    }
+
+    /// The only worker of a new engine that never has a journal: for tests that look at what happens between two steps.
+    pub(super) fn in_memory(limits: Limits) -> Self {
         Worker::of(&Arc::new(Engine::new(limits, 11)))
+    }
+
+    /// The only worker of an engine that goes on from this journal, which commits when the test says so.
+    pub(super) fn durable(limits: Limits, paper: &Paper) -> Self {
+        let now = Now { mono: START, wall_secs: 1_700_000_000 };
+        let mut worker = Worker::of(&paper.start(limits, now).0);
+        worker.paper = Some(paper.clone());
+        worker
+    }
+
+    /// The journal commits, and what waited for it leaves.
+    pub(super) fn commit(&mut self) {
+        self.paper.as_ref().expect("a journal").commit();
+        self.engine.release(&mut self.turn);
+        self.settle();
+    }
+
+    /// The power fails when the journal has no more than `keep` records beyond what is synced; gives the server that comes
+    /// after.
+    pub(super) fn crash(self, limits: Limits, keep: usize) -> Self {
+        Worker::durable(limits, &self.paper.expect("a journal").crash(keep))
     }
 
     /// One more worker of an engine.
@@ -58,7 +96,15 @@ impl Worker {
         let mut turn = engine.turn();
         turn.now = Now { mono: START, wall_secs: 1_700_000_000 };
         let nobody: Arc<dyn Wire> = Arc::new(Pipe::default());
-        Worker { engine: engine.clone(), turn, clients: Vec::new(), publishing: VecDeque::new(), nobody }
+        Worker {
+            engine: engine.clone(),
+            turn,
+            clients: Vec::new(),
+            publishing: VecDeque::new(),
+            nobody,
+            paper: None,
+            commits: false,
+        }
     }
 
     /// Opens a connection and sends nothing.
@@ -365,6 +411,13 @@ impl Worker {
         }
         busy |= self.turn.has_output();
         self.engine.flush(&mut self.turn);
+        if let Some(paper) = self.paper.as_ref().filter(|_| self.commits) {
+            paper.commit();
+            if self.engine.may_release(&self.turn) {
+                self.engine.release(&mut self.turn);
+                busy = true;
+            }
+        }
         busy || self.clients.iter().any(|client| client.conversation.is_some() && client.pipe.is_woken())
     }
 

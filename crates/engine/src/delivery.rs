@@ -1,0 +1,149 @@
+//! What a session is owed: entered under a number, and in the journal where the session outlives a crash; struck off when
+//! it is over.
+
+use whimbrel_proto::codec::{PacketId, QoS};
+
+use crate::{
+    Engine, Level, Turn,
+    queue::{Delivery, NO_NUMBER},
+    session::Locked,
+    store::{Ledger, NO_PLACE, Record},
+};
+
+impl Locked<'_> {
+    /// Whether what this session is owed is recorded.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.state.recorded && self.state.expiry_secs > 0
+    }
+
+    /// Gives a delivery its number and records it. `ledger`: of the publish under way that it belongs to.
+    pub(crate) fn enter(&mut self, turn: &mut Turn, delivery: &mut Delivery, ledger: Option<&mut Ledger>) {
+        if delivery.qos == QoS::AtMostOnce || delivery.number != NO_NUMBER {
+            return;
+        }
+        delivery.number = self.state.outgoing.reserve();
+        if !self.is_durable() {
+            return;
+        }
+        let store = &self.engine.store;
+        let closed = ledger.is_none() && delivery.message.is_closed();
+        if let Some(ledger) = ledger {
+            ledger.open();
+        }
+        let was = (delivery.place, delivery.parked);
+        let message = store.message(turn, &delivery.message);
+        let group = delivery.group.as_ref();
+        let staged = store.stage(
+            turn,
+            &Record::Enqueue {
+                key: self.session.key,
+                number: delivery.number,
+                message,
+                qos: delivery.qos,
+                retain: delivery.retain,
+                closed,
+                ids: delivery.ids().to_vec(),
+                from: group.filter(|_| was.1 != NO_NUMBER).map(|group| group.parked(was.1)),
+                group: group.map(|group| group.names()),
+            },
+        );
+        if was.0 == NO_PLACE {
+            store.hold(&delivery.message);
+        } else {
+            store.needs_not(was.0);
+        }
+        store.needs(staged.position);
+        (delivery.place, delivery.parked) = (staged.position, NO_NUMBER);
+        self.state.last = staged.end;
+    }
+
+    /// A delivery is over: the client has it, or nobody will.
+    pub(crate) fn strike(&mut self, turn: &mut Turn, delivery: &Delivery) {
+        if delivery.is_recorded() {
+            self.state.last = self.engine.strike(turn, self.session.key, delivery).max(self.state.last);
+        }
+    }
+
+    /// Deliveries were dropped by policy: what follows them waits until that is durable, or they would rise again behind it.
+    pub(crate) fn strike_dropped(&mut self, turn: &mut Turn, dropped: &[Delivery]) {
+        for delivery in dropped {
+            self.strike(turn, delivery);
+            self.state.not_before = self.state.last;
+        }
+    }
+
+    /// The client has a QoS 2 message. Gives what its PUBREL waits for.
+    pub(crate) fn note_received(&mut self, turn: &mut Turn, delivery: &Delivery) {
+        if delivery.is_recorded() {
+            let store = &self.engine.store;
+            let record = Record::Received { key: self.session.key, number: delivery.number };
+            self.state.last = store.stage(turn, &record).end;
+            store.needs_not(delivery.place);
+            store.release(&delivery.message);
+        }
+    }
+
+    /// The client has completed a QoS 2 delivery.
+    pub(crate) fn note_completed(&mut self, turn: &mut Turn, number: u64) {
+        if self.is_durable() {
+            let record = Record::Done { key: self.session.key, number };
+            self.state.last = self.engine.store.stage(turn, &record).end;
+        }
+    }
+
+    /// The publisher will not send this message again.
+    pub(crate) fn note_released(&mut self, turn: &mut Turn, packet_id: PacketId) {
+        if self.is_durable() {
+            let record = Record::Released { key: self.session.key, packet_id };
+            self.state.last = self.engine.store.stage(turn, &record).end;
+        }
+    }
+
+    /// What a delivery of the queue waits for before it may be sent, if it has not come yet.
+    pub(crate) fn awaits(&self, delivery: &Delivery) -> Option<(u64, Level)> {
+        let store = &self.engine.store;
+        let journal = store.journal()?;
+        let level = self.state.link.as_ref().map_or(Level::Power, |link| link.level);
+        let is_missing = |position: u64, level: Level| {
+            (position > 0 && level != Level::Memory && journal.reached(level) < position)
+                .then_some((position, level))
+        };
+        let (committed, publisher_level) = delivery.message.stored.committed();
+        // A record has been reached as a whole once anything behind its first byte has.
+        let entered = delivery.qos == QoS::ExactlyOnce && delivery.is_recorded();
+        is_missing(committed, publisher_level)
+            .or_else(|| is_missing(self.state.not_before, level))
+            .or_else(|| is_missing(if entered { delivery.place + 1 } else { 0 }, level))
+    }
+
+    /// What the next fetch of retained messages waits for, if it has not come yet.
+    pub(crate) fn awaited_by_fetch(&self) -> Option<(u64, Level)> {
+        let journal = self.engine.store.journal()?;
+        let level = self.state.link.as_ref().map_or(Level::Power, |link| link.level);
+        let after = self.state.rare.as_ref()?.fetches.first()?.after;
+        (level != Level::Memory && journal.reached(level) < after).then_some((after, level))
+    }
+
+    /// The head of the queue waits for the disk: whoever releases looks at it again.
+    pub(crate) fn park_head(&mut self, turn: &mut Turn, position: u64, level: Level) {
+        // The end of a publish under way is not known: it is beyond what is staged now.
+        let position = if position == u64::MAX { self.engine.store.end() + 1 } else { position };
+        turn.want(position, level);
+        turn.park(position, self.session.clone());
+    }
+}
+
+impl Engine {
+    /// Strikes off what the journal says that a session, or a group, is owed. Gives where that is recorded.
+    pub(crate) fn strike(&self, turn: &mut Turn, key: u64, delivery: &Delivery) -> u64 {
+        let parked = delivery.group.as_ref().filter(|_| delivery.parked != NO_NUMBER);
+        let record = match parked {
+            Some(group) => Record::Unpark { parked: group.parked(delivery.parked) },
+            None => Record::Done { key, number: delivery.number },
+        };
+        let end = self.store.stage(turn, &record).end;
+        self.store.needs_not(delivery.place);
+        self.store.release(&delivery.message);
+        end
+    }
+}

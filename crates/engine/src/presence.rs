@@ -1,0 +1,98 @@
+//! What the journal says of a session itself: that it is there, whether its client is, and that it is over.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::{
+    Engine, Turn,
+    queue::{Delivery, NO_NUMBER},
+    retained::Fetch,
+    session::Locked,
+    store::{NO_PLACE, Record},
+    subscription::Subscription,
+};
+
+impl Locked<'_> {
+    /// Records how the session stands, if it outlives its connection or has a will. Gives the end of what was recorded of
+    /// it, 0 if there is nothing.
+    pub(crate) fn record_session(&mut self, turn: &mut Turn) -> u64 {
+        let has_will = self.state.rare.as_ref().is_some_and(|rare| rare.will.is_some());
+        let outlives = self.state.expiry_secs > 0;
+        let store = &self.engine.store;
+        if !store.is_on() || !(outlives || has_will || self.state.recorded) {
+            return 0;
+        }
+        self.session.durable.store(outlives, Relaxed);
+        self.state.recorded = true;
+        let absent_since = if self.state.link.is_some() { 0 } else { self.state.absent_since.max(1) };
+        let state = &*self.state;
+        let record = Record::Session {
+            key: self.session.key,
+            client_id: &self.session.client_id,
+            expiry_secs: state.expiry_secs,
+            receive_maximum: state.link.as_ref().map_or(state.receive_maximum, |link| link.receive_maximum),
+            absent_since,
+            unsent_from: if state.link.is_some() { u64::MAX } else { state.unsent_from },
+            next_number: state.outgoing.next_number(),
+            will: state.rare.as_ref().and_then(|rare| rare.will.as_ref()).map(|will| will.stored()),
+        };
+        let staged = store.stage(turn, &record);
+        if state.place != NO_PLACE {
+            store.needs_not(state.place);
+        }
+        store.needs(staged.position);
+        self.state.place = staged.position;
+        self.state.last = staged.end;
+        staged.end
+    }
+
+    /// The connection has ended, the session stays. Nobody waits for that: after a crash the client counts as gone anyway.
+    pub(crate) fn record_absence(&mut self, turn: &mut Turn, will_is_due: bool) {
+        let state = &mut *self.state;
+        state.absent_since = turn.now.wall_secs;
+        let numbers = state.queue.iter().flat_map(|queue| queue.iter()).map(|delivery| delivery.number);
+        let unsent_from = numbers.filter(|number| *number != NO_NUMBER).min();
+        state.unsent_from = unsent_from.unwrap_or_else(|| state.outgoing.next_number());
+        state.receive_maximum = u16::try_from(state.outgoing.len()).unwrap_or(u16::MAX);
+        if state.recorded {
+            let record = Record::Absent {
+                key: self.session.key,
+                since: turn.now.wall_secs,
+                expiry_secs: state.expiry_secs,
+                unsent_from: state.unsent_from,
+                // A will that is due is kept until it is published.
+                has_will: will_is_due || state.rare.as_ref().is_some_and(|rare| rare.will.is_some()),
+            };
+            state.last = self.engine.store.stage(turn, &record).end;
+        }
+    }
+
+    /// A subscription has got all retained messages that it was owed.
+    pub(crate) fn note_fetched(&mut self, turn: &mut Turn, fetch: &Fetch) {
+        if self.is_durable() {
+            let record = Record::Fetched { key: self.session.key, filter: fetch.filter() };
+            self.state.last = self.engine.store.stage(turn, &record).end;
+        }
+    }
+}
+
+impl Engine {
+    /// A session is over, with all that it was owed. Gives where that is recorded.
+    pub(crate) fn record_end(
+        &self,
+        turn: &mut Turn,
+        key: u64,
+        place: u64,
+        has_will: bool,
+        gone: &[Delivery],
+        subscriptions: &[Subscription],
+    ) -> u64 {
+        let end = self.store.stage(turn, &Record::SessionEnd { key, has_will }).end;
+        self.store.needs_not(place);
+        for delivery in gone {
+            self.store.needs_not(delivery.place);
+            self.store.release(&delivery.message);
+        }
+        subscriptions.iter().for_each(|one| self.store.needs_not(one.place));
+        end
+    }
+}

@@ -1,0 +1,431 @@
+//! All records in the order of the journal become what the engine was: sessions, what they are owed, retained messages.
+//!
+//! Live copies that cleaning has written anew may stand before or behind what they belong to, and twice: the fold takes
+//! them in any order, and each once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use foldhash::quality::FixedState;
+use whimbrel_proto::codec::{PacketId, QoS};
+
+use super::{Owner, Parked, Record, StoredWill};
+
+/// By numbers that the server itself gives out: nobody can choose them so that they collide.
+pub(super) type Numbered<V> = hashbrown::HashMap<u64, V, FixedState>;
+
+/// A record that this version of the program cannot read.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct BadRecord {
+    /// Where it is.
+    pub position: u64,
+}
+
+impl std::fmt::Display for BadRecord {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "the record at {} is of no kind that this version knows", self.position)
+    }
+}
+
+impl std::error::Error for BadRecord {}
+
+/// A message, and how many need it.
+#[derive(Default)]
+pub(super) struct FoldMessage {
+    pub content: Option<Content>,
+    needed: u32,
+}
+
+pub(super) struct Content {
+    pub topic: Box<str>,
+    pub forwarded: Box<[u8]>,
+    pub payload: Box<[u8]>,
+    pub qos: QoS,
+    pub retain: bool,
+    pub expires: u64,
+    pub publisher: u64,
+    pub position: u64,
+    pub end: u64,
+}
+
+/// A message that a session or a group is owed.
+pub(super) struct Owed {
+    pub message: u64,
+    pub place: u64,
+    pub qos: QoS,
+    pub retain: bool,
+    pub ids: Vec<u32>,
+    pub group: Option<(Box<str>, Box<str>)>,
+    /// The publish that it came from has not been closed.
+    open: bool,
+}
+
+pub(super) struct FoldSubscription {
+    pub place: u64,
+    pub qos: QoS,
+    pub no_local: bool,
+    pub retain_as_published: bool,
+    pub id: u32,
+    pub fetch: bool,
+}
+
+/// A will of its own, without the record that it came from.
+pub(super) struct FoldWill {
+    topic: Box<str>,
+    forwarded: Box<[u8]>,
+    payload: Box<[u8]>,
+    rest: StoredWill<'static>,
+}
+
+impl FoldWill {
+    fn new(will: &StoredWill<'_>) -> Self {
+        FoldWill {
+            topic: will.topic.into(),
+            forwarded: will.forwarded.into(),
+            payload: will.payload.into(),
+            rest: StoredWill { topic: "", forwarded: &[], payload: &[], ..*will },
+        }
+    }
+
+    pub(super) fn stored(&self) -> StoredWill<'_> {
+        StoredWill { topic: &self.topic, forwarded: &self.forwarded, payload: &self.payload, ..self.rest }
+    }
+}
+
+#[derive(Default)]
+pub(super) struct FoldSession {
+    /// Absent until its own record has come.
+    pub client_id: Option<Box<str>>,
+    pub place: u64,
+    pub expiry_secs: u32,
+    pub receive_maximum: u16,
+    pub absent_since: u64,
+    pub unsent_from: u64,
+    pub next_number: u64,
+    pub will: Option<FoldWill>,
+    pub subscriptions: BTreeMap<Box<str>, FoldSubscription>,
+    pub owed: BTreeMap<u64, Owed>,
+    /// Deliveries that the client has and whose PUBREL is due.
+    pub received: BTreeSet<u64>,
+    pub open: BTreeSet<PacketId>,
+}
+
+/// What of a publish under way has been recorded.
+#[derive(Default)]
+struct Open {
+    sessions: Vec<(u64, u64)>,
+    groups: Vec<(GroupName, u64)>,
+    retain: Option<(Box<str>, u64)>,
+}
+
+pub(super) type GroupName = (Box<str>, Box<str>);
+
+/// The state that the records so far amount to.
+#[derive(Default)]
+pub struct Fold {
+    pub(super) sessions: Numbered<FoldSession>,
+    pub(super) messages: Numbered<FoldMessage>,
+    /// By topic: the message and the place of the record.
+    pub(super) retained: BTreeMap<Box<str>, (u64, u64)>,
+    pub(super) groups: BTreeMap<GroupName, BTreeMap<u64, Owed>>,
+    open: Numbered<Open>,
+    /// The latest time that any record tells.
+    pub(super) wall_secs: u64,
+    /// The highest key of a session.
+    pub(super) key: u64,
+}
+
+impl Fold {
+    /// Before the first record.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the record that lies from `position` to `end`.
+    ///
+    /// # Errors
+    /// It is none that this version knows.
+    pub fn take(&mut self, position: u64, end: u64, bytes: &[u8]) -> Result<(), BadRecord> {
+        let record = Record::decode(bytes).ok_or(BadRecord { position })?;
+        self.apply(position, end, &record);
+        Ok(())
+    }
+
+    fn apply(&mut self, position: u64, end: u64, record: &Record<'_>) {
+        match record {
+            Record::Start { wall_secs } => self.note_time(*wall_secs),
+            Record::Session { .. } => self.session(position, record),
+            Record::Absent { key, since, expiry_secs, unsent_from, has_will } => {
+                self.note_time(*since);
+                let session = self.known(*key);
+                session.absent_since = (*since).max(1);
+                (session.expiry_secs, session.unsent_from) = (*expiry_secs, *unsent_from);
+                if !has_will {
+                    session.will = None;
+                }
+            }
+            Record::SessionEnd { key, has_will } => self.end_session(*key, *has_will),
+            Record::Subscribe { key, filter, qos, no_local, retain_as_published, id, fetch } => {
+                let subscriptions = &mut self.known(*key).subscriptions;
+                // A fetch that was owed before is owed still.
+                let fetch = *fetch || subscriptions.get(*filter).is_some_and(|known| known.fetch);
+                let (qos, no_local, id) = (*qos, *no_local, *id);
+                let subscription = FoldSubscription {
+                    place: position,
+                    qos,
+                    no_local,
+                    retain_as_published: *retain_as_published,
+                    id,
+                    fetch,
+                };
+                subscriptions.insert((*filter).into(), subscription);
+            }
+            Record::Unsubscribe { key, filter } => {
+                self.known(*key).subscriptions.remove(*filter);
+            }
+            Record::Fetched { key, filter } => {
+                if let Some(known) = self.known(*key).subscriptions.get_mut(*filter) {
+                    known.fetch = false;
+                }
+            }
+            Record::Message { .. } => self.message(position, end, record),
+            Record::Enqueue { .. } => self.enqueue(position, record),
+            Record::Park { parked, message, closed } => self.park(position, parked, *message, *closed),
+            Record::Unpark { parked } => self.unpark(parked),
+            Record::GroupEnd { share, filter } => {
+                let gone = self.groups.remove(&((*share).into(), (*filter).into()));
+                gone.iter()
+                    .flat_map(|queue| queue.values())
+                    .for_each(|owed| release(&mut self.messages, owed.message));
+            }
+            Record::Retain { message, topic, closed: true } => {
+                self.retain(*message, (*topic).into(), position)
+            }
+            Record::Retain { message, topic, closed: false } => {
+                self.open.entry(*message).or_default().retain = Some(((*topic).into(), position));
+            }
+            Record::Clear { topic } => {
+                if let Some((message, _)) = self.retained.remove(*topic) {
+                    release(&mut self.messages, message);
+                }
+            }
+            Record::Close { message, owner } => self.close(*message, *owner),
+            Record::Received { key, number } => {
+                let session = self.sessions.entry(*key).or_default();
+                if let Some(owed) = session.owed.remove(number) {
+                    release(&mut self.messages, owed.message);
+                }
+                session.received.insert(*number);
+                session.next_number = session.next_number.max(number + 1);
+            }
+            Record::Done { key, number } => {
+                let session = self.known(*key);
+                session.received.remove(number);
+                if let Some(owed) = session.owed.remove(number) {
+                    release(&mut self.messages, owed.message);
+                }
+            }
+            Record::Open { key, packet_ids } => self.known(*key).open.extend(packet_ids),
+            Record::Released { key, packet_id } => {
+                self.known(*key).open.remove(packet_id);
+            }
+            Record::WillGone { key } => self.end_will(*key),
+        }
+    }
+
+    fn known(&mut self, key: u64) -> &mut FoldSession {
+        self.key = self.key.max(key);
+        self.sessions.entry(key).or_default()
+    }
+
+    fn note_time(&mut self, wall_secs: u64) {
+        self.wall_secs = self.wall_secs.max(wall_secs);
+    }
+
+    fn session(&mut self, position: u64, record: &Record<'_>) {
+        let Record::Session {
+            key,
+            client_id,
+            expiry_secs,
+            receive_maximum,
+            absent_since,
+            unsent_from,
+            next_number,
+            will,
+        } = record
+        else {
+            return;
+        };
+        self.note_time(*absent_since);
+        let session = self.known(*key);
+        session.client_id = Some((*client_id).into());
+        session.place = position;
+        (session.expiry_secs, session.receive_maximum) = (*expiry_secs, *receive_maximum);
+        (session.absent_since, session.unsent_from) = (*absent_since, *unsent_from);
+        session.next_number = session.next_number.max(*next_number);
+        session.will = will.as_ref().map(FoldWill::new);
+    }
+
+    fn end_session(&mut self, key: u64, has_will: bool) {
+        let Some(gone) = self.sessions.remove(&key) else { return };
+        for owed in gone.owed.values() {
+            release(&mut self.messages, owed.message);
+        }
+        if has_will && gone.will.is_some() {
+            let FoldSession { client_id, place, will, .. } = gone;
+            self.sessions.insert(key, FoldSession { client_id, place, will, ..FoldSession::default() });
+        }
+    }
+
+    /// The will of a session is published, or gone.
+    fn end_will(&mut self, key: u64) {
+        if let Some(session) = self.sessions.get_mut(&key) {
+            session.will = None;
+        }
+    }
+
+    fn message(&mut self, position: u64, end: u64, record: &Record<'_>) {
+        let Record::Message { id, topic, forwarded, payload, qos, retain, expires, publisher } = record
+        else {
+            return;
+        };
+        let id = if *id == 0 { end } else { *id };
+        self.key = self.key.max(*publisher);
+        // The latest copy counts: an older one may lie in a segment that is about to go.
+        self.messages.entry(id).or_default().content = Some(Content {
+            topic: (*topic).into(),
+            forwarded: (*forwarded).into(),
+            payload: (*payload).into(),
+            qos: *qos,
+            retain: *retain,
+            expires: *expires,
+            publisher: *publisher,
+            position,
+            end,
+        });
+    }
+
+    fn enqueue(&mut self, position: u64, record: &Record<'_>) {
+        let Record::Enqueue { key, number, message, qos, retain, closed, ids, from, group } = record else {
+            return;
+        };
+        let group = group.map(|(share, filter)| (share.into(), filter.into()));
+        let owed = Owed {
+            message: *message,
+            place: position,
+            qos: *qos,
+            retain: *retain,
+            ids: ids.clone(),
+            group,
+            open: !closed,
+        };
+        hold(&mut self.messages, *message);
+        let session = self.known(*key);
+        session.next_number = session.next_number.max(number + 1);
+        let before = session.owed.insert(*number, owed);
+        if let Some(before) = before {
+            release(&mut self.messages, before.message);
+        }
+        if let Some(parked) = from {
+            self.unpark(parked);
+        }
+        if !closed {
+            self.open.entry(*message).or_default().sessions.push((*key, *number));
+        }
+    }
+
+    fn park(&mut self, position: u64, parked: &Parked<'_>, message: u64, closed: bool) {
+        let name: GroupName = (parked.share.into(), parked.filter.into());
+        let (place, open) = (position, !closed);
+        let owed =
+            Owed { message, place, qos: QoS::AtMostOnce, retain: false, ids: Vec::new(), group: None, open };
+        hold(&mut self.messages, message);
+        if open {
+            self.open.entry(message).or_default().groups.push((name.clone(), parked.number));
+        }
+        if let Some(before) = self.groups.entry(name).or_default().insert(parked.number, owed) {
+            release(&mut self.messages, before.message);
+        }
+    }
+
+    fn unpark(&mut self, parked: &Parked<'_>) {
+        let name: GroupName = (parked.share.into(), parked.filter.into());
+        let owed = self.groups.get_mut(&name).and_then(|queue| queue.remove(&parked.number));
+        if let Some(owed) = owed {
+            release(&mut self.messages, owed.message);
+        }
+    }
+
+    fn retain(&mut self, message: u64, topic: Box<str>, place: u64) {
+        hold(&mut self.messages, message);
+        if let Some((before, _)) = self.retained.insert(topic, (message, place)) {
+            release(&mut self.messages, before);
+        }
+    }
+
+    fn close(&mut self, message: u64, owner: Owner) {
+        if let Some(open) = self.open.remove(&message) {
+            for (key, number) in open.sessions {
+                let owed = self.sessions.get_mut(&key).and_then(|session| session.owed.get_mut(&number));
+                if let Some(owed) = owed {
+                    owed.open = false;
+                }
+            }
+            for (name, number) in open.groups {
+                if let Some(owed) = self.groups.get_mut(&name).and_then(|queue| queue.get_mut(&number)) {
+                    owed.open = false;
+                }
+            }
+            if let Some((topic, place)) = open.retain {
+                self.retain(message, topic, place);
+            }
+        }
+        if self.messages.get(&message).is_some_and(|known| known.needed == 0) {
+            self.messages.remove(&message);
+        }
+        match owner {
+            Owner::Nobody => {}
+            Owner::Publisher(key, packet_id) => {
+                self.known(key).open.insert(packet_id);
+            }
+            Owner::Will(key) => self.end_will(key),
+        }
+    }
+
+    /// Forgets publishes that were never closed: their publishers were not told that they were taken. Gives how many.
+    pub(super) fn drop_open(&mut self) -> usize {
+        let open = std::mem::take(&mut self.open);
+        for publish in open.values() {
+            for (key, number) in &publish.sessions {
+                let Some(session) = self.sessions.get_mut(key) else { continue };
+                if session.owed.get(number).is_some_and(|owed| owed.open)
+                    && let Some(owed) = session.owed.remove(number)
+                {
+                    release(&mut self.messages, owed.message);
+                }
+            }
+            for (name, number) in &publish.groups {
+                let Some(queue) = self.groups.get_mut(name) else { continue };
+                if queue.get(number).is_some_and(|owed| owed.open)
+                    && let Some(owed) = queue.remove(number)
+                {
+                    release(&mut self.messages, owed.message);
+                }
+            }
+        }
+        open.len()
+    }
+}
+
+fn hold(messages: &mut Numbered<FoldMessage>, message: u64) {
+    messages.entry(message).or_default().needed += 1;
+}
+
+fn release(messages: &mut Numbered<FoldMessage>, message: u64) {
+    if let Some(known) = messages.get_mut(&message) {
+        known.needed = known.needed.saturating_sub(1);
+        if known.needed == 0 {
+            messages.remove(&message);
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! What the engine keeps on stable storage: the records that it hands to a [`Journal`], and how they become sessions,
+//! queues and retained messages again. `docs/records.md` describes each record.
+//!
+//! State is the fold of all records in the order of the journal. A record about a session is staged while the session is
+//! locked, one about a retained topic while the retained tree is: so their order is the order of what happened.
+
+mod fold;
+mod journal;
+mod ledger;
+
+mod record;
+mod restore;
+
+mod staging;
+
+pub use fold::{BadRecord, Fold};
+pub use journal::{Journal, Level, StageRefused, Staged};
+pub use record::{Record, describe};
+pub use restore::Restored;
+
+pub(crate) use ledger::Ledger;
+pub(crate) use record::{Owner, Parked, StoredWill};
+pub(crate) use staging::{NO_PLACE, Store};

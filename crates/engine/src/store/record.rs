@@ -1,0 +1,605 @@
+//! The records, and their bytes. Numbers are little-endian; texts and byte strings have their length before them.
+//!
+//! Every record begins with its kind and the shard that it belongs to. One machine has one shard, number 0.
+
+use whimbrel_proto::codec::{PacketId, QoS};
+
+/// A will as it is kept.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct StoredWill<'a> {
+    /// Topic.
+    pub topic: &'a str,
+    /// Forwarded properties in wire form.
+    pub forwarded: &'a [u8],
+    /// Payload.
+    pub payload: &'a [u8],
+    /// QoS.
+    pub qos: QoS,
+    /// Whether it is to be retained.
+    pub retain: bool,
+    /// Will delay interval in seconds.
+    pub delay_secs: u32,
+    /// Message expiry in seconds, counted from its publication.
+    pub expiry_secs: Option<u32>,
+}
+
+/// A message in the queue of a shared group.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Parked<'a> {
+    /// Share name.
+    pub share: &'a str,
+    /// Topic filter.
+    pub filter: &'a str,
+    /// Its number in the group: the order of the queue.
+    pub number: u64,
+}
+
+/// What else happens when a publish is closed.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum Owner {
+    /// Nothing.
+    #[default]
+    Nobody,
+    /// The publisher's packet identifier is open from now on (QoS 2).
+    Publisher(u64, PacketId),
+    /// It was the will of this session, which has none any more.
+    Will(u64),
+}
+
+/// One record. `key` names a session for as long as the store lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[expect(
+    missing_docs,
+    reason = "the fields are the specification's words; docs/records.md has each with its unit"
+)]
+pub enum Record<'a> {
+    /// A server begins to write, at this time (seconds since 1970).
+    Start { wall_secs: u64 },
+    /// A session as it stands, without subscriptions and messages; replaces what was said of it before.
+    Session {
+        key: u64,
+        client_id: &'a str,
+        expiry_secs: u32,
+        receive_maximum: u16,
+        /// Since when it is absent; 0 while it is connected.
+        absent_since: u64,
+        /// Deliveries from this number on have never been sent; `u64::MAX` while it is connected.
+        unsent_from: u64,
+        /// The next number of a delivery.
+        next_number: u64,
+        will: Option<StoredWill<'a>>,
+    },
+    /// The connection of a session has ended.
+    Absent { key: u64, since: u64, expiry_secs: u32, unsent_from: u64, has_will: bool },
+    /// A session is over, with all that it had but its will, if that is due.
+    SessionEnd { key: u64, has_will: bool },
+    /// A subscription, or its new options. `fetch`: retained messages are owed to it.
+    Subscribe {
+        key: u64,
+        filter: &'a str,
+        qos: QoS,
+        no_local: bool,
+        retain_as_published: bool,
+        id: u32,
+        fetch: bool,
+    },
+    /// A subscription is gone.
+    Unsubscribe { key: u64, filter: &'a str },
+    /// The retained messages that a subscription was owed have all been taken over.
+    Fetched { key: u64, filter: &'a str },
+    /// An application message. `id` 0: it is the end of this very record.
+    Message {
+        id: u64,
+        topic: &'a str,
+        forwarded: &'a [u8],
+        payload: &'a [u8],
+        qos: QoS,
+        retain: bool,
+        /// Seconds since 1970; `u64::MAX` if it never expires.
+        expires: u64,
+        publisher: u64,
+    },
+    /// A message is owed to a session. `closed`: whatever becomes of the publish that it came from.
+    Enqueue {
+        key: u64,
+        number: u64,
+        message: u64,
+        qos: QoS,
+        retain: bool,
+        closed: bool,
+        ids: Vec<u32>,
+        /// The message came from the queue of this group and leaves it.
+        from: Option<Parked<'a>>,
+        /// The shared group to which it belongs until it is acknowledged: share name and filter.
+        group: Option<(&'a str, &'a str)>,
+    },
+    /// A message is owed to a shared group.
+    Park { parked: Parked<'a>, message: u64, closed: bool },
+    /// A message has left the queue of a shared group for good.
+    Unpark { parked: Parked<'a> },
+    /// A shared group has lost its last member, and with it its queue.
+    GroupEnd { share: &'a str, filter: &'a str },
+    /// A message is the retained one of its topic.
+    Retain { message: u64, topic: &'a str, closed: bool },
+    /// A topic has no retained message any more.
+    Clear { topic: &'a str },
+    /// Everything that was staged for this message belongs together and is whole now. `message` 0: nobody was owed it.
+    Close { message: u64, owner: Owner },
+    /// The client has a QoS 2 message: PUBREL is next.
+    Received { key: u64, number: u64 },
+    /// A delivery is over.
+    Done { key: u64, number: u64 },
+    /// These packet identifiers of the session's own messages are open.
+    Open { key: u64, packet_ids: Vec<PacketId> },
+    /// A packet identifier is free again.
+    Released { key: u64, packet_id: PacketId },
+    /// A session has no will any more.
+    WillGone { key: u64 },
+}
+
+/// What a record is called, for dumps.
+#[must_use]
+pub fn describe(record: &Record<'_>) -> String {
+    match record {
+        Record::Message { id, topic, payload, qos, retain, .. } => {
+            format!(
+                "Message {{ id: {id}, topic: {topic:?}, payload: {} bytes, qos: {qos:?}, retain: {retain} }}",
+                payload.len()
+            )
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+/// The number of the only shard of one machine.
+const SHARD: u16 = 0;
+
+struct Writer<'b>(&'b mut Vec<u8>);
+
+impl Writer<'_> {
+    fn kind(&mut self, kind: u8) -> &mut Self {
+        self.0.push(kind);
+        self.u16(SHARD)
+    }
+    fn u8(&mut self, value: u8) -> &mut Self {
+        self.0.push(value);
+        self
+    }
+    fn u16(&mut self, value: u16) -> &mut Self {
+        self.0.extend_from_slice(&value.to_le_bytes());
+        self
+    }
+    fn u32(&mut self, value: u32) -> &mut Self {
+        self.0.extend_from_slice(&value.to_le_bytes());
+        self
+    }
+    fn u64(&mut self, value: u64) -> &mut Self {
+        self.0.extend_from_slice(&value.to_le_bytes());
+        self
+    }
+    fn flag(&mut self, value: bool) -> &mut Self {
+        self.u8(u8::from(value))
+    }
+    fn bytes(&mut self, value: &[u8]) -> &mut Self {
+        self.u32(u32::try_from(value.len()).unwrap_or(u32::MAX));
+        self.0.extend_from_slice(value);
+        self
+    }
+    fn text(&mut self, value: &str) -> &mut Self {
+        self.bytes(value.as_bytes())
+    }
+    fn parked(&mut self, parked: &Parked<'_>) -> &mut Self {
+        self.text(parked.share).text(parked.filter).u64(parked.number)
+    }
+}
+
+impl Record<'_> {
+    /// Appends the bytes of the record.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let mut to = Writer(out);
+        match self {
+            Record::Start { wall_secs } => {
+                to.kind(1).u64(*wall_secs);
+            }
+            Record::Session { .. } => self.encode_session(&mut to),
+            Record::Absent { key, since, expiry_secs, unsent_from, has_will } => {
+                to.kind(3).u64(*key).u64(*since).u32(*expiry_secs).u64(*unsent_from).flag(*has_will);
+            }
+            Record::SessionEnd { key, has_will } => {
+                to.kind(4).u64(*key).flag(*has_will);
+            }
+            Record::Subscribe { key, filter, qos, no_local, retain_as_published, id, fetch } => {
+                let options = qos.bits()
+                    | u8::from(*no_local) << 2
+                    | u8::from(*retain_as_published) << 3
+                    | u8::from(*fetch) << 4;
+                to.kind(5).u64(*key).text(filter).u8(options).u32(*id);
+            }
+            Record::Unsubscribe { key, filter } => {
+                to.kind(6).u64(*key).text(filter);
+            }
+            Record::Fetched { key, filter } => {
+                to.kind(7).u64(*key).text(filter);
+            }
+            Record::Message { .. } | Record::Enqueue { .. } => self.encode_message(&mut to),
+            Record::Park { parked, message, closed } => {
+                to.kind(10).parked(parked).u64(*message).flag(*closed);
+            }
+            Record::Unpark { parked } => {
+                to.kind(11).parked(parked);
+            }
+            Record::GroupEnd { share, filter } => {
+                to.kind(12).text(share).text(filter);
+            }
+            Record::Retain { message, topic, closed } => {
+                to.kind(13).u64(*message).text(topic).flag(*closed);
+            }
+            Record::Clear { topic } => {
+                to.kind(14).text(topic);
+            }
+            Record::Close { message, owner } => {
+                to.kind(15).u64(*message);
+                match owner {
+                    Owner::Nobody => to.u8(0),
+                    Owner::Publisher(key, id) => to.u8(1).u64(*key).u16(id.value()),
+                    Owner::Will(key) => to.u8(2).u64(*key),
+                };
+            }
+            Record::Received { key, number } => {
+                to.kind(16).u64(*key).u64(*number);
+            }
+            Record::Done { key, number } => {
+                to.kind(17).u64(*key).u64(*number);
+            }
+            Record::Open { key, packet_ids } => {
+                to.kind(18).u64(*key).u32(u32::try_from(packet_ids.len()).unwrap_or(0));
+                for id in packet_ids {
+                    to.u16(id.value());
+                }
+            }
+            Record::Released { key, packet_id } => {
+                to.kind(19).u64(*key).u16(packet_id.value());
+            }
+            Record::WillGone { key } => {
+                to.kind(20).u64(*key);
+            }
+        }
+    }
+
+    fn encode_session(&self, to: &mut Writer<'_>) {
+        let Record::Session {
+            key,
+            client_id,
+            expiry_secs,
+            receive_maximum,
+            absent_since,
+            unsent_from,
+            next_number,
+            will,
+        } = self
+        else {
+            return;
+        };
+        to.kind(2).u64(*key).text(client_id).u32(*expiry_secs).u16(*receive_maximum);
+        to.u64(*absent_since).u64(*unsent_from).u64(*next_number).flag(will.is_some());
+        if let Some(will) = will {
+            let options =
+                will.qos.bits() | u8::from(will.retain) << 2 | u8::from(will.expiry_secs.is_some()) << 3;
+            to.u8(options).u32(will.delay_secs).u32(will.expiry_secs.unwrap_or(0));
+            to.text(will.topic).bytes(will.forwarded).bytes(will.payload);
+        }
+    }
+
+    fn encode_message(&self, to: &mut Writer<'_>) {
+        match self {
+            Record::Message { id, topic, forwarded, payload, qos, retain, expires, publisher } => {
+                to.kind(8).u64(*id).u8(qos.bits() | u8::from(*retain) << 2).u64(*expires).u64(*publisher);
+                to.text(topic).bytes(forwarded).bytes(payload);
+            }
+            Record::Enqueue { key, number, message, qos, retain, closed, ids, from, group } => {
+                let options = qos.bits()
+                    | u8::from(*retain) << 2
+                    | u8::from(*closed) << 3
+                    | u8::from(from.is_some()) << 4
+                    | u8::from(group.is_some()) << 5
+                    | u8::from(!ids.is_empty()) << 6;
+                to.kind(9).u64(*key).u64(*number).u64(*message).u8(options);
+                if !ids.is_empty() {
+                    to.u32(u32::try_from(ids.len()).unwrap_or(0));
+                    for id in ids {
+                        to.u32(*id);
+                    }
+                }
+                if let Some(from) = from {
+                    to.parked(from);
+                }
+                if let Some((share, filter)) = group {
+                    to.text(share).text(filter);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Reads a record; every step fails where bytes are missing or wrong.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(taken)
+    }
+    fn u8(&mut self) -> Option<u8> {
+        self.take(1)?.first().copied()
+    }
+    fn u16(&mut self) -> Option<u16> {
+        Some(u16::from_le_bytes(self.take(2)?.try_into().ok()?))
+    }
+    fn u32(&mut self) -> Option<u32> {
+        Some(u32::from_le_bytes(self.take(4)?.try_into().ok()?))
+    }
+    fn u64(&mut self) -> Option<u64> {
+        Some(u64::from_le_bytes(self.take(8)?.try_into().ok()?))
+    }
+    fn flag(&mut self) -> Option<bool> {
+        match self.u8()? {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
+    }
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        let length = self.u32()?;
+        self.take(length as usize)
+    }
+    fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.bytes()?).ok()
+    }
+    fn packet_id(&mut self) -> Option<PacketId> {
+        PacketId::new(self.u16()?)
+    }
+    fn parked(&mut self) -> Option<Parked<'a>> {
+        Some(Parked { share: self.text()?, filter: self.text()?, number: self.u64()? })
+    }
+    /// The bits of QoS and options, none beyond `known`.
+    fn options(&mut self, known: u8) -> Option<(QoS, u8)> {
+        let options = self.u8()?;
+        let qos = QoS::from_bits(options & 3)?;
+        (options & !known == 0).then_some((qos, options))
+    }
+}
+
+impl<'a> Record<'a> {
+    /// Reads the bytes of one record. `None`: they are none.
+    #[must_use]
+    pub fn decode(bytes: &'a [u8]) -> Option<Self> {
+        let mut from = Reader(bytes);
+        let kind = from.u8()?;
+        if from.u16()? != SHARD {
+            return None;
+        }
+        let record = match kind {
+            1 => Record::Start { wall_secs: from.u64()? },
+            2 => decode_session(&mut from)?,
+            3 => Record::Absent {
+                key: from.u64()?,
+                since: from.u64()?,
+                expiry_secs: from.u32()?,
+                unsent_from: from.u64()?,
+                has_will: from.flag()?,
+            },
+            4 => Record::SessionEnd { key: from.u64()?, has_will: from.flag()? },
+            5 => decode_subscribe(&mut from)?,
+            6 => Record::Unsubscribe { key: from.u64()?, filter: from.text()? },
+            7 => Record::Fetched { key: from.u64()?, filter: from.text()? },
+            8 => decode_message(&mut from)?,
+            9 => decode_enqueue(&mut from)?,
+            10 => Record::Park { parked: from.parked()?, message: from.u64()?, closed: from.flag()? },
+            11 => Record::Unpark { parked: from.parked()? },
+            12 => Record::GroupEnd { share: from.text()?, filter: from.text()? },
+            13 => Record::Retain { message: from.u64()?, topic: from.text()?, closed: from.flag()? },
+            14 => Record::Clear { topic: from.text()? },
+            15 => Record::Close { message: from.u64()?, owner: decode_owner(&mut from)? },
+            16 => Record::Received { key: from.u64()?, number: from.u64()? },
+            17 => Record::Done { key: from.u64()?, number: from.u64()? },
+            18 => {
+                let (key, count) = (from.u64()?, from.u32()?);
+                let packet_ids = (0..count.min(65_535)).map(|_| from.packet_id()).collect::<Option<_>>()?;
+                Record::Open { key, packet_ids }
+            }
+            19 => Record::Released { key: from.u64()?, packet_id: from.packet_id()? },
+            20 => Record::WillGone { key: from.u64()? },
+            _ => return None,
+        };
+        from.0.is_empty().then_some(record)
+    }
+}
+
+fn decode_owner(from: &mut Reader<'_>) -> Option<Owner> {
+    match from.u8()? {
+        0 => Some(Owner::Nobody),
+        1 => Some(Owner::Publisher(from.u64()?, from.packet_id()?)),
+        2 => Some(Owner::Will(from.u64()?)),
+        _ => None,
+    }
+}
+
+fn decode_session<'a>(from: &mut Reader<'a>) -> Option<Record<'a>> {
+    Some(Record::Session {
+        key: from.u64()?,
+        client_id: from.text()?,
+        expiry_secs: from.u32()?,
+        receive_maximum: from.u16()?,
+        absent_since: from.u64()?,
+        unsent_from: from.u64()?,
+        next_number: from.u64()?,
+        will: if from.flag()? { Some(decode_will(from)?) } else { None },
+    })
+}
+
+fn decode_will<'a>(from: &mut Reader<'a>) -> Option<StoredWill<'a>> {
+    let (qos, options) = from.options(0b1111)?;
+    let (delay_secs, expiry_secs) = (from.u32()?, from.u32()?);
+    Some(StoredWill {
+        topic: from.text()?,
+        forwarded: from.bytes()?,
+        payload: from.bytes()?,
+        qos,
+        retain: options & 4 != 0,
+        delay_secs,
+        expiry_secs: (options & 8 != 0).then_some(expiry_secs),
+    })
+}
+
+fn decode_subscribe<'a>(from: &mut Reader<'a>) -> Option<Record<'a>> {
+    let (key, filter) = (from.u64()?, from.text()?);
+    let (qos, options) = from.options(0b1_1111)?;
+    Some(Record::Subscribe {
+        key,
+        filter,
+        qos,
+        no_local: options & 4 != 0,
+        retain_as_published: options & 8 != 0,
+        id: from.u32()?,
+        fetch: options & 16 != 0,
+    })
+}
+
+fn decode_message<'a>(from: &mut Reader<'a>) -> Option<Record<'a>> {
+    let id = from.u64()?;
+    let (qos, options) = from.options(0b111)?;
+    Some(Record::Message {
+        id,
+        qos,
+        retain: options & 4 != 0,
+        expires: from.u64()?,
+        publisher: from.u64()?,
+        topic: from.text()?,
+        forwarded: from.bytes()?,
+        payload: from.bytes()?,
+    })
+}
+
+fn decode_enqueue<'a>(from: &mut Reader<'a>) -> Option<Record<'a>> {
+    let (key, number, message) = (from.u64()?, from.u64()?, from.u64()?);
+    let (qos, options) = from.options(0b111_1111)?;
+    let has = |bit: u8| options & bit != 0;
+    let mut ids = Vec::new();
+    if has(64) {
+        for _ in 0..from.u32()? {
+            ids.push(from.u32()?);
+        }
+    }
+    Some(Record::Enqueue {
+        key,
+        number,
+        message,
+        qos,
+        retain: has(4),
+        closed: has(8),
+        ids,
+        from: if has(16) { Some(from.parked()?) } else { None },
+        group: if has(32) { Some((from.text()?, from.text()?)) } else { None },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(value: u16) -> PacketId {
+        PacketId::new(value).unwrap()
+    }
+
+    fn all() -> Vec<Record<'static>> {
+        let will = StoredWill {
+            topic: "w",
+            forwarded: b"p",
+            payload: b"gone",
+            qos: QoS::AtLeastOnce,
+            retain: true,
+            delay_secs: 5,
+            expiry_secs: Some(0),
+        };
+        let parked = Parked { share: "s", filter: "a/+", number: 1 << 40 };
+        let session = Record::Session {
+            key: 1,
+            client_id: "é",
+            expiry_secs: u32::MAX,
+            receive_maximum: 10,
+            absent_since: 0,
+            unsent_from: u64::MAX,
+            next_number: 70_000,
+            will: Some(will),
+        };
+        let enqueue = Record::Enqueue {
+            key: 1,
+            number: 2,
+            message: 3,
+            qos: QoS::ExactlyOnce,
+            retain: true,
+            closed: false,
+            ids: vec![1, 268_435_455],
+            from: Some(parked),
+            group: Some(("s", "a/+")),
+        };
+        vec![
+            Record::Start { wall_secs: 1_700_000_000 },
+            session,
+            Record::Absent { key: 1, since: 9, expiry_secs: 60, unsent_from: 3, has_will: true },
+            Record::SessionEnd { key: 1, has_will: true },
+            Record::Subscribe {
+                key: 1,
+                filter: "a/#",
+                qos: QoS::AtLeastOnce,
+                no_local: true,
+                retain_as_published: false,
+                id: 7,
+                fetch: true,
+            },
+            Record::Unsubscribe { key: 1, filter: "a/#" },
+            Record::Fetched { key: 1, filter: "a/#" },
+            Record::Message {
+                id: 0,
+                topic: "a/b",
+                forwarded: b"",
+                payload: &[0, 255],
+                qos: QoS::ExactlyOnce,
+                retain: true,
+                expires: u64::MAX,
+                publisher: 4,
+            },
+            enqueue,
+            Record::Park { parked, message: 3, closed: true },
+            Record::Unpark { parked },
+            Record::GroupEnd { share: "s", filter: "a/+" },
+            Record::Retain { message: 3, topic: "a/b", closed: false },
+            Record::Clear { topic: "a/b" },
+            Record::Close { message: 3, owner: Owner::Publisher(4, id(65_535)) },
+            Record::Close { message: 3, owner: Owner::Will(4) },
+            Record::Close { message: 0, owner: Owner::Nobody },
+            Record::Received { key: 1, number: 2 },
+            Record::Done { key: 1, number: 2 },
+            Record::Open { key: 1, packet_ids: vec![id(1), id(2)] },
+            Record::Released { key: 1, packet_id: id(2) },
+            Record::WillGone { key: 1 },
+        ]
+    }
+
+    #[test]
+    fn a_record_comes_back_as_it_was_and_never_from_fewer_or_more_bytes() {
+        for record in all() {
+            let mut bytes = Vec::new();
+            record.encode(&mut bytes);
+            assert_eq!(Record::decode(&bytes).as_ref(), Some(&record));
+            for cut in 0..bytes.len() {
+                assert_eq!(Record::decode(&bytes[..cut]), None, "{record:?} cut at {cut}");
+            }
+            bytes.push(0);
+            assert_eq!(Record::decode(&bytes), None, "{record:?} with a byte more");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Hands records to the journal, and knows what of them is needed still.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use whimbrel_proto::Millis;
+
+use super::{Journal, Level, Record, Staged};
+use crate::{Count, Turn, Wire, message::Message, turn::Now};
+
+/// What a record without a message counts as needed bytes: near enough for deciding when to clean.
+const RECORD_BYTES: i64 = 40;
+
+/// Stands for a record that is not there.
+pub(crate) const NO_PLACE: u64 = u64::MAX;
+
+/// The engine's side of the journal.
+#[derive(Default)]
+pub(crate) struct Store {
+    journal: Option<Arc<dyn Journal>>,
+    /// Publishers that wait until the journal takes more.
+    waiting: Mutex<Vec<Arc<dyn Wire>>>,
+}
+
+impl Store {
+    pub(crate) fn new(journal: Option<Arc<dyn Journal>>) -> Self {
+        Store { journal, ..Store::default() }
+    }
+
+    /// Whether anything is recorded at all.
+    pub(crate) fn is_on(&self) -> bool {
+        self.journal.is_some()
+    }
+
+    pub(crate) fn journal(&self) -> Option<&Arc<dyn Journal>> {
+        self.journal.as_ref()
+    }
+
+    /// Hands over a record. Where it is refused, whoever waits for its end waits for ever.
+    pub(crate) fn stage(&self, turn: &mut Turn, record: &Record<'_>) -> Staged {
+        let Some(journal) = &self.journal else { return Staged { position: NO_PLACE, end: 0 } };
+        turn.record.clear();
+        record.encode(&mut turn.record);
+        turn.staged = true;
+        match journal.stage(&turn.record) {
+            Ok(staged) => staged,
+            Err(super::StageRefused) => {
+                turn.count(Count::RecordsRefused, 1);
+                Staged { position: NO_PLACE, end: u64::MAX }
+            }
+        }
+    }
+
+    /// Records a message unless it is recorded already. Gives the name by which others refer to it.
+    pub(crate) fn message(&self, turn: &mut Turn, message: &Message) -> u64 {
+        let known = message.stored.id();
+        if known != 0 || self.journal.is_none() {
+            return known;
+        }
+        let staged = self.stage_message(turn, message, 0);
+        message.stored.note(staged)
+    }
+
+    fn stage_message(&self, turn: &mut Turn, message: &Message, id: u64) -> Staged {
+        let body = message.body();
+        let record = Record::Message {
+            id,
+            topic: body.topic,
+            forwarded: body.forwarded,
+            payload: body.payload,
+            qos: body.qos,
+            retain: body.retain,
+            expires: wall_of(turn.now, body.expires),
+            publisher: body.publisher,
+        };
+        self.stage(turn, &record)
+    }
+
+    /// Records a message anew, so that its first place may go.
+    pub(crate) fn move_message(&self, turn: &mut Turn, message: &Message) {
+        let staged = self.stage_message(turn, message, message.stored.id());
+        let (from, bytes) = message.stored.move_to(staged);
+        self.count(from, -i64::from(bytes));
+        self.count(staged.position, i64::from(bytes));
+    }
+
+    /// Somebody more is owed the message.
+    pub(crate) fn hold(&self, message: &Message) {
+        if message.stored.hold() {
+            let (place, bytes) = message.stored.place();
+            self.count(place, i64::from(bytes));
+        }
+    }
+
+    /// Somebody less is owed it; with the last one its record is needed no more.
+    pub(crate) fn release(&self, message: &Message) {
+        if message.stored.release() {
+            let (place, bytes) = message.stored.place();
+            self.count(place, -i64::from(bytes));
+        }
+    }
+
+    /// The record at this place is needed.
+    pub(crate) fn needs(&self, place: u64) {
+        self.count(place, RECORD_BYTES);
+    }
+
+    /// The record at this place is needed no more.
+    pub(crate) fn needs_not(&self, place: u64) {
+        self.count(place, -RECORD_BYTES);
+    }
+
+    fn count(&self, place: u64, bytes: i64) {
+        if place != NO_PLACE
+            && let Some(journal) = &self.journal
+        {
+            journal.count_live(place, bytes);
+        }
+    }
+
+    /// Whether everything before `position` has this level. Asks for it where it has not.
+    pub(crate) fn has_reached(&self, turn: &mut Turn, position: u64, level: Level) -> bool {
+        let Some(journal) = &self.journal else { return true };
+        if position == 0 || level == Level::Memory || journal.reached(level) >= position {
+            return true;
+        }
+        turn.want(position, level);
+        false
+    }
+
+    /// Where the journal ends: what waits for it waits for everything.
+    pub(crate) fn end(&self) -> u64 {
+        self.journal.as_ref().map_or(0, |journal| journal.staged())
+    }
+
+    /// Whether who brings messages that have to be kept should wait.
+    pub(crate) fn is_over_budget(&self) -> bool {
+        self.journal.as_ref().is_some_and(|journal| journal.is_over_budget())
+    }
+
+    /// Whether the disk is full or has failed.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.journal.as_ref().is_some_and(|journal| !journal.is_running())
+    }
+
+    /// Has the wire woken when the journal takes more.
+    pub(crate) fn wait(&self, waiter: &Arc<dyn Wire>) {
+        let mut waiting = self.waiting.lock();
+        if !waiting.iter().any(|known| Arc::ptr_eq(known, waiter)) {
+            waiting.push(waiter.clone());
+        }
+        drop(waiting);
+        if !self.is_over_budget() {
+            self.let_in(); // The second look: the journal may have got room meanwhile.
+        }
+    }
+
+    /// Wakes whoever waits for the journal, if it takes more.
+    pub(crate) fn let_in(&self) {
+        if self.is_over_budget() {
+            return;
+        }
+        let waiting = std::mem::take(&mut *self.waiting.lock());
+        for waiter in waiting {
+            waiter.wake();
+        }
+    }
+}
+
+/// Seconds since 1970 at a monotonic moment; `u64::MAX` is never.
+pub(crate) fn wall_of(now: Now, at: Millis) -> u64 {
+    if at == Millis::NEVER { u64::MAX } else { now.wall_secs + at.since(now.mono).div_ceil(1_000) }
+}
+
+/// The monotonic moment of a time by the wall clock; what has passed already is now.
+pub(crate) fn mono_of(now: Now, wall_secs: u64) -> Millis {
+    if wall_secs == u64::MAX {
+        Millis::NEVER
+    } else {
+        now.mono.plus_secs(wall_secs.saturating_sub(now.wall_secs))
+    }
+}

@@ -1,0 +1,137 @@
+//! A journal in memory, for tests: what is written and what is synced is said by the test, and a crash loses the rest.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use parking_lot::Mutex;
+use whimbrel_engine::{
+    Engine, Journal, Level, Limits, Now,
+    store::{Fold, Record, Restored, StageRefused, Staged},
+};
+
+/// What stands before each record, like on a disk.
+const HEADER: u64 = 8;
+
+#[derive(Default)]
+struct State {
+    records: Vec<(u64, Vec<u8>)>,
+    end: u64,
+    written: u64,
+    synced: u64,
+    live: BTreeMap<u64, i64>,
+    is_full: bool,
+    is_over_budget: bool,
+}
+
+/// The journal; clones are the same.
+#[derive(Clone, Default)]
+pub(super) struct Paper(Arc<Mutex<State>>);
+
+impl Paper {
+    /// Everything that is staged is on the disk now.
+    pub(super) fn commit(&self) {
+        let mut state = self.0.lock();
+        (state.written, state.synced) = (state.end, state.end);
+    }
+
+    /// Everything that is staged survives the end of the process, but not a loss of power.
+    pub(super) fn write(&self) {
+        let mut state = self.0.lock();
+        state.written = state.end;
+    }
+
+    /// The disk takes nothing, or takes again.
+    pub(super) fn set_full(&self, is_full: bool) {
+        self.0.lock().is_full = is_full;
+    }
+
+    pub(super) fn set_over_budget(&self, is_over: bool) {
+        self.0.lock().is_over_budget = is_over;
+    }
+
+    /// The records so far.
+    pub(super) fn records(&self) -> usize {
+        self.0.lock().records.len()
+    }
+
+    /// The kinds of the records from number `from` on, as a person reads them.
+    pub(super) fn told(&self, from: usize) -> Vec<String> {
+        let state = self.0.lock();
+        let told = state
+            .records
+            .iter()
+            .skip(from)
+            .map(|(_, bytes)| format!("{:?}", Record::decode(bytes).expect("a record that can be read")));
+        told.collect()
+    }
+
+    /// Bytes that are needed still, by the engine's count.
+    pub(super) fn live(&self) -> i64 {
+        self.0.lock().live.values().sum()
+    }
+
+    /// The power fails: only the first `keep` records are left, and at least what was synced.
+    pub(super) fn crash(&self, keep: usize) -> Paper {
+        let state = self.0.lock();
+        let synced =
+            state.records.iter().filter(|(at, bytes)| at + HEADER + bytes.len() as u64 <= state.synced);
+        let keep = keep.max(synced.count()).min(state.records.len());
+        let records = state.records[..keep].to_vec();
+        let end = records.last().map_or(0, |(at, bytes)| at + HEADER + bytes.len() as u64);
+        let (written, synced) = (end, end);
+        Paper(Arc::new(Mutex::new(State { records, end, written, synced, ..State::default() })))
+    }
+
+    /// An engine with what the records say.
+    pub(super) fn start(&self, limits: Limits, now: Now) -> (Arc<Engine>, Restored) {
+        let mut fold = Fold::new();
+        let records = self.0.lock().records.clone();
+        for (at, bytes) in &records {
+            fold.take(*at, at + HEADER + bytes.len() as u64, bytes).expect("records that can be read");
+        }
+        let engine = Engine::new(limits, 11).with_journal(Arc::new(self.clone()));
+        let restored = fold.restore(&engine, now);
+        assert_eq!(restored.missing, 0, "messages that are owed and not there");
+        (Arc::new(engine), restored)
+    }
+}
+
+impl Journal for Paper {
+    fn stage(&self, record: &[u8]) -> Result<Staged, StageRefused> {
+        let mut state = self.0.lock();
+        let position = state.end;
+        state.records.push((position, record.to_vec()));
+        state.end += HEADER + record.len() as u64;
+        Ok(Staged { position, end: state.end })
+    }
+
+    fn ask(&self, position: u64, level: Level) -> bool {
+        self.reached(level) >= position
+    }
+
+    fn nudge(&self) {}
+
+    fn reached(&self, level: Level) -> u64 {
+        let state = self.0.lock();
+        match level {
+            Level::Memory => u64::MAX,
+            Level::Process => state.written,
+            Level::Power => state.synced,
+        }
+    }
+
+    fn staged(&self) -> u64 {
+        self.0.lock().end
+    }
+
+    fn is_over_budget(&self) -> bool {
+        self.0.lock().is_over_budget
+    }
+
+    fn is_running(&self) -> bool {
+        !self.0.lock().is_full
+    }
+
+    fn count_live(&self, position: u64, bytes: i64) {
+        *self.0.lock().live.entry(position).or_default() += bytes;
+    }
+}

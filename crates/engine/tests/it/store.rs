@@ -1,0 +1,528 @@
+//! Durability: what waits for the journal, and what is there again after a crash. Time is virtual, the journal is paper.
+
+use whimbrel_engine::{Count, Limits};
+use whimbrel_testkit::{Ack, Packet, Publish, QoS0, QoS1, QoS2, Subscribe, publish, v5, v311, will};
+
+use super::{
+    paper::Paper,
+    worker::{Who, Worker, messages, text},
+};
+
+fn durable() -> Worker {
+    Worker::durable(Limits::default(), &Paper::default())
+}
+
+/// A client whose session stays, connected.
+fn stayer(worker: &mut Worker, id: &str) -> Who {
+    let who = worker.start(v311(id).resume().keep_alive(0));
+    worker.settle();
+    worker.commit();
+    worker.next_connack(who);
+    who
+}
+
+fn subscribe(worker: &mut Worker, who: Who, filter: &str, qos: whimbrel_testkit::QoS) {
+    worker.send(who, Packet::Subscribe(Subscribe::one(1, filter, qos)));
+    worker.commit();
+    assert!(matches!(worker.take(who)[..], [Packet::SubAck(_)]));
+}
+
+/// A client without a session that stays.
+fn guest(worker: &mut Worker, id: &str) -> Who {
+    worker.connect(v311(id).keep_alive(0))
+}
+
+fn send(worker: &mut Worker, who: Who, id: u16, payload: &str, qos: whimbrel_testkit::QoS) {
+    worker.publish(who, publish("t", payload).at(qos, id));
+}
+
+#[test]
+fn a_puback_waits_until_every_session_that_stays_has_the_message_on_disk() {
+    let mut worker = durable();
+    let reader = stayer(&mut worker, "reader");
+    subscribe(&mut worker, reader, "t", QoS1);
+    let writer = guest(&mut worker, "writer");
+    send(&mut worker, writer, 1, "one", QoS1);
+    assert_eq!(worker.take(writer), [], "before the commit");
+    // QoS 1 allows the duplicate that a crash would cause: the message need not wait.
+    assert_eq!(worker.payloads(reader), ["one"]);
+    worker.commit();
+    assert!(matches!(worker.take(writer)[..], [Packet::PubAck(_)]));
+}
+
+#[test]
+fn what_nobody_durable_is_owed_is_acknowledged_without_the_disk() {
+    let mut worker = durable();
+    let reader = guest(&mut worker, "reader");
+    worker.subscribe(reader, "t", QoS2);
+    let writer = guest(&mut worker, "writer");
+    let before = worker.paper.as_ref().unwrap().records();
+    send(&mut worker, writer, 1, "one", QoS1);
+    assert!(matches!(worker.take(writer)[..], [Packet::PubAck(_)]));
+    send(&mut worker, writer, 2, "two", QoS2);
+    assert!(matches!(worker.take(writer)[..], [Packet::PubRec(_)]));
+    assert_eq!(worker.payloads(reader), ["one", "two"]);
+    assert_eq!(worker.paper.as_ref().unwrap().records(), before, "records");
+}
+
+#[test]
+fn acknowledgements_leave_in_order_the_owed_and_the_not_owed() {
+    let mut worker = durable();
+    let reader = stayer(&mut worker, "reader");
+    subscribe(&mut worker, reader, "t", QoS1);
+    let writer = guest(&mut worker, "writer");
+    send(&mut worker, writer, 1, "owed", QoS1);
+    worker.publish(writer, publish("other", "not owed").at(QoS1, 2));
+    assert_eq!(worker.take(writer), []);
+    worker.commit();
+    let ids: Vec<u16> = worker
+        .take(writer)
+        .iter()
+        .map(|packet| match packet {
+            Packet::PubAck(ack) => ack.id,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(ids, [1, 2]);
+}
+
+#[test]
+fn a_qos_2_message_reaches_nobody_before_its_commit_and_what_follows_does_not_overtake_it() {
+    let mut worker = durable();
+    let reader = stayer(&mut worker, "reader");
+    subscribe(&mut worker, reader, "t", QoS2);
+    let zero = guest(&mut worker, "zero");
+    worker.subscribe(zero, "#", QoS0);
+    let writer = guest(&mut worker, "writer");
+    send(&mut worker, writer, 1, "two", QoS2);
+    worker.say(writer, "other", "zero");
+    assert_eq!((worker.take(writer), worker.take(reader), worker.take(zero)), (vec![], vec![], vec![]));
+    worker.commit();
+    assert!(matches!(worker.take(writer)[..], [Packet::PubRec(_)]));
+    assert_eq!(worker.payloads(zero), ["two", "zero"]);
+    assert_eq!(worker.payloads(reader), ["two"]);
+}
+
+#[test]
+fn connack_suback_and_unsuback_of_a_session_that_stays_wait_and_nothing_goes_before_connack() {
+    let mut worker = durable();
+    let who = worker.start(v5("reader").expiry(100));
+    worker.settle();
+    assert_eq!(worker.come(who), []);
+    worker.send(who, Packet::Subscribe(Subscribe::one(1, "t", QoS0)));
+    worker.send(who, Packet::PingReq);
+    let writer = guest(&mut worker, "writer");
+    worker.say(writer, "t", "early");
+    assert_eq!(worker.come(who), []);
+    worker.commit();
+    let come = worker.take(who);
+    assert!(
+        matches!(&come[..], [Packet::ConnAck(_), Packet::SubAck(_), Packet::PingResp, Packet::Publish(_)]),
+        "{come:?}"
+    );
+    worker.put_unsubscribe(who, "t");
+    worker.settle();
+    assert_eq!(worker.come(who), []);
+    worker.commit();
+    assert!(matches!(worker.take(who)[..], [Packet::UnsubAck(_)]));
+}
+
+/// What a client that comes back gets, acknowledged as it goes.
+fn returns(worker: &mut Worker, id: &str) -> (bool, Vec<Publish>) {
+    let who = worker.start(v311(id).resume().keep_alive(0));
+    worker.commits = true;
+    worker.settle();
+    let ack = worker.next_connack(who);
+    let all = worker.consume(who);
+    worker.cut(who);
+    (ack.session_present, all)
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_the_crash_with_sessions_subscriptions_and_order() {
+    let mut worker = durable();
+    let reader = stayer(&mut worker, "reader");
+    subscribe(&mut worker, reader, "t", QoS2);
+    worker.cut(reader);
+    let writer = guest(&mut worker, "writer");
+    for (id, qos) in [(1, QoS1), (2, QoS2), (3, QoS1)] {
+        send(&mut worker, writer, id, &format!("m{id}"), qos);
+    }
+    worker.commit();
+    assert_eq!(worker.take(writer).len(), 3);
+    let mut worker = worker.crash(Limits::default(), 0);
+    let (present, all) = returns(&mut worker, "reader");
+    assert!(present);
+    assert_eq!(all.iter().map(text).collect::<Vec<_>>(), ["m1", "m2", "m3"]);
+    assert!(all.iter().all(|publish| !publish.dup), "nothing of it had been sent before");
+    // And live again.
+    let writer = worker.connect(v311("writer").keep_alive(0));
+    send(&mut worker, writer, 1, "later", QoS1);
+    assert_eq!(returns(&mut worker, "reader").1.iter().map(text).collect::<Vec<_>>(), ["later"]);
+    let mut worker = worker.crash(Limits::default(), usize::MAX);
+    assert_eq!(returns(&mut worker, "reader"), (true, vec![]));
+}
+
+#[test]
+fn v311_4_4_0_1_what_was_in_flight_goes_out_again_with_dup_and_its_packet_identifier_after_a_crash() {
+    let mut worker = durable();
+    let reader = stayer(&mut worker, "reader");
+    subscribe(&mut worker, reader, "t", QoS2);
+    let writer = guest(&mut worker, "writer");
+    for (id, qos) in [(1, QoS1), (2, QoS2), (3, QoS2), (4, QoS2)] {
+        send(&mut worker, writer, id, &format!("m{id}"), qos);
+        worker.commit();
+    }
+    let sent = worker.messages(reader);
+    assert_eq!(sent.len(), 4);
+    // The second is received, the third is done.
+    worker.send(reader, Packet::PubRec(Ack::new(sent[1].id, 0)));
+    worker.send(reader, Packet::PubRec(Ack::new(sent[2].id, 0)));
+    assert_eq!(worker.take(reader), [], "a PUBREL waits for the record of the PUBREC");
+    worker.commit();
+    assert_eq!(worker.take(reader).len(), 2);
+    worker.send(reader, Packet::PubComp(Ack::new(sent[2].id, 0)));
+    worker.commit();
+    let mut worker = worker.crash(Limits::default(), 0);
+    let who = worker.start(v311("reader").resume().keep_alive(0));
+    worker.settle();
+    worker.commit();
+    worker.next_connack(who);
+    let again = worker.take(who);
+    let told: Vec<(u16, bool)> = again
+        .iter()
+        .map(|packet| match packet {
+            Packet::Publish(publish) => (publish.id, publish.dup),
+            Packet::PubRel(ack) => (ack.id, false),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(told, [(sent[0].id, true), (sent[1].id, false), (sent[3].id, true)]);
+}
+
+#[test]
+fn a_qos_2_message_that_is_sent_again_after_the_crash_is_taken_once() {
+    let mut worker = durable();
+    let reader = stayer(&mut worker, "reader");
+    subscribe(&mut worker, reader, "t", QoS2);
+    let writer = stayer(&mut worker, "writer");
+    send(&mut worker, writer, 7, "once", QoS2);
+    worker.commit();
+    assert!(matches!(worker.take(writer)[..], [Packet::PubRec(_)]));
+    let mut worker = worker.crash(Limits::default(), 0);
+    worker.commits = true;
+    let writer = worker.connect(v311("writer").resume().keep_alive(0));
+    worker.publish(writer, publish("t", "once").at(QoS2, 7).dup());
+    worker.send(writer, Packet::PubRel(Ack::new(7, 0)));
+    assert!(matches!(worker.take(writer)[..], [Packet::PubRec(_), Packet::PubComp(_)]));
+    assert_eq!(returns(&mut worker, "reader").1.len(), 1);
+    // Released and recorded: the identifier is new.
+    let mut worker = worker.crash(Limits::default(), 0);
+    worker.commits = true;
+    let writer = worker.connect(v311("writer").resume().keep_alive(0));
+    worker.publish(writer, publish("t", "new").at(QoS2, 7));
+    assert_eq!(returns(&mut worker, "reader").1.iter().map(text).collect::<Vec<_>>(), ["new"]);
+}
+
+#[test]
+fn a_publish_is_recovered_whole_or_not_at_all_wherever_the_journal_is_cut() {
+    let mut worker = durable();
+    for id in ["a", "b"] {
+        let reader = stayer(&mut worker, id);
+        subscribe(&mut worker, reader, "t", QoS2);
+        worker.cut(reader);
+    }
+    worker.commit();
+    let writer = stayer(&mut worker, "writer");
+    let from = worker.paper.as_ref().unwrap().records();
+    worker.publish(writer, publish("t", "whole").at(QoS2, 7).retain());
+    let paper = worker.paper.clone().unwrap();
+    let last = paper.records();
+    assert!(last >= from + 4, "{:?}", paper.told(from));
+    for keep in from..=last {
+        let mut worker = Worker::durable(Limits::default(), &paper.crash(keep));
+        let whole = keep == last;
+        assert_eq!(worker.engine.retained().0, usize::from(whole), "cut at {}", keep - from);
+        worker.commits = true;
+        let writer = worker.connect(v311("writer").resume().keep_alive(0));
+        worker.publish(writer, publish("t", "whole").at(QoS2, 7).dup().retain());
+        for id in ["a", "b"] {
+            let come = returns(&mut worker, id).1;
+            assert_eq!(come.iter().map(text).collect::<Vec<_>>(), ["whole"], "{id}, cut at {}", keep - from);
+        }
+    }
+}
+
+#[test]
+fn retained_messages_come_back_the_last_of_each_topic() {
+    let mut worker = durable();
+    let writer = guest(&mut worker, "writer");
+    for (topic, payload) in [("a", "1"), ("b", "1"), ("a", "2"), ("c", "1"), ("c", "")] {
+        worker.publish(writer, publish(topic, payload).at(QoS1, 1).retain());
+        assert_eq!(worker.take(writer), [], "{topic} {payload} waits");
+        worker.commit();
+        assert!(matches!(worker.take(writer)[..], [Packet::PubAck(_)]));
+    }
+    let mut worker = worker.crash(Limits::default(), 0);
+    let reader = guest(&mut worker, "reader");
+    let (_, mut retained) = worker.subscribe_with(reader, Subscribe::one(1, "#", QoS0));
+    retained.sort_by(|one, other| one.topic.cmp(&other.topic));
+    let told: Vec<_> = retained.iter().map(|one| (one.topic.as_str(), text(one))).collect();
+    assert_eq!(told, [("a", "2".into()), ("b", "1".into())]);
+}
+
+#[test]
+fn retained_messages_that_a_subscription_was_owed_come_after_the_crash() {
+    let mut worker = durable();
+    let writer = guest(&mut worker, "writer");
+    for at in 0..5 {
+        worker.publish(writer, publish(&format!("r/{at}"), "x").at(QoS1, 1).retain());
+    }
+    worker.commit();
+    let reader = worker.start(v5("reader").expiry(1_000).receive_maximum(2));
+    worker.settle();
+    worker.commit();
+    worker.next_connack(reader);
+    worker.send(reader, Packet::Subscribe(Subscribe::one(1, "r/#", QoS1)));
+    worker.commit();
+    assert_eq!(messages(worker.take(reader)).len(), 2, "as many as Receive Maximum allows");
+    let mut worker = worker.crash(Limits::default(), 0);
+    let mut topics: Vec<String> = returns(&mut worker, "reader").1.into_iter().map(|one| one.topic).collect();
+    topics.sort();
+    topics.dedup();
+    assert_eq!(topics, ["r/0", "r/1", "r/2", "r/3", "r/4"]);
+}
+
+#[test]
+fn a_will_of_a_client_that_does_not_come_back_after_the_crash_is_published_after_the_grace() {
+    for stays in [false, true] {
+        let of = |id: &str| if stays { v311(id).resume() } else { v311(id) };
+        let mut worker = durable();
+        let dead = worker.start(of("dead").keep_alive(0).will(will("w", "gone")));
+        let back = worker.start(of("back").keep_alive(0).will(will("w", "wrong")));
+        let polite = worker.start(of("polite").keep_alive(0).will(will("w", "wrong")));
+        worker.settle();
+        assert_eq!(worker.come(dead), [], "CONNACK promises to keep the will");
+        worker.commit();
+        assert!(worker.next(dead).is_some() && worker.next(back).is_some() && worker.next(polite).is_some());
+        worker.disconnect(polite, 0);
+        worker.commit();
+        let mut worker = worker.crash(Limits::default(), 0);
+        worker.commits = true;
+        let listener = guest(&mut worker, "listener");
+        worker.subscribe(listener, "w", QoS0);
+        worker.connect(of("back").keep_alive(0));
+        assert_eq!(worker.payloads(listener), [] as [String; 0], "stays: {stays}");
+        worker.advance(31_000);
+        assert_eq!(worker.payloads(listener), ["gone"], "stays: {stays}");
+        assert_eq!(worker.engine.sessions(), if stays { 4 } else { 2 });
+        // It is published once.
+        worker.paper.as_ref().unwrap().commit();
+        let mut worker = worker.crash(Limits::default(), 0);
+        worker.commits = true;
+        let listener = guest(&mut worker, "listener");
+        worker.subscribe(listener, "w", QoS0);
+        worker.advance(31_000);
+        assert_eq!(worker.payloads(listener), [] as [String; 0]);
+    }
+}
+
+#[test]
+fn a_session_that_ended_does_not_rise_again() {
+    let mut worker = durable();
+    let reader = stayer(&mut worker, "reader");
+    subscribe(&mut worker, reader, "t", QoS1);
+    worker.cut(reader);
+    let writer = guest(&mut worker, "writer");
+    send(&mut worker, writer, 1, "old", QoS1);
+    worker.commit();
+    let clean = worker.start(v311("reader").keep_alive(0));
+    worker.settle();
+    assert_eq!(worker.come(clean), [], "CONNACK promises that the old session is gone");
+    worker.commit();
+    worker.next_connack(clean);
+    let mut worker = worker.crash(Limits::default(), 0);
+    assert_eq!(returns(&mut worker, "reader"), (false, vec![]));
+    let live = worker.paper.as_ref().unwrap().live();
+    assert!(live <= 40, "{live} bytes are needed, but for one session nothing is");
+}
+
+#[test]
+fn a_message_of_a_shared_group_is_there_after_the_crash_once() {
+    let mut worker = durable();
+    let member = stayer(&mut worker, "member");
+    subscribe(&mut worker, member, "$share/g/t", QoS2);
+    let writer = guest(&mut worker, "writer");
+    worker.cut(member);
+    for (id, qos) in [(1, QoS1), (2, QoS2), (3, QoS1)] {
+        send(&mut worker, writer, id, &format!("m{id}"), qos);
+    }
+    worker.commit();
+    assert_eq!(worker.take(writer).len(), 3);
+    let mut worker = worker.crash(Limits::default(), 0);
+    let come = returns(&mut worker, "member").1;
+    assert_eq!(come.iter().map(text).collect::<Vec<_>>(), ["m1", "m2", "m3"]);
+    let mut worker = worker.crash(Limits::default(), usize::MAX);
+    assert_eq!(returns(&mut worker, "member"), (true, vec![]));
+}
+
+#[test]
+fn what_a_member_without_a_session_had_of_a_durable_group_comes_to_another_after_the_crash() {
+    let mut worker = durable();
+    let stayer = stayer(&mut worker, "stayer");
+    subscribe(&mut worker, stayer, "$share/g/t", QoS1);
+    worker.cut(stayer);
+    worker.commit();
+    let fleeting = guest(&mut worker, "fleeting");
+    worker.subscribe(fleeting, "$share/g/t", QoS1);
+    let writer = guest(&mut worker, "writer");
+    send(&mut worker, writer, 1, "taken", QoS1);
+    send(&mut worker, writer, 2, "open", QoS1);
+    worker.commit();
+    let come = worker.messages(fleeting);
+    assert_eq!(come.len(), 2);
+    worker.puback(fleeting, come[0].id);
+    worker.commit();
+    let mut worker = worker.crash(Limits::default(), 0);
+    let come = returns(&mut worker, "stayer").1;
+    assert_eq!(come.iter().map(text).collect::<Vec<_>>(), ["open"]);
+}
+
+#[test]
+fn nothing_is_needed_of_what_is_delivered_replaced_or_over() {
+    let mut worker = durable();
+    worker.commits = true;
+    let reader = stayer(&mut worker, "reader");
+    subscribe(&mut worker, reader, "t", QoS2);
+    subscribe(&mut worker, reader, "$share/g/t", QoS1);
+    let writer = guest(&mut worker, "writer");
+    let before = worker.paper.as_ref().unwrap().live();
+    for round in 0..20 {
+        send(&mut worker, writer, 1, "x", QoS1);
+        worker.publish(writer, publish("t", "y").at(QoS2, 2).retain());
+        worker.send(writer, Packet::PubRel(Ack::new(2, 0)));
+        worker.take(writer);
+        if round % 3 > 0 {
+            worker.consume(reader);
+        }
+    }
+    worker.consume(reader);
+    worker.publish(writer, publish("t", "").at(QoS1, 3).retain());
+    worker.consume(reader);
+    assert_eq!(worker.paper.as_ref().unwrap().live(), before);
+}
+
+#[test]
+fn a_client_to_which_too_much_is_owed_is_not_listened_to_until_the_disk_has_caught_up() {
+    let mut limits = Limits::default();
+    limits.connection.receive_maximum = 3;
+    let mut worker = Worker::durable(limits, &Paper::default());
+    let reader = stayer(&mut worker, "reader");
+    subscribe(&mut worker, reader, "t", QoS1);
+    let writer = guest(&mut worker, "writer");
+    for id in 1..=3 {
+        send(&mut worker, writer, id, "x", QoS1);
+    }
+    send(&mut worker, writer, 4, "late", QoS1);
+    assert!(worker.unread(writer) > 0, "the fourth has been read");
+    worker.commit();
+    assert_eq!(worker.unread(writer), 0);
+    worker.commit();
+    assert_eq!(worker.take(writer).len(), 4);
+}
+
+#[test]
+fn while_too_much_waits_for_the_disk_publishers_of_what_is_kept_wait_and_others_go_on() {
+    let mut worker = durable();
+    let reader = stayer(&mut worker, "reader");
+    subscribe(&mut worker, reader, "t", QoS1);
+    let paper = worker.paper.clone().unwrap();
+    paper.set_over_budget(true);
+    let writer = guest(&mut worker, "writer");
+    send(&mut worker, writer, 1, "kept", QoS1);
+    assert_eq!(worker.payloads(reader), [] as [String; 0]);
+    assert_eq!(worker.count(Count::WaitedForDisk), 1);
+    let other = guest(&mut worker, "other");
+    worker.say(other, "t", "qos 0");
+    assert_eq!(worker.say_acked(other, "elsewhere", "nobody is owed"), 0);
+    assert_eq!(worker.payloads(reader), ["qos 0"]);
+    // A publisher that goes takes what nobody has along.
+    let gone = guest(&mut worker, "gone");
+    send(&mut worker, gone, 1, "never", QoS1);
+    worker.cut(gone);
+    assert!(worker.is_over(gone));
+    paper.set_over_budget(false);
+    worker.commit();
+    assert_eq!(worker.payloads(reader), ["kept"]);
+}
+
+#[test]
+fn where_the_policy_says_so_a_full_disk_is_told_to_publishers() {
+    let limits = Limits { disk_full: whimbrel_engine::DiskFull::Refuse, ..Limits::default() };
+    let mut worker = Worker::durable(limits, &Paper::default());
+    let reader = stayer(&mut worker, "reader");
+    subscribe(&mut worker, reader, "t", QoS1);
+    worker.paper.as_ref().unwrap().set_full(true);
+    let writer = worker.connect(v5("writer"));
+    assert_eq!(worker.say_acked(writer, "t", "refused"), 0x97);
+    assert_eq!(worker.say_acked(writer, "elsewhere", "nobody is owed"), 0x10);
+    let old = guest(&mut worker, "old");
+    send(&mut worker, old, 1, "refused", QoS1);
+    assert!(worker.is_closed(old));
+    assert_eq!(worker.payloads(reader), [] as [String; 0]);
+    worker.paper.as_ref().unwrap().set_full(false);
+    send(&mut worker, writer, 1, "taken", QoS1);
+    worker.commit();
+    assert_eq!(worker.payloads(reader), ["taken"]);
+}
+
+#[test]
+fn a_message_dropped_for_a_full_queue_does_not_rise_again_behind_a_later_one() {
+    let limits = Limits { queue_messages_max: 2, ..Limits::default() };
+    let mut worker = Worker::durable(limits.clone(), &Paper::default());
+    let reader = stayer(&mut worker, "reader");
+    subscribe(&mut worker, reader, "t", QoS1);
+    worker.cut(reader);
+    let writer = guest(&mut worker, "writer");
+    for id in 1..=2 {
+        send(&mut worker, writer, id, &format!("m{id}"), QoS1);
+    }
+    worker.commit();
+    send(&mut worker, writer, 3, "m3", QoS1);
+    // Its client is back, and the drop is not on the disk yet: nothing of the queue goes.
+    let who = worker.start(v311("reader").resume().keep_alive(0));
+    worker.settle();
+    assert_eq!(worker.come(who), []);
+    worker.commit();
+    worker.next_connack(who);
+    assert_eq!(worker.payloads(who), ["m2", "m3"]);
+    let mut worker = worker.crash(limits, 0);
+    assert_eq!(returns(&mut worker, "reader").1.iter().map(text).collect::<Vec<_>>(), ["m2", "m3"]);
+}
+
+#[test]
+fn time_goes_on_while_the_server_is_down_but_never_back() {
+    let mut worker = durable();
+    let short = worker.start(v5("short").expiry(10));
+    let long = worker.start(v5("long").expiry(10_000));
+    worker.settle();
+    worker.commit();
+    assert!(worker.next(short).is_some() && worker.next(long).is_some());
+    for who in [short, long] {
+        worker.cut(who);
+    }
+    worker.commit();
+    let paper = worker.paper.clone().unwrap();
+    let at = |wall_secs| {
+        let now = whimbrel_engine::Now { mono: whimbrel_engine::proto::Millis(0), wall_secs };
+        let mut worker = Worker::of(&paper.crash(0).start(Limits::default(), now).0);
+        worker.turn.now = now;
+        worker.advance(1_000);
+        worker.engine.sessions()
+    };
+    assert_eq!(at(1_700_000_005), 2);
+    assert_eq!(at(1_700_000_011), 1);
+    assert_eq!(at(1_700_020_000), 0);
+    // The clock stands at 1970: no time has passed.
+    assert_eq!(at(3), 2);
+}
