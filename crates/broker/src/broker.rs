@@ -12,7 +12,7 @@ use std::{
 };
 
 use tokio::net::TcpListener;
-use whimbrel_engine::{Engine, Progress, Wire, Written};
+use whimbrel_engine::{Engine, Now, Progress, Wire, Written, proto::Millis};
 use whimbrel_net::{BACKLOG, IpVersions, ListenError, listen};
 
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
     auth::{Anonymous, Authenticator, Counts, PasswordFile, PasswordFileError},
     config::{Address, Config, Listener, Method},
     file_limit, mapping,
+    store::{self, Kept, Store, StoreError},
     worker::{self, Door, Shared},
 };
 
@@ -55,6 +56,9 @@ pub enum Error {
     /// The password file cannot be used.
     #[error(transparent)]
     PasswordFile(#[from] PasswordFileError),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The system refuses threads, a runtime, randomness or signals.
     #[error("the system refuses {what}: {source}")]
     System {
@@ -73,6 +77,7 @@ pub struct Broker {
     stop_accepting: Option<tokio::sync::oneshot::Sender<()>>,
     addresses: Vec<SocketAddr>,
     passwords: Option<Arc<PasswordFile>>,
+    store: Option<Store>,
 }
 
 /// A socket that listens, and what the configuration says of it.
@@ -95,15 +100,19 @@ impl Broker {
         let mut seed = [0; 8];
         getrandom::fill(&mut seed)
             .map_err(|error| Error::System { what: "randomness", source: io::Error::other(error) })?;
-        let engine = Engine::new(limits, u64::from_ne_bytes(seed));
+        let started = Instant::now();
+        let now = Now { mono: Millis(0), wall_secs: worker::wall_secs() };
+        let (doors, passwords) = open_doors(config)?;
+        let Kept { engine, store, bells } = store::open(config, limits, u64::from_ne_bytes(seed), now)?;
         let shared = Shared::new(
             engine,
+            started,
+            bells,
             connections_max,
             file_limit::waiting_room(files),
             u64::from(config.sys.interval_secs),
             mapping::size(config.limits.input_bytes_max),
         );
-        let (doors, passwords) = open_doors(config)?;
         let listening: Vec<(SocketAddr, &Listener)> =
             doors.iter().filter_map(|door| Some((door.socket.local_addr().ok()?, door.listener))).collect();
         let threads = usize::from(config.worker.threads.or_else(|| {
@@ -124,6 +133,7 @@ impl Broker {
             stop_accepting: Some(stop_accepting),
             addresses: listening.into_iter().map(|(address, _)| address).collect(),
             passwords,
+            store,
         })
     }
 
@@ -171,6 +181,7 @@ impl Broker {
         if left > 0 {
             tracing::warn!("{left} worker threads did not end in time");
         }
+        drop(self.store.take()); // All that is staged is written now.
         tracing::info!("stopped");
     }
 
@@ -217,6 +228,7 @@ fn open_doors(config: &Config) -> Result<(Vec<Opened<'_>>, Option<Arc<PasswordFi
         let door = Arc::new(Door {
             name: listener.label().into(),
             authenticator,
+            level: mapping::level(config, listener),
             connections: AtomicUsize::new(0),
             connections_max: listener.connections_max.or_else(|| u32::MAX) as usize,
         });
@@ -317,6 +329,7 @@ mod tests {
         fs::write(&path, ALICE).unwrap();
         let mut config =
             Config { listeners: vec![Listener::on("127.0.0.1:0".parse().unwrap())], ..Config::default() };
+        config.store.durability = crate::config::Durability::Memory;
         config.authentication.password_file = Some(path.clone());
         config.worker.threads = Auto::Set(1);
         let broker = Broker::start(&config).unwrap();

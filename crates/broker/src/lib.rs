@@ -9,9 +9,11 @@ pub mod config;
 mod file_limit;
 mod mapping;
 mod signals;
+mod store;
 mod worker;
 
 pub use broker::{Broker, Error};
+pub use store::StoreError;
 
 /// Runs the broker until SIGTERM or SIGINT. At SIGHUP `reopen_log` is called, and the password file is read again.
 ///

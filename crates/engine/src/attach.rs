@@ -363,10 +363,11 @@ impl Engine {
         }
     }
 
-    /// Whether promises wait for the disk.
+    /// Whether promises wait for the disk. The wire is woken when they have left.
     pub(crate) fn owes(&self, from: &Attached) -> bool {
-        self.lock_attached(from)
-            .is_some_and(|own| own.state.link.as_ref().is_some_and(|link| link.held.is_some()))
+        let Some(mut own) = self.lock_attached(from) else { return false };
+        let link = own.state.link.as_mut().filter(|link| link.held.is_some());
+        link.map(|link| link.is_awaited = true).is_some()
     }
 
     /// Whether so many promises wait for the disk that the client is not listened to.

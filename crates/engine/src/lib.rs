@@ -130,6 +130,19 @@ impl Engine {
         self
     }
 
+    /// A server begins to write: the journal learns the time.
+    pub fn begin_records(&self, now: Now) {
+        let mut turn = Turn::new(routing::MatchCache::new(1), self.counters.register());
+        self.store.stage(&mut turn, &store::Record::Start { wall_secs: now.wall_secs });
+    }
+
+    /// Has what is recorded and what nobody waits for written in its time; called now and then.
+    pub fn nudge(&self) {
+        if let Some(journal) = self.store.journal() {
+            journal.nudge();
+        }
+    }
+
     /// A turn for one worker, to be used again and again.
     #[must_use]
     pub fn turn(&self) -> Turn {

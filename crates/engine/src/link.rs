@@ -59,6 +59,8 @@ pub(crate) struct Link {
     pub level: Level,
     /// Its CONNACK waits for the disk: nothing else goes before it.
     pub opening: bool,
+    /// The owner is woken when nothing is held any more.
+    pub is_awaited: bool,
     /// Promises that wait for the disk.
     pub held: Option<Box<Held>>,
 }
@@ -84,6 +86,7 @@ impl Link {
             closing: None,
             level,
             opening: false,
+            is_awaited: false,
             held: None,
         }
     }

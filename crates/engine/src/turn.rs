@@ -80,8 +80,8 @@ pub struct Turn {
     pub(crate) wanted: [u64; 2],
     /// Something is parked that waits for nothing.
     pub(crate) is_releasable: bool,
-    /// Sessions with promises or messages that wait for the disk, and for what.
-    pub(crate) parked: VecDeque<(u64, Arc<Session>)>,
+    /// Sessions with promises or messages that wait for the disk, and for what: to be written, to be synced.
+    pub(crate) parked: [VecDeque<(u64, Arc<Session>)>; 2],
     pool: Vec<Vec<u8>>,
 }
 
@@ -104,7 +104,7 @@ impl Turn {
             staged: false,
             wanted: [0; 2],
             is_releasable: false,
-            parked: VecDeque::new(),
+            parked: Default::default(),
             pool: Vec::new(),
         }
     }
@@ -118,7 +118,7 @@ impl Turn {
     /// Whether something waits for the disk that [`crate::Engine::release`] lets go.
     #[must_use]
     pub fn has_parked(&self) -> bool {
-        !self.parked.is_empty()
+        self.parked.iter().any(|parked| !parked.is_empty())
     }
 
     /// The next flush asks the journal for this.
@@ -132,8 +132,10 @@ impl Turn {
     }
 
     /// The session is looked at again when the journal has come so far.
-    pub(crate) fn park(&mut self, position: u64, session: Arc<Session>) {
-        self.parked.push_back((position, session));
+    pub(crate) fn park(&mut self, position: u64, level: Level, session: Arc<Session>) {
+        let [written, synced] = &mut self.parked;
+        let parked = if level == Level::Power { synced } else { written };
+        parked.push_back((position, session));
     }
 
     /// Counts `more` of something that the caller saw: bytes read, connections refused.

@@ -20,6 +20,7 @@ mod room;
 mod session;
 mod setting;
 mod source;
+mod store;
 mod suggestion;
 mod sys;
 #[cfg(test)]
@@ -38,6 +39,7 @@ pub use reference::reference;
 pub use session::{QueueFull, Session, SharedStrategy};
 pub use setting::Auto;
 pub use source::{File, Flag, Origin, Sources};
+pub use store::{DiskFull, Durability, Store};
 pub use sys::Sys;
 pub use worker::Worker;
 
@@ -57,6 +59,8 @@ pub struct Config {
     pub limits: Limits,
     /// What the broker offers to its clients.
     pub session: Session,
+    /// What is kept on disk.
+    pub store: Store,
     /// The threads that carry the load.
     pub worker: Worker,
     /// What is logged.
@@ -89,6 +93,18 @@ impl Config {
     }
 }
 
+impl Config {
+    /// How sure what is promised on a listener has to be.
+    pub fn durability(&self, listener: &Listener) -> Durability {
+        listener.durability.or_else(|| self.store.durability)
+    }
+
+    /// Whether anything is kept on disk.
+    pub fn keeps(&self) -> bool {
+        self.listeners.iter().any(|listener| self.durability(listener) > Durability::Memory)
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -96,6 +112,7 @@ impl Default for Config {
             authentication: Authentication::default(),
             limits: Limits::default(),
             session: Session::default(),
+            store: Store::default(),
             worker: Worker::default(),
             log: Log::default(),
             sys: Sys::default(),
@@ -121,12 +138,13 @@ impl Section {
 }
 
 /// Every section, in the order of the file and of the reference.
-fn sections() -> [Section; 7] {
+fn sections() -> [Section; 8] {
     [
         Section::of::<Listener>(),
         Section::of::<Authentication>(),
         Section::of::<Limits>(),
         Section::of::<Session>(),
+        Section::of::<Store>(),
         Section::of::<Worker>(),
         Section::of::<Log>(),
         Section::of::<Sys>(),

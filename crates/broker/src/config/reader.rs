@@ -58,6 +58,7 @@ pub(super) fn read(sources: &Sources) -> (Config, Findings) {
         authentication: reader.room(&document),
         limits: reader.room(&document),
         session: reader.room(&document),
+        store: reader.room(&document),
         worker: reader.room(&document),
         log: reader.room(&document),
         sys: reader.room(&document),

@@ -32,7 +32,11 @@ impl Broker {
         {
             command.env_remove(name);
         }
-        command.args(["serve", "--listen", "127.0.0.1:0"]).args(flags);
+        command.args(["serve", "--listen", "127.0.0.1:0"]);
+        if !flags.contains(&"--store-directory") {
+            command.args(["--durability", "memory"]);
+        }
+        command.args(flags);
         let child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the broker starts");
         Broker { child }
     }
