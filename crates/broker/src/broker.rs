@@ -103,7 +103,7 @@ impl Broker {
         let started = Instant::now();
         let now = Now { mono: Millis(0), wall_secs: worker::wall_secs() };
         let (doors, passwords) = open_doors(config)?;
-        let Kept { engine, store, bells } = store::open(config, limits, u64::from_ne_bytes(seed), now)?;
+        let Kept { engine, mut store, bells } = store::open(config, limits, u64::from_ne_bytes(seed), now)?;
         let shared = Shared::new(
             engine,
             started,
@@ -113,6 +113,9 @@ impl Broker {
             u64::from(config.sys.interval_secs),
             mapping::size(config.limits.input_bytes_max),
         );
+        if let Some(store) = &mut store {
+            store.keep_clean(&shared)?;
+        }
         let listening: Vec<(SocketAddr, &Listener)> =
             doors.iter().filter_map(|door| Some((door.socket.local_addr().ok()?, door.listener))).collect();
         let threads = usize::from(config.worker.threads.or_else(|| {

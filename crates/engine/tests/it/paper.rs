@@ -69,6 +69,36 @@ impl Paper {
         self.0.lock().live.values().sum()
     }
 
+    /// Where the last record ends.
+    pub(super) fn end(&self) -> u64 {
+        self.0.lock().end
+    }
+
+    /// Bytes before this position that are needed still.
+    pub(super) fn live_before(&self, below: u64) -> i64 {
+        self.0.lock().live.range(..below).map(|(_, bytes)| bytes).sum()
+    }
+
+    /// The records before this position that are needed still.
+    pub(super) fn needed_before(&self, below: u64) -> Vec<String> {
+        let state = self.0.lock();
+        let needed = state.live.range(..below).filter(|(_, bytes)| **bytes != 0);
+        needed
+            .map(|(at, bytes)| {
+                let record = state.records.iter().find(|(position, _)| position == at);
+                format!("{bytes} of {:?}", record.and_then(|(_, record)| Record::decode(record)))
+            })
+            .collect()
+    }
+
+    /// What is left on the disk when everything before this position is given back.
+    pub(super) fn without_before(&self, below: u64) -> Paper {
+        let state = self.0.lock();
+        let records = state.records.iter().filter(|(at, _)| *at >= below).cloned().collect();
+        let (end, written, synced) = (state.end, state.end, state.end);
+        Paper(Arc::new(Mutex::new(State { records, end, written, synced, ..State::default() })))
+    }
+
     /// The power fails: only the first `keep` records are left, and at least what was synced.
     pub(super) fn crash(&self, keep: usize) -> Paper {
         let state = self.0.lock();
