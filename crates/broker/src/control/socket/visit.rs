@@ -144,3 +144,42 @@ fn parsed(level: &str) -> Result<Levels, Refusal> {
         why: format!("{level:?} is none; allowed is {}", Levels::allowed()),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Broker, config::Config};
+
+    /// What a visitor hears that says this and then nothing, on a clock that runs ahead while everybody waits.
+    fn heard(said: &[u8]) -> String {
+        let config = Config {
+            listeners: vec![crate::config::Listener::on("127.0.0.1:0".parse().unwrap())],
+            ..Config::default()
+        };
+        let broker = Broker::start(&config).unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let heard = runtime.block_on(async {
+            let (mut visitor, stream) = UnixStream::pair().unwrap();
+            visitor.write_all(said).await.unwrap();
+            serve(stream, broker.control()).await;
+            let mut heard = String::new();
+            visitor.read_to_string(&mut heard).await.unwrap();
+            heard
+        });
+        broker.stop();
+        heard
+    }
+
+    #[test]
+    fn a_request_that_does_not_come_whole_in_time_is_refused() {
+        let refusal = Refusal::RequestTooSlow { secs: REQUEST_SECS_MAX };
+        assert_eq!(heard(b"{\"ask\":"), String::from_utf8(line(&refusal.into()).unwrap()).unwrap());
+        assert_eq!(
+            heard(b"{\"ask\":\"log\"}\n").lines().count(),
+            1,
+            "who says nothing more is let go without a word"
+        );
+        assert_eq!(heard(b""), "");
+    }
+}
