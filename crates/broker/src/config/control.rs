@@ -11,8 +11,8 @@ room! {
         /// Whether there is the socket.
         enabled: bool = true;
 
-        /// The path of the socket, at most 100 bytes. Without one it is `control.sock` in `/run/whimbrel` if the broker
-        /// runs as root, else in `$RUNTIME_DIRECTORY` (what systemd makes by `RuntimeDirectory=`), else in
+        /// The path of the socket, at most 100 bytes. Without one it is `control.sock` in `$RUNTIME_DIRECTORY` (what
+        /// systemd makes by `RuntimeDirectory=`), else in `/run/whimbrel` if the broker runs as root, else in
         /// `$XDG_RUNTIME_DIR/whimbrel`, else in `whimbrel-UID` in the folder for temporary files. A second broker of the
         /// same account calls it `control-PID.sock`; where no socket can be made the log says so and the broker runs
         /// without. A path that is set here must be free, or the broker does not start. In

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Subcommand, ValueHint};
 use serde_json::json;
+use whimbrel_broker::config::Levels;
 use whimbrel_broker::control::{Answer, Query, Request};
 
 use crate::cli::{FAILED, MISUSED};
@@ -27,9 +28,9 @@ const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 no broker answers, it does not do what it was asked, or a reload has found faults; 2 the command \
 line is wrong, or there are several brokers and none was named.
 
-Without --socket it looks for control.sock where a broker of this account puts it: as root in /run/whimbrel, else in \
-$XDG_RUNTIME_DIR/whimbrel, in whimbrel-UID in the folder for temporary files, and in /run/whimbrel. Only the account that \
-the broker runs as, and root, can use the socket.";
+Without --socket it looks for control.sock where a broker of this account puts it: in $RUNTIME_DIRECTORY; as root in \
+/run/whimbrel; else in $XDG_RUNTIME_DIR/whimbrel, in whimbrel-UID in the folder for temporary files, and in /run/whimbrel. \
+Only the account that the broker runs as, and root, can use the socket.";
 
 /// Clients that a list shows where nobody says how many.
 const CLIENTS_SHOWN: usize = 100;
@@ -112,11 +113,19 @@ enum Command {
     /// It lasts until the broker ends, or until a reload finds another log.level in the configuration.
     Log {
         /// What log.level may hold: `debug`, or `info,whimbrel_broker=debug`
-        #[arg(value_name = "LEVEL")]
+        #[arg(value_name = "LEVEL", value_parser = level)]
         level: Option<String>,
     },
     /// End the broker in order, as SIGTERM does, and wait until it has ended
     Stop,
+}
+
+/// A level that is none is a mistake of the command line; no broker is asked for that.
+fn level(word: &str) -> Result<String, String> {
+    match Levels::parse(word) {
+        Some(_) => Ok(word.to_owned()),
+        None => Err(format!("allowed is {}", Levels::allowed())),
+    }
 }
 
 /// Why a command ended early: the exit code, and what to say.

@@ -7,7 +7,13 @@
 mod place;
 mod visit;
 
-use std::{io, path::Path, sync::Arc, thread, time::Duration};
+use std::{
+    io::{self, Write as _},
+    path::Path,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use tokio::{
     net::{UnixListener, UnixStream},
@@ -114,7 +120,7 @@ async fn receive(listener: std::os::unix::net::UnixListener, control: Control) {
                             drop(seat);
                         });
                     }
-                    Err(_) => turn_away(&stream, Refusal::Busy { connections_max: CONNECTIONS_MAX }),
+                    Err(_) => turn_away(stream, Refusal::Busy { connections_max: CONNECTIONS_MAX }),
                 }
             }
             Err(error) => {
@@ -132,7 +138,7 @@ fn admitted(stream: UnixStream) -> Option<UnixStream> {
         Ok(peer) => {
             let uid = peer.uid();
             tracing::warn!(uid, "control: an account that may not control this broker was sent away");
-            turn_away(&stream, Refusal::NotAllowed { uid });
+            turn_away(stream, Refusal::NotAllowed { uid });
             None
         }
         Err(error) => {
@@ -143,9 +149,10 @@ fn admitted(stream: UnixStream) -> Option<UnixStream> {
 }
 
 /// What fits into the socket at once is said; nobody waits for more.
-fn turn_away(stream: &UnixStream, refusal: Refusal) {
-    if let Ok(line) = line(&refusal.into()) {
-        let _ = stream.try_write(&line); // Who does not listen misses the reason only.
+fn turn_away(stream: UnixStream, refusal: Refusal) {
+    // The runtime does not know yet whether it can be written to; the system does.
+    if let (Ok(mut stream), Ok(line)) = (stream.into_std(), line(&refusal.into())) {
+        let _ = stream.write(&line); // Who does not listen misses the reason only.
     }
 }
 

@@ -109,15 +109,16 @@ impl Drop for Place {
 pub fn folders() -> Vec<PathBuf> {
     let system = PathBuf::from("/run/whimbrel");
     let uid = own_uid();
-    if uid == 0 {
-        return vec![system];
-    }
     let folder_in =
         |variable| std::env::var_os(variable).map(PathBuf::from).filter(|folder| folder.is_absolute());
     // What systemd has made for the service, RuntimeDirectory=.
     let service = folder_in("RUNTIME_DIRECTORY");
     let session = folder_in("XDG_RUNTIME_DIR").map(|folder| folder.join("whimbrel"));
     let temporary = std::env::temp_dir().join(format!("whimbrel-{uid}"));
+    if uid == 0 {
+        // Whoever is root, by whatever way, finds root's broker in one place.
+        return service.into_iter().chain([system]).collect();
+    }
     service.into_iter().chain(session).chain([temporary, system]).collect()
 }
 
