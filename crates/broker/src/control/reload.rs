@@ -1,7 +1,7 @@
 //! A reload, by SIGHUP or through the door: opens the log anew, reads the password file and the configuration again, and
 //! tells what has come of it. Not the reading of a configuration.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
@@ -90,7 +90,7 @@ impl Control {
         match self.0.host.reopen_log() {
             Ok(()) => reloaded.log_reopened = true,
             Err(error) => reloaded.faults.push(Fault {
-                file: self.0.loaded.lock().config.log.file.clone(),
+                file: self.0.loaded.lock().config.log.file.as_deref().map(absolute),
                 key: Some("log.file".to_owned()),
                 message: format!("the log file cannot be opened anew: {error}; the old one stays in use"),
                 ..Fault::default()
@@ -161,7 +161,7 @@ fn password_faults(error: &PasswordFileError) -> Vec<Fault> {
         None => at.fault.to_string(),
     };
     let fault = |at: &FaultAt| Fault {
-        file: Some(file.path.clone()),
+        file: Some(absolute(&file.path)),
         line: Some(at.line),
         key: key(),
         message: message(at),
@@ -169,7 +169,7 @@ fn password_faults(error: &PasswordFileError) -> Vec<Fault> {
     };
     let untold = file.fault_count - file.faults.len();
     let rest = (untold > 0).then(|| Fault {
-        file: Some(file.path.clone()),
+        file: Some(absolute(&file.path)),
         key: key(),
         message: format!("{untold} more lines cannot be used"),
         ..Fault::default()
@@ -177,13 +177,18 @@ fn password_faults(error: &PasswordFileError) -> Vec<Fault> {
     file.faults.iter().map(fault).chain(rest).collect()
 }
 
+/// The path for whoever reads it in another folder than the broker's.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
 impl Fault {
     fn of_config(problem: &Problem) -> Self {
         let fault = Self { key: problem.key.clone(), message: problem.fault.to_string(), ..Self::default() };
         match &problem.origin {
-            Origin::File(path) => Self { file: Some(path.clone()), ..fault },
+            Origin::File(path) => Self { file: Some(absolute(path)), ..fault },
             Origin::Place { path, line, column } => {
-                Self { file: Some(path.clone()), line: Some(*line), column: Some(*column), ..fault }
+                Self { file: Some(absolute(path)), line: Some(*line), column: Some(*column), ..fault }
             }
             Origin::Environment(_) | Origin::Flag(_) => {
                 Self { source: Some(problem.origin.to_string()), ..fault }
