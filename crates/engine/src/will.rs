@@ -54,16 +54,16 @@ impl Will {
 }
 
 impl Will {
+    /// Bytes that it costs its session.
+    pub(crate) fn size(&self) -> usize {
+        self.message.size()
+    }
+
     /// What an administrator sees of it.
     pub(crate) fn view(&self) -> WillView {
         let body = self.message.body();
         let (topic, qos, retain) = (body.topic.into(), body.qos, body.retain);
         WillView { topic, qos, retain, delay_secs: self.delay_secs }
-    }
-
-    /// Bytes that it costs its session.
-    pub(crate) fn size(&self) -> usize {
-        self.message.size()
     }
 }
 
