@@ -50,7 +50,8 @@ fn of_session(
     }
     let first_arrivals = first_arrivals(history, client);
     let witnesses = later_arrivals(history, client, session);
-    for story in history.messages.values() {
+    // Messages are numbered as they are sent.
+    for story in history.messages_since(session.begin).take_while(|story| story.sent <= end) {
         let Some((done, _)) = story.done.filter(|_| is_owed_to_somebody(story)) else { continue };
         if story.sent < session.begin || done > end {
             continue;

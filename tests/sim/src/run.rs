@@ -75,7 +75,7 @@ pub fn run(seed: u64) -> Outcome {
     let facts = facts(&world, &plan);
     note_counts(&mut world);
     let events = std::mem::take(&mut world.log.events);
-    let history = History::new(events);
+    let history = History::new(events, &facts);
     findings.extend(judge(&history, &facts));
     if findings.is_empty() {
         findings = everybody_leaves(&mut world);
