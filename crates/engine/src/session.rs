@@ -9,7 +9,6 @@ use std::sync::{
     atomic::{AtomicU32, Ordering::Relaxed},
 };
 
-use parking_lot::{Mutex, MutexGuard};
 use whimbrel_proto::{
     Incoming, Outgoing, Sent, Stage,
     codec::{self, Ack as AckPacket, PacketType, QoS},
@@ -25,6 +24,7 @@ use crate::{
     retained::Fetch,
     share::Group,
     subscription::Subscription,
+    sync::{Mutex, MutexGuard},
     timers::TimerKey,
     will::Will,
 };

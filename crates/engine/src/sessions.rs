@@ -7,8 +7,8 @@ use std::sync::{
 };
 
 use hashbrown::HashTable;
-use parking_lot::Mutex;
 
+use crate::sync::Mutex;
 use crate::{routing::Seed, session::Session};
 
 /// So many that a listing, which copies a shard under its lock, holds nobody up for longer than a fan-out does: at a
