@@ -303,9 +303,9 @@ impl Worker {
             let Some(&index) = self.publishers.get(publisher) else { continue };
             let Some(connection) = self.connections.get_mut(index) else { continue };
             match &mut connection.job {
-                Job::Publish(publisher) if !publisher.has_sent_all() => {
-                    publisher.batch_due(batch);
-                    self.desk.tally.due_measured += if self.desk.measured.holds(due) { batch } else { 0 };
+                Job::Publish(publisher) => {
+                    let messages = publisher.batch_due(batch);
+                    self.desk.tally.due_measured += if self.desk.measured.holds(due) { messages } else { 0 };
                     self.enqueue(index);
                 }
                 Job::Churn => {
