@@ -20,7 +20,10 @@ mod budget;
 mod commit;
 mod conversation;
 mod counters;
+mod drops;
 mod flush;
+mod inspect;
+mod kick;
 mod limits;
 mod link;
 mod message;
@@ -33,6 +36,7 @@ mod session;
 mod sessions;
 mod share;
 mod subscription;
+mod sync;
 mod sys;
 mod timers;
 mod turn;
@@ -44,12 +48,14 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
-use parking_lot::Mutex;
 use whimbrel_proto::Millis;
 
+use crate::sync::Mutex;
 pub use attach::{Attach, Attached, Attention, End};
 pub use conversation::{Conversation, Question, Standing};
 pub use counters::{Count, Counters};
+pub use inspect::{ConnectionView, SessionView, SubscriptionView, WillView};
+pub use kick::{Held, Kicked};
 pub use limits::{Limits, QueueFull, ShareStrategy};
 pub use message::Message;
 pub use publish::{Progress, Publishing};

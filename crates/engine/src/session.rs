@@ -9,7 +9,6 @@ use std::sync::{
     atomic::{AtomicU32, Ordering::Relaxed},
 };
 
-use parking_lot::{Mutex, MutexGuard};
 use whimbrel_proto::{
     Incoming, Outgoing, Sent, Stage,
     codec::{self, Ack as AckPacket, PacketType, QoS},
@@ -18,12 +17,14 @@ use whimbrel_proto::{
 use crate::{
     Count, Limits, Notice, Turn,
     budget::{Budget, Charge},
+    drops::Drops,
     link::{Link, Sending},
     message::Fresh,
     queue::{Delivery, Queue, SubscriptionIds},
     retained::Fetch,
     share::Group,
     subscription::Subscription,
+    sync::{Mutex, MutexGuard},
     timers::TimerKey,
     will::Will,
 };
@@ -77,9 +78,9 @@ pub(crate) struct Rare {
     pub fetches: Vec<Fetch>,
     /// The latest connection that waits until the present one has let go.
     pub waiter: Option<Arc<dyn crate::Wire>>,
-    /// Messages dropped because of this session's limits.
-    pub dropped: u64,
-    /// Of these, those that the client has not been told about.
+    /// Messages that it has lost.
+    pub drops: Option<Box<Drops>>,
+    /// Of those dropped because of this session's limits, how many the client has not been told about.
     pub dropped_untold: u64,
     /// The operator has been told; until the queue has been empty once there is nothing new to tell.
     pub drops_noticed: bool,
@@ -197,7 +198,7 @@ impl<'a> Locked<'a> {
         let waiting = self.state.queue.is_some() || self.state.outgoing.must_resend();
         if offer.qos == QoS::AtMostOnce {
             if blocked {
-                turn.count(Count::DroppedQos0Blocked, 1);
+                self.lose(turn, Count::DroppedQos0Blocked, 1);
                 return Offered::Dropped;
             }
             if !waiting {
@@ -215,7 +216,7 @@ impl<'a> Locked<'a> {
             return Offered::Over; // The connection is closing and the session ends with it.
         }
         if offer.qos == QoS::AtMostOnce && !self.limits().queue_qos0 {
-            turn.count(Count::DroppedQos0Absent, 1);
+            self.lose(turn, Count::DroppedQos0Absent, 1);
             return Offered::Dropped;
         }
         self.enqueue_fresh(turn, offer)
@@ -252,7 +253,7 @@ impl<'a> Locked<'a> {
             return Offered::Dropped;
         };
         if !link.takes(&fresh.body, &sending, now) {
-            turn.count(Count::DroppedTooLarge, 1); // [MQTT-3.1.2-25]
+            self.lose(turn, Count::DroppedTooLarge, 1); // [MQTT-3.1.2-25]
             return Offered::Dropped;
         }
         let packet_id = (qos > QoS::AtMostOnce).then(|| {
@@ -285,11 +286,11 @@ impl<'a> Locked<'a> {
             return Offered::Dropped;
         };
         if message.expires() <= now {
-            turn.count(Count::DroppedExpired, 1); // [MQTT-3.3.2-5]
+            self.lose(turn, Count::DroppedExpired, 1); // [MQTT-3.3.2-5]
             return Offered::Dropped;
         }
         if !link.takes(&message.body(), &sending, now) {
-            turn.count(Count::DroppedTooLarge, 1);
+            self.lose(turn, Count::DroppedTooLarge, 1);
             return Offered::Dropped;
         }
         let packet_id =
@@ -349,7 +350,7 @@ impl<'a> Locked<'a> {
         if !made.room && queue.is_empty() {
             self.state.queue = None;
         }
-        turn.count(Count::DroppedExpired, made.expired);
+        self.lose(turn, Count::DroppedExpired, made.expired);
         self.note_drops(turn, made.cause(), made.lost());
         made.room
     }
@@ -358,9 +359,8 @@ impl<'a> Locked<'a> {
         if lost == 0 {
             return;
         }
-        turn.count(cause, lost);
+        self.lose(turn, cause, lost);
         let rare = self.state.rare();
-        rare.dropped += lost;
         rare.dropped_untold += lost;
         if !std::mem::replace(&mut rare.drops_noticed, true) {
             turn.notice(Notice::QueueFull { client_id: self.session.client_id.clone(), cause });
@@ -464,7 +464,7 @@ impl<'a> Locked<'a> {
                     let _ = link.append_kept(turn, &delivery.message, &sending, Some(packet_id));
                 } else {
                     // The client takes less than on the connection before: as if it had been sent and acknowledged.
-                    turn.count(Count::DroppedTooLarge, 1);
+                    self.lose(turn, Count::DroppedTooLarge, 1);
                     self.extract(|sent| sent.packet_id() == packet_id);
                 }
             }

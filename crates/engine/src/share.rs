@@ -9,7 +9,6 @@ use std::sync::{
 };
 
 use hashbrown::HashTable;
-use parking_lot::Mutex;
 use whimbrel_proto::{
     Sent, Stage,
     codec::{Filter, QoS},
@@ -22,6 +21,7 @@ use crate::{
     routing::{Interest, Seed},
     session::{Locked, Offer, Session},
     subscription::delivered_qos,
+    sync::Mutex,
 };
 
 /// A share name and a topic filter, with the sessions that subscribed to both.

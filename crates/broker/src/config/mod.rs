@@ -8,7 +8,9 @@
 mod address;
 mod authentication;
 mod check;
+mod control;
 mod default_file;
+mod difference;
 mod key;
 mod limits;
 mod listener;
@@ -28,7 +30,9 @@ mod worker;
 
 pub use address::{Address, NotAnAddress};
 pub use authentication::{Authentication, Method};
+pub use control::Control;
 pub use default_file::default_file;
+pub use difference::Difference;
 pub use key::{Key, Kind, Reload};
 pub use limits::Limits;
 pub use listener::Listener;
@@ -63,6 +67,8 @@ pub struct Config {
     pub log: Log,
     /// The topics under `$SYS/broker`.
     pub sys: Sys,
+    /// The local socket for `whimbrel ctl`.
+    pub control: Control,
 }
 
 impl Config {
@@ -99,6 +105,7 @@ impl Default for Config {
             worker: Worker::default(),
             log: Log::default(),
             sys: Sys::default(),
+            control: Control::default(),
         }
     }
 }
@@ -121,7 +128,7 @@ impl Section {
 }
 
 /// Every section, in the order of the file and of the reference.
-fn sections() -> [Section; 7] {
+fn sections() -> [Section; 8] {
     [
         Section::of::<Listener>(),
         Section::of::<Authentication>(),
@@ -130,6 +137,7 @@ fn sections() -> [Section; 7] {
         Section::of::<Worker>(),
         Section::of::<Log>(),
         Section::of::<Sys>(),
+        Section::of::<Control>(),
     ]
 }
 

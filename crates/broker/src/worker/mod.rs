@@ -33,6 +33,7 @@ use crate::auth::Authenticator;
 use link::TcpWire;
 
 pub(crate) use accept::accept;
+pub(crate) use telling::Words;
 
 /// Bytes read at once. One buffer per worker, none per connection.
 const READ_BYTES: usize = 64 << 10;

@@ -15,7 +15,6 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
-use parking_lot::RwLock;
 use whimbrel_proto::Millis;
 
 pub(crate) use fetch::{Fetch, Slice};
@@ -25,6 +24,7 @@ use tree::Tree;
 use crate::{
     Limits,
     message::{Body, Message},
+    sync::RwLock,
     timers::{Timer, TimerKey, Timers},
 };
 
