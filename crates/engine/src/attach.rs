@@ -297,7 +297,7 @@ impl Engine {
         let state = &mut *locked.state;
         state.epoch = state.epoch.wrapping_add(1);
         state.expiry_secs = negotiated.session_expiry_secs;
-        state.link = Some(Link::new(state.epoch, wire.clone(), negotiated, arrival.level));
+        state.link = Some(Link::new(state.epoch, wire.clone(), negotiated, arrival.level, turn.now.mono));
         if let Some(rare) = &mut state.rare {
             rare.will = None; // [MQTT-3.1.3-9]: the client is back before the will was due.
             rare.expires
@@ -461,10 +461,10 @@ impl Engine {
         {
             let (messages, bytes) = queue.remove(&mut Vec::new(), |delivery| delivery.qos == QoS::AtMostOnce);
             self.budget.dequeued(messages, bytes);
-            turn.count(Count::DroppedQos0Absent, messages as u64);
             if queue.is_empty() {
                 own.state.queue = None;
             }
+            own.lose(turn, Count::DroppedQos0Absent, messages as u64);
         }
         let groups = groups_in_flight(&own.state);
         own.state.subscriptions.shrink_to_fit();

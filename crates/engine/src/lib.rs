@@ -21,7 +21,10 @@ mod commit;
 mod conversation;
 mod counters;
 mod delivery;
+mod drops;
 mod flush;
+mod inspect;
+mod kick;
 mod limits;
 mod link;
 mod message;
@@ -36,6 +39,7 @@ mod sessions;
 mod share;
 pub mod store;
 mod subscription;
+mod sync;
 mod sys;
 mod timers;
 mod turn;
@@ -47,12 +51,14 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
-use parking_lot::Mutex;
 use whimbrel_proto::Millis;
 
+use crate::sync::Mutex;
 pub use attach::{Attach, Attached, Attention, End};
 pub use conversation::{Conversation, Question, Standing};
 pub use counters::{Count, Counters};
+pub use inspect::{ConnectionView, SessionView, SubscriptionView, WillView};
+pub use kick::{Held, Kicked};
 pub use limits::{DiskFull, Limits, QueueFull, ShareStrategy};
 pub use message::Message;
 pub use publish::{Progress, Publishing};

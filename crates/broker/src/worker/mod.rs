@@ -37,6 +37,7 @@ use crate::{
 use link::TcpWire;
 
 pub(crate) use accept::accept;
+pub(crate) use telling::Words;
 
 /// Bytes read at once. One buffer per worker, none per connection.
 const READ_BYTES: usize = 64 << 10;

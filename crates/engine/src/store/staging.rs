@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use whimbrel_proto::Millis;
 
 use super::{Journal, Level, Record, Staged};
