@@ -16,14 +16,17 @@ mod worker;
 use std::sync::Arc;
 
 pub use broker::{Broker, Error};
+use control::socket::Reserved;
 
 /// Runs the broker until SIGTERM, SIGINT or [`control::Control::stop`]. SIGHUP is a reload.
 ///
 /// # Errors
 /// The broker cannot start; every reason says what to do.
 pub fn run(config: &config::Config, host: Arc<dyn control::Host>) -> Result<(), Error> {
+    // First: no client is let in by a broker that then does not start.
+    let reserved = Reserved::open(&config.control)?;
     let broker = Broker::start_in(config, host)?;
-    let socket = match control::socket::Socket::open(broker.control(), &config.control) {
+    let socket = match reserved.map(|reserved| reserved.serve(broker.control())).transpose() {
         Ok(socket) => socket,
         Err(error) => {
             broker.stop();

@@ -2,6 +2,8 @@
 //!
 //! Lines are written by a thread of their own: whoever reads the log and stops reading stops nobody but the log.
 
+mod lines;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -18,14 +20,21 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Registry, fmt, reload};
 use whimbrel_broker::config::{Format, Level, Levels, Log};
 
+use lines::{Lines, has_modules};
+
 /// Lines that wait to be written. What comes beyond is dropped, counted and told.
 const WAITING_LINES_MAX: usize = 8_192;
 
 /// How long the end of the process waits for what has not been written.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// Which events are written, and the way to change that while others write.
-pub(crate) type Filter = reload::Handle<Targets, Registry>;
+/// Which events are written, and the way to change that while others write. A clone changes the same.
+#[derive(Clone)]
+pub(crate) struct Filter {
+    targets: reload::Handle<Targets, Registry>,
+    /// Whether lines for people have the name of the module.
+    modules: Arc<AtomicBool>,
+}
 
 /// The log of the process. When it is dropped, what waits is written, if that takes no more than a second.
 pub(crate) struct Running {
@@ -125,24 +134,33 @@ fn dispatch<W>(log: &Log, writer: W, colours: bool) -> (Dispatch, Filter)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let (filter, handle) = reload::Layer::new(filter(&log.level));
-    let registry = Registry::default().with(filter);
+    let (targets, handle) = reload::Layer::new(targets(&log.level));
+    let filter = Filter { targets: handle, modules: Arc::new(AtomicBool::new(has_modules(&log.level))) };
+    let registry = Registry::default().with(targets);
     // A line that cannot be written is told by the destination; the layer would panic if standard error is
     // closed.
     let layer = fmt::layer().with_writer(writer).log_internal_errors(false);
     let dispatch = match log.format {
         Format::Json => registry.with(layer.json().flatten_event(true)).into(),
         Format::Human => {
-            // The module matters to whoever looks for a fault, not to whoever reads that the broker has
-            // started.
-            registry.with(layer.with_target(log.level.most() > Level::Info).with_ansi(colours)).into()
+            let lines = Lines::new(filter.modules.clone());
+            registry.with(layer.event_format(lines).with_ansi(colours)).into()
         }
     };
-    (dispatch, handle)
+    (dispatch, filter)
+}
+
+impl Filter {
+    /// Changes what is written, from the next event on.
+    pub(crate) fn set(&self, levels: &Levels) -> Result<(), String> {
+        self.targets.reload(targets(levels)).map_err(|error| error.to_string())?;
+        self.modules.store(has_modules(levels), Ordering::Relaxed);
+        Ok(())
+    }
 }
 
 /// What these levels let through.
-pub(crate) fn filter(levels: &Levels) -> Targets {
+fn targets(levels: &Levels) -> Targets {
     let parts = levels.parts.iter().map(|(part, level)| (part.clone(), filter_of(*level)));
     Targets::new().with_default(filter_of(levels.base)).with_targets(parts)
 }
@@ -337,15 +355,24 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.log");
         let destination = Destination::File(Arc::new(LogFile::open(path.clone()).unwrap()));
-        let (dispatch, handle) = dispatch(&Log::default(), destination, false);
+        let (dispatch, filter) = dispatch(&Log::default(), destination, false);
         tracing::dispatcher::with_default(&dispatch, || {
-            for (level, sentence) in [(Level::Debug, "seen"), (Level::Warn, "unseen")] {
-                handle.reload(filter(&Levels { base: level, parts: Vec::new() })).unwrap();
-                tracing::debug!("{sentence}");
+            for base in [Level::Debug, Level::Warn] {
+                filter.set(&Levels { base, parts: Vec::new() }).unwrap();
+                tracing::debug!("for the curious");
+                tracing::warn!("for all");
             }
         });
         let text = fs::read_to_string(&path).unwrap();
-        assert!(text.contains("seen") && !text.contains("unseen"), "{text}");
+        let lines: Vec<&str> =
+            text.lines().filter_map(|line| Some(line.split_once("Z ")?.1.trim_start())).collect();
+        let module = "whimbrel::log::tests";
+        let expect = [
+            format!("DEBUG {module}: for the curious"),
+            format!("WARN {module}: for all"),
+            "WARN for all".into(),
+        ];
+        assert_eq!(lines, expect);
     }
 
     #[test]
@@ -369,7 +396,7 @@ mod tests {
     #[test]
     fn a_part_of_the_program_has_the_level_that_was_set_for_it() {
         let parts = vec![("whimbrel_broker::worker".to_owned(), Level::Trace)];
-        let targets = filter(&Levels { base: Level::Warn, parts });
+        let targets = targets(&Levels { base: Level::Warn, parts });
         let check = |target: &str, level: tracing::Level, expect: bool| {
             assert_eq!(targets.would_enable(target, &level), expect, "{target} at {level}");
         };

@@ -65,7 +65,7 @@ impl Host for Program {
     }
 
     fn set_log_levels(&self, levels: &Levels) -> Result<(), String> {
-        self.filter.reload(log::filter(levels)).map_err(|error| error.to_string())
+        self.filter.set(levels)
     }
 }
 

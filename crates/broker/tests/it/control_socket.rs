@@ -16,7 +16,7 @@ use whimbrel_broker::{
     config,
     control::{
         Answer, Refusal,
-        socket::{CONNECTIONS_MAX, PATH_BYTES_MAX, PlaceError, REQUEST_BYTES_MAX, Socket},
+        socket::{CONNECTIONS_MAX, PATH_BYTES_MAX, PlaceError, REQUEST_BYTES_MAX, Reserved, Socket},
     },
 };
 use whimbrel_testkit::v5;
@@ -35,11 +35,16 @@ fn at(path: &Path) -> config::Control {
     config::Control { enabled: true, socket: Some(path.to_owned()) }
 }
 
+fn open_at(running: &Running, path: &Path) -> Result<Option<Socket>, PlaceError> {
+    let reserved = Reserved::open(&at(path))?;
+    reserved.map(|reserved| reserved.serve(running.broker().control())).transpose()
+}
+
 fn open() -> Open {
     let running = start();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("inner").join("c.sock");
-    let socket = Socket::open(running.broker().control(), &at(&path)).unwrap();
+    let socket = open_at(&running, &path).unwrap();
     Open { running, socket, path, _folder: folder }
 }
 
@@ -239,8 +244,7 @@ fn only_its_owner_may_open_the_socket_and_its_folder() {
 #[test]
 fn a_socket_is_replaced_only_if_nobody_answers_there() {
     let open = open();
-    let control = open.running.broker().control();
-    let taken = Socket::open(control, &at(&open.path)).unwrap_err();
+    let taken = open_at(&open.running, &open.path).unwrap_err();
     assert!(matches!(taken, PlaceError::Taken(_)), "{taken}");
     assert!(taken.to_string().contains(open.path.to_str().unwrap()));
     assert!(Visitor::at(&open.path).is_served(), "the first is left alone");
@@ -249,18 +253,18 @@ fn a_socket_is_replaced_only_if_nobody_answers_there() {
     let path = folder.path().join("c.sock");
     drop(UnixListener::bind(&path).unwrap()); // What a broker leaves behind that was killed.
     assert!(path.exists());
-    let socket = Socket::open(control, &at(&path)).unwrap();
+    let socket = open_at(&open.running, &path).unwrap();
     assert!(Visitor::at(&path).is_served());
     // Somebody has put another in its place: that one stays.
     fs::remove_file(&path).unwrap();
     fs::write(&path, "another").unwrap();
     drop(socket);
     assert!(path.exists());
-    let refused = Socket::open(control, &at(&path)).unwrap_err();
+    let refused = open_at(&open.running, &path).unwrap_err();
     assert!(matches!(refused, PlaceError::NotASocket(_)), "{refused}");
     fs::remove_file(&path).unwrap();
     symlink(&open.path, &path).unwrap();
-    let refused = Socket::open(control, &at(&path)).unwrap_err();
+    let refused = open_at(&open.running, &path).unwrap_err();
     assert!(matches!(refused, PlaceError::NotASocket(_)), "{refused}");
 }
 
@@ -268,7 +272,7 @@ fn a_socket_is_replaced_only_if_nobody_answers_there() {
 fn a_place_that_is_not_safe_or_not_possible_is_refused_with_its_path() {
     let running = start();
     let folder = tempfile::tempdir().unwrap();
-    let refused = |path: &Path| Socket::open(running.broker().control(), &at(path)).unwrap_err();
+    let refused = |path: &Path| open_at(&running, path).unwrap_err();
     let public = folder.path().join("public");
     fs::create_dir(&public).unwrap();
     fs::set_permissions(&public, fs::Permissions::from_mode(0o777)).unwrap();
@@ -277,14 +281,14 @@ fn a_place_that_is_not_safe_or_not_possible_is_refused_with_its_path() {
     assert!(error.to_string().contains("0777"), "{error}");
     // In a folder like /tmp nobody deletes what belongs to others.
     fs::set_permissions(&public, fs::Permissions::from_mode(0o1777)).unwrap();
-    drop(Socket::open(running.broker().control(), &at(&public.join("c.sock"))).unwrap());
+    drop(open_at(&running, &public.join("c.sock")).unwrap());
 
     let long = folder.path().join("x".repeat(PATH_BYTES_MAX));
     assert!(matches!(refused(&long), PlaceError::TooLong(_)));
     let nowhere = folder.path().join("no").join("such").join("c.sock");
     assert!(matches!(refused(&nowhere), PlaceError::Path { .. }));
     let none = config::Control { enabled: false, socket: Some(public.join("c.sock")) };
-    assert!(Socket::open(running.broker().control(), &none).unwrap().is_none());
+    assert!(Reserved::open(&none).unwrap().is_none());
     assert!(!public.join("c.sock").exists());
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -150,6 +150,7 @@ fn why_not(path: &Path, error: &io::Error) -> String {
     let place = path.display();
     match error.kind() {
         io::ErrorKind::NotFound => format!("{place}: there is no such socket"),
+        io::ErrorKind::ConnectionRefused if !is_socket(path) => format!("{place}: this is no socket"),
         io::ErrorKind::ConnectionRefused => {
             format!("{place}: nobody answers; the broker that has made it has ended")
         }
@@ -162,6 +163,10 @@ fn why_not(path: &Path, error: &io::Error) -> String {
         }
         _ => format!("{place}: {error}"),
     }
+}
+
+fn is_socket(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
 }
 
 /// The name of an account, else its number.
@@ -186,8 +191,13 @@ mod tests {
             assert!(said.starts_with("/nonexistent/control.sock: ") && said.contains(expect), "{said}");
         };
         check(io::ErrorKind::NotFound, "no such socket");
-        check(io::ErrorKind::ConnectionRefused, "has ended");
         check(io::ErrorKind::PermissionDenied, "belongs to another account");
+        let folder = tempfile::tempdir().unwrap();
+        let left = folder.path().join("control.sock");
+        drop(std::os::unix::net::UnixListener::bind(&left).unwrap());
+        assert!(why_not(&left, &io::ErrorKind::ConnectionRefused.into()).contains("has ended"));
+        let said = why_not(Path::new("/etc/passwd"), &io::ErrorKind::ConnectionRefused.into());
+        assert_eq!(said, "/etc/passwd: this is no socket");
         let said = why_not(Path::new("/etc/passwd"), &io::ErrorKind::PermissionDenied.into());
         assert!(said.contains("belongs to root: ask as that account or as root"), "{said}");
     }

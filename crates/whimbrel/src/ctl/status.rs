@@ -128,3 +128,68 @@ fn counts(status: &Status) -> Table {
     told.for_each(|(name, value)| table.row([name.clone(), number(*value)]));
     table
 }
+
+#[cfg(test)]
+mod tests {
+    use whimbrel_broker::control::{Alarm, Queues, Retained, Traffic};
+
+    use super::*;
+
+    fn status() -> Status {
+        let gauge = Gauge { now: 9, max: 10 };
+        Status {
+            version: "1.2.3".to_owned(),
+            pid: 7,
+            uptime_secs: 61,
+            started: 0,
+            config_file: None,
+            log_level: "info".to_owned(),
+            workers: 1,
+            listeners: Vec::new(),
+            clients: gauge,
+            connections: 9,
+            sessions: gauge,
+            subscriptions: gauge,
+            shared_groups: 0,
+            retained: Retained { messages: gauge, bytes: gauge },
+            queues: Queues { messages: 0, bytes: gauge, outbox_bytes: gauge },
+            traffic: Traffic { messages_received: 0, messages_sent: 0, bytes_received: 0, bytes_sent: 0 },
+            counts: [("packets_received".to_owned(), 5), ("takeovers".to_owned(), 1_000)].into(),
+            journal: None,
+            alarms: vec![Alarm { limit: "limits.sessions_max".to_owned(), reached: true, gauge }],
+            warnings: vec!["look\u{7}".to_owned()],
+        }
+    }
+
+    #[test]
+    fn what_an_operator_should_look_at_comes_first() {
+        let text = text(&status(), Path::new("/c.sock"), Paint::NONE);
+        let head = "alarm: limits.sessions_max is reached: 9 of 10\nwarning: look\\u{7}\n\nwhimbrel ";
+        assert!(text.starts_with(head), "{text}");
+        assert!(text.contains("up              1 min 1 s, since ") && text.contains("no file: "), "{text}");
+        assert!(text.ends_with("takeovers        1,000\n") && !text.contains("packets_received"), "{text}");
+    }
+
+    #[test]
+    fn the_journal_has_a_table_where_there_is_one() {
+        let mut status = status();
+        assert!(!text(&status, Path::new("/"), Paint::NONE).contains("JOURNAL"));
+        status.journal = Some(Journal {
+            level: "power".to_owned(),
+            state: "running".to_owned(),
+            commit_micros_p50: 241,
+            commit_micros_p99: 1_200,
+            batch_records_milli: 63_500,
+            bytes: 64 << 20,
+        });
+        let text = text(&status, Path::new("/"), Paint::NONE);
+        for line in [
+            "level    power",
+            "commit   p50 241 µs, p99 1,200 µs",
+            "batch    63.5 records",
+            "on disk  64.0 MiB",
+        ] {
+            assert!(text.contains(line), "{line}: {text}");
+        }
+    }
+}

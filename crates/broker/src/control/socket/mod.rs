@@ -38,32 +38,39 @@ pub const ANSWER_STALL_SECS_MAX: u64 = 60;
 /// How long no visitor is let in when the system has no file descriptor left.
 const REST: Duration = Duration::from_millis(100);
 
-/// The socket, and the thread that serves it. It goes when this is dropped.
+/// A socket at which nobody is served yet: whoever connects waits. It goes when this is dropped.
 #[derive(Debug)]
-pub struct Socket {
+pub struct Reserved {
     place: Place,
-    end: Option<oneshot::Sender<()>>,
-    thread: Option<thread::JoinHandle<()>>,
+    listener: std::os::unix::net::UnixListener,
 }
 
-impl Socket {
-    /// Opens the socket and serves it, unless the configuration wants none. At its default path it does without one
-    /// where it cannot be made, and the log says why.
+impl Reserved {
+    /// Opens the socket, unless the configuration wants none. At its default path it does without one where it cannot be
+    /// made, and the log says why.
     ///
     /// # Errors
-    /// The path of the configuration cannot be used, or the system refuses a thread.
-    pub fn open(control: &Control, config: &config::Control) -> Result<Option<Socket>, PlaceError> {
+    /// The path of the configuration cannot be used.
+    pub fn open(config: &config::Control) -> Result<Option<Reserved>, PlaceError> {
         if !config.enabled {
             return Ok(None);
         }
-        let (place, listener) = match (&config.socket, Place::open(config.socket.as_deref())) {
-            (_, Ok(opened)) => opened,
-            (Some(_), Err(error)) => return Err(error),
+        match (&config.socket, Place::open(config.socket.as_deref())) {
+            (_, Ok((place, listener))) => Ok(Some(Reserved { place, listener })),
+            (Some(_), Err(error)) => Err(error),
             (None, Err(error)) => {
                 tracing::warn!("no control socket, so `whimbrel ctl` cannot reach this broker: {error}");
-                return Ok(None);
+                Ok(None)
             }
-        };
+        }
+    }
+
+    /// Serves it on a thread of its own.
+    ///
+    /// # Errors
+    /// The system refuses a thread.
+    pub fn serve(self, control: &Control) -> Result<Socket, PlaceError> {
+        let Self { place, listener } = self;
         let (end, ended) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|source| PlaceError::System { what: "a runtime", source })?;
@@ -79,9 +86,19 @@ impl Socket {
         });
         let thread = Some(thread.map_err(|source| PlaceError::System { what: "a thread", source })?);
         tracing::info!("control socket: {}", place.path().display());
-        Ok(Some(Socket { place, end: Some(end), thread }))
+        Ok(Socket { place, end: Some(end), thread })
     }
+}
 
+/// The socket, and the thread that serves it. It goes when this is dropped.
+#[derive(Debug)]
+pub struct Socket {
+    place: Place,
+    end: Option<oneshot::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Socket {
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {

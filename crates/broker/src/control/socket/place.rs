@@ -109,11 +109,12 @@ impl Drop for Place {
 pub fn folders() -> Vec<PathBuf> {
     let system = PathBuf::from("/run/whimbrel");
     let uid = own_uid();
-    let folder_in =
-        |variable| std::env::var_os(variable).map(PathBuf::from).filter(|folder| folder.is_absolute());
-    // What systemd has made for the service, RuntimeDirectory=.
-    let service = folder_in("RUNTIME_DIRECTORY");
-    let session = folder_in("XDG_RUNTIME_DIR").map(|folder| folder.join("whimbrel"));
+    let is_absolute = |folder: &PathBuf| folder.is_absolute();
+    // What systemd has made for the service, RuntimeDirectory=; of several the first.
+    let service = std::env::var_os("RUNTIME_DIRECTORY").and_then(|all| std::env::split_paths(&all).next());
+    let service = service.filter(is_absolute);
+    let session = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(is_absolute);
+    let session = session.map(|folder| folder.join("whimbrel"));
     let temporary = std::env::temp_dir().join(format!("whimbrel-{uid}"));
     if uid == 0 {
         // Whoever is root, by whatever way, finds root's broker in one place.
