@@ -4,9 +4,9 @@ use whimbrel_engine::planted::{BUGS, Bug, wake};
 
 use crate::run::run_caught;
 
-/// The bugs, with their numbers.
+/// The bugs that seeds find, with their numbers.
 pub fn bugs() -> impl Iterator<Item = (usize, &'static Bug)> {
-    BUGS.iter().enumerate()
+    BUGS.iter().enumerate().filter(|(_, bug)| bug.seeds > 0)
 }
 
 /// Looks for a bug within its seeds: the first that fails, and what it says. `quickly`: where it was found before is
@@ -18,12 +18,12 @@ pub fn look_for(number: usize, bug: &Bug, quickly: bool) -> Result<(u64, String)
     if let Some(file) = bug.homeless {
         return Err(format!("has no place in {file} any more: the sources have changed"));
     }
-    wake(Some(number));
+    wake(&[number]);
     let found = quickly
         .then_some(bug.near)
         .into_iter()
         .chain(0..bug.seeds)
         .find_map(|seed| Some((seed, run_caught(seed).findings.first()?.to_string())));
-    wake(None);
+    wake(&[]);
     found.ok_or_else(|| format!("is not found in {} seeds", bug.seeds))
 }

@@ -221,6 +221,8 @@ fn facts(world: &World, plan: &Plan) -> Facts {
         unqueued: unqueued(plan),
         prompt_millis: Some(2 * plan.weather.delay_millis_max + 2 * plan.weather.beat_millis + 300),
         absent: absent(world),
+        // Where nobody came to rest there is nothing to compare.
+        subscriptions: arrived.then(|| world.server.engine.subscriptions()),
         auditor: arrived.then_some(AUDITOR),
     }
 }
