@@ -148,6 +148,7 @@ impl Broker {
             passwords,
             warnings: warnings(config, room),
             workers: threads,
+            store: store.as_ref().map(|store| store.view.clone()),
         };
         Ok(Broker {
             control: Control::new(&shared, host, parts),

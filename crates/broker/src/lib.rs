@@ -17,8 +17,8 @@ mod worker;
 use std::sync::Arc;
 
 pub use broker::{Broker, Error};
-pub use store::StoreError;
 use control::socket::Reserved;
+pub use store::StoreError;
 
 /// Runs the broker until SIGTERM, SIGINT or [`control::Control::stop`]. SIGHUP is a reload.
 ///

@@ -51,7 +51,7 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
-use whimbrel_proto::Millis;
+use whimbrel_proto::{Millis, server::connect::Durability};
 
 use crate::sync::Mutex;
 pub use attach::{Attach, Attached, Attention, End};
@@ -134,6 +134,15 @@ impl Engine {
     pub fn with_journal(mut self, journal: Arc<dyn Journal>) -> Self {
         self.store = store::Store::new(Some(journal));
         self
+    }
+
+    /// What a client is told of the level of its connection: nothing where there is no journal.
+    fn told_durability(&self, level: Level) -> Option<Durability> {
+        self.store.is_on().then_some(match level {
+            Level::Memory => Durability::Memory,
+            Level::Process => Durability::Process,
+            Level::Power => Durability::Power,
+        })
     }
 
     /// A server begins to write: the journal learns the time.

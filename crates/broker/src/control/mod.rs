@@ -32,6 +32,7 @@ use whimbrel_engine::{Engine, Turn, proto::Millis};
 use crate::{
     auth::PasswordFile,
     config::{Config, Levels, Method, Problems},
+    store::StoreView,
     worker::{Door, Shared},
 };
 
@@ -98,6 +99,7 @@ struct Inner {
     shared: Arc<Shared>,
     host: Arc<dyn Host>,
     passwords: Option<Arc<PasswordFile>>,
+    store: Option<StoreView>,
     entrances: Vec<Entrance>,
     workers: usize,
     /// What the operator was warned of at the start.
@@ -130,16 +132,18 @@ pub(crate) struct Parts {
     pub(crate) passwords: Option<Arc<PasswordFile>>,
     pub(crate) warnings: Vec<String>,
     pub(crate) workers: usize,
+    pub(crate) store: Option<StoreView>,
 }
 
 impl Control {
     pub(crate) fn new(shared: &Arc<Shared>, host: Arc<dyn Host>, parts: Parts) -> Self {
-        let Parts { config, entrances, passwords, warnings, workers } = parts;
+        let Parts { config, entrances, passwords, warnings, workers, store } = parts;
         let log_levels = config.log.level.clone();
         Self(Arc::new(Inner {
             shared: shared.clone(),
             host,
             passwords,
+            store,
             entrances,
             workers,
             warnings,

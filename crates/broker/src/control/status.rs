@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::atomic::Ordering::Relaxed}
 
 use serde::{Deserialize, Serialize};
 use whimbrel_engine::Count;
+use whimbrel_journal::State;
 
 use super::{Control, unix_secs};
 use crate::config::Method;
@@ -127,16 +128,24 @@ pub struct LogLevel {
 pub struct Journal {
     /// What a promise waits for where a listener does not say it itself: `memory`, `process` or `power`.
     pub level: String,
-    /// Whether it takes records; if not, why not.
+    /// The folder of the store.
+    pub folder: PathBuf,
+    /// Whether it takes records: `running`, or why not.
     pub state: String,
+    /// Synced commits since the start.
+    pub commits: u64,
     /// How long commits take, in microseconds: half of them at most so long.
     pub commit_micros_p50: u64,
     /// Ninety-nine of a hundred commits take at most so long, in microseconds.
     pub commit_micros_p99: u64,
-    /// Records in a commit, on the average, in thousandths.
-    pub batch_records_milli: u64,
-    /// Bytes on the disk.
+    /// Bytes of records in a commit, on the average.
+    pub batch_bytes: u64,
+    /// Bytes that wait to be synced, of `store.staged_bytes_max`.
+    pub staged_bytes: Gauge,
+    /// Bytes of the files.
     pub bytes: u64,
+    /// Bytes of records that are needed still; the rest is given back by and by.
+    pub live_bytes: u64,
 }
 
 /// Something that is nearly full, or full.
@@ -208,12 +217,35 @@ impl Control {
                 bytes_sent: engine.count(Count::BytesSent),
             },
             counts: self.counts(),
-            journal: None,
+            journal: self.journal(),
             alarms: Vec::new(),
             warnings: self.0.warnings.clone(),
         };
         status.alarms = alarms(&status);
         status
+    }
+
+    fn journal(&self) -> Option<Journal> {
+        let view = self.0.store.as_ref()?;
+        let (log, measures) = (&view.log, &view.measures);
+        let loaded = self.0.loaded.lock();
+        let staged = log.staged().0.saturating_sub(log.synced().0);
+        Some(Journal {
+            level: loaded.config.store.durability.word().to_owned(),
+            folder: view.folder.clone(),
+            state: match log.state() {
+                State::Running => "running".to_owned(),
+                State::Full { fault, .. } => format!("the disk is full: {fault}"),
+                State::Poisoned { fault, .. } => format!("the disk has failed: {fault}"),
+            },
+            commits: measures.commits(),
+            commit_micros_p50: measures.sync_micros(0.5).unwrap_or(0),
+            commit_micros_p99: measures.sync_micros(0.99).unwrap_or(0),
+            batch_bytes: measures.bytes().checked_div(measures.commits()).unwrap_or(0),
+            staged_bytes: Gauge { now: staged, max: loaded.config.store.staged_bytes_max },
+            bytes: log.bytes(),
+            live_bytes: log.live().bytes(),
+        })
     }
 
     fn listeners(&self) -> Vec<Listening> {
@@ -251,7 +283,15 @@ fn alarms(status: &Status) -> Vec<Alarm> {
         (&queues.bytes, "limits.queues_bytes_max"),
         (&queues.outbox_bytes, "limits.outbox_bytes_max"),
     ];
-    watched.iter().filter_map(|(gauge, limit)| gauge.alarm(limit)).collect()
+    let mut alarms: Vec<Alarm> = watched.iter().filter_map(|(gauge, limit)| gauge.alarm(limit)).collect();
+    if let Some(journal) = &status.journal {
+        alarms.extend(journal.staged_bytes.alarm("store.staged_bytes_max"));
+        if journal.state != "running" {
+            let gauge = journal.staged_bytes;
+            alarms.push(Alarm { limit: "store".to_owned(), reached: true, gauge });
+        }
+    }
+    alarms
 }
 
 #[cfg(test)]

@@ -70,11 +70,17 @@ pub enum StoreError {
     Thread(io::Error),
 }
 
-/// A store that is open, and the thread that writes it.
-pub(crate) struct Store {
+/// What can be looked at of an open store.
+#[derive(Clone)]
+pub(crate) struct StoreView {
     pub log: Log,
     pub folder: PathBuf,
     pub measures: Arc<Measures>,
+}
+
+/// A store that is open, and the threads that write and clean it.
+pub(crate) struct Store {
+    pub view: StoreView,
     writer: Option<thread::JoinHandle<()>>,
     cleaner: Option<(mpsc::Sender<()>, thread::JoinHandle<()>)>,
 }
@@ -120,7 +126,8 @@ pub(crate) fn open(config: &Config, limits: Limits, seed: u64, now: Now) -> Resu
     let measures = Arc::new(Measures::default());
     let writer = writer::start(committer, log.clone(), bells.clone(), measures.clone(), folder.clone())
         .map_err(StoreError::Thread)?;
-    let store = Store { log, folder, measures, writer: Some(writer), cleaner: None };
+    let view = StoreView { log, folder, measures };
+    let store = Store { view, writer: Some(writer), cleaner: None };
     Ok(Kept { engine, store: Some(store), bells })
 }
 
@@ -157,7 +164,8 @@ impl Store {
     /// Begins to give back the space of what is needed no more.
     pub(crate) fn keep_clean(&mut self, shared: &Arc<Shared>) -> Result<(), StoreError> {
         let (stop, stopped) = mpsc::channel();
-        let thread = cleaner::start(shared.clone(), self.log.clone(), stopped).map_err(StoreError::Thread)?;
+        let thread =
+            cleaner::start(shared.clone(), self.view.log.clone(), stopped).map_err(StoreError::Thread)?;
         self.cleaner = Some((stop, thread));
         Ok(())
     }
@@ -170,7 +178,7 @@ impl Drop for Store {
             drop(stop);
             let _ = thread.join(); // A panic there was reported where it happened.
         }
-        self.log.stop();
+        self.view.log.stop();
         if let Some(thread) = self.writer.take() {
             let _ = thread.join();
         }

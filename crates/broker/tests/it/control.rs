@@ -252,7 +252,8 @@ impl Host for Stage {
     }
 }
 
-const LISTEN: &str = "[[listener]]\naddress = \"127.0.0.1:0\"\n[worker]\nthreads = 1\n";
+const LISTEN: &str =
+    "[[listener]]\naddress = \"127.0.0.1:0\"\n[worker]\nthreads = 1\n[store]\ndurability = \"memory\"\n";
 
 #[test]
 fn a_reload_takes_what_can_be_taken_and_tells_the_rest() {

@@ -1,7 +1,9 @@
 //! Durability: what waits for the journal, and what is there again after a crash. Time is virtual, the journal is paper.
 
-use whimbrel_engine::{Count, Limits, store::Reclaimed};
-use whimbrel_testkit::{Ack, Packet, Publish, QoS0, QoS1, QoS2, Subscribe, publish, v5, v311, will};
+use whimbrel_engine::{Count, Level, Limits, store::Reclaimed};
+use whimbrel_testkit::{
+    Ack, Packet, Property, Publish, QoS0, QoS1, QoS2, Subscribe, publish, v5, v311, will,
+};
 
 use super::{
     paper::Paper,
@@ -63,6 +65,27 @@ fn what_nobody_durable_is_owed_is_acknowledged_without_the_disk() {
     assert!(matches!(worker.take(writer)[..], [Packet::PubRec(_)]));
     assert_eq!(worker.payloads(reader), ["one", "two"]);
     assert_eq!(worker.paper.as_ref().unwrap().records(), before, "records");
+}
+
+#[test]
+fn an_acknowledgement_waits_for_the_level_of_its_listener() {
+    let mut worker = durable();
+    let reader = stayer(&mut worker, "reader");
+    subscribe(&mut worker, reader, "t", QoS1);
+    let [memory, process, power] = [Level::Memory, Level::Process, Level::Power].map(|level| {
+        worker.level = level;
+        guest(&mut worker, &format!("{level:?}"))
+    });
+    for who in [memory, process, power] {
+        send(&mut worker, who, 1, "x", QoS1);
+    }
+    let acked = |worker: &mut Worker| [memory, process, power].map(|who| worker.take(who).len());
+    assert_eq!(acked(&mut worker), [1, 0, 0]);
+    worker.paper.as_ref().unwrap().write();
+    worker.engine.release(&mut worker.turn);
+    assert_eq!(acked(&mut worker), [0, 1, 0]);
+    worker.commit();
+    assert_eq!(acked(&mut worker), [0, 0, 1]);
 }
 
 #[test]
@@ -136,6 +159,21 @@ fn returns(worker: &mut Worker, id: &str) -> (bool, Vec<Publish>) {
     let all = worker.consume(who);
     worker.cut(who);
     (ack.session_present, all)
+}
+
+#[test]
+fn a_5_0_client_is_told_what_an_acknowledgement_is_worth_where_its_connack_has_room() {
+    let mut worker = durable();
+    worker.commits = true;
+    let told = |worker: &mut Worker, connect| {
+        let (_, ack) = worker.connect_answered(connect);
+        let user = ack.properties.0.into_iter().filter(|one| matches!(one, Property::User(..)));
+        user.collect::<Vec<_>>()
+    };
+    let power = vec![Property::User("whimbrel-durability".into(), "power".into())];
+    assert_eq!(told(&mut worker, v5("roomy")), power);
+    assert_eq!(told(&mut worker, v5("small").packet_size_max(30)), []);
+    assert_eq!(told(&mut worker, v311("old")), []);
 }
 
 #[test]

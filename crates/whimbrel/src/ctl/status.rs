@@ -101,9 +101,9 @@ fn amounts(status: &Status) -> Table {
 
 fn journal(journal: &Journal) -> Table {
     let mut table = Table::new(&[("JOURNAL", Align::Left), ("", Align::Left)]);
-    let records = journal.batch_records_milli as f64 / 1_000.0;
     let rows = [
         ("level", journal.level.clone()),
+        ("folder", shown(&journal.folder.to_string_lossy())),
         ("state", shown(&journal.state)),
         (
             "commit",
@@ -113,8 +113,9 @@ fn journal(journal: &Journal) -> Table {
                 number(journal.commit_micros_p99)
             ),
         ),
-        ("batch", format!("{records:.1} records")),
-        ("on disk", bytes(journal.bytes)),
+        ("commits", format!("{}, {} each", number(journal.commits), bytes(journal.batch_bytes))),
+        ("waiting", format!("{} of {}", bytes(journal.staged_bytes.now), bytes(journal.staged_bytes.max))),
+        ("on disk", format!("{}, of which {} are needed", bytes(journal.bytes), bytes(journal.live_bytes))),
     ];
     rows.into_iter().for_each(|(name, value)| table.row([name.to_owned(), value]));
     table
@@ -176,18 +177,24 @@ mod tests {
         assert!(!text(&status, Path::new("/"), Paint::NONE).contains("JOURNAL"));
         status.journal = Some(Journal {
             level: "power".to_owned(),
+            folder: "/var/lib/whimbrel".into(),
             state: "running".to_owned(),
-            commit_micros_p50: 241,
-            commit_micros_p99: 1_200,
-            batch_records_milli: 63_500,
+            commits: 12_345,
+            commit_micros_p50: 256,
+            commit_micros_p99: 2_048,
+            batch_bytes: 6_144,
+            staged_bytes: Gauge { now: 1 << 20, max: 64 << 20 },
             bytes: 64 << 20,
+            live_bytes: 16 << 20,
         });
         let text = text(&status, Path::new("/"), Paint::NONE);
         for line in [
             "level    power",
-            "commit   p50 241 µs, p99 1,200 µs",
-            "batch    63.5 records",
-            "on disk  64.0 MiB",
+            "folder   /var/lib/whimbrel",
+            "commit   p50 256 µs, p99 2,048 µs",
+            "commits  12,345, 6.0 KiB each",
+            "waiting  1.0 MiB of 64.0 MiB",
+            "on disk  64.0 MiB, of which 16.0 MiB are needed",
         ] {
             assert!(text.contains(line), "{line}: {text}");
         }

@@ -152,10 +152,11 @@ mod tests {
 
     /// What a visitor hears that says this and then nothing, on a clock that runs ahead while everybody waits.
     fn heard(said: &[u8]) -> String {
-        let config = Config {
+        let mut config = Config {
             listeners: vec![crate::config::Listener::on("127.0.0.1:0".parse().unwrap())],
             ..Config::default()
         };
+        config.store.durability = crate::config::Durability::Memory;
         let broker = Broker::start(&config).unwrap();
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
