@@ -155,6 +155,7 @@ impl Engine {
     pub fn nudge(&self) {
         if let Some(journal) = self.store.journal() {
             journal.nudge();
+            self.store.let_in(); // Whoever waits for room and has nobody who is rung for.
         }
     }
 

@@ -115,6 +115,12 @@ impl Turn {
         !self.dirty.is_empty() || self.staged || self.wanted != [0; 2] || self.is_releasable
     }
 
+    /// Whether something waits to be written, and to be synced.
+    #[must_use]
+    pub fn parks(&self) -> [bool; 2] {
+        [0, 1].map(|at| self.parked.get(at).is_some_and(|parked| !parked.is_empty()))
+    }
+
     /// Whether something waits for the disk that [`crate::Engine::release`] lets go.
     #[must_use]
     pub fn has_parked(&self) -> bool {

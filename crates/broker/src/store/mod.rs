@@ -24,7 +24,7 @@ use whimbrel_journal::{FileDisk, Log, OpenError, Options, Position, RECORD_HEADE
 use crate::{config::Config, worker::Shared};
 
 pub(crate) use measure::Measures;
-pub(crate) use writer::{Bell, Bells};
+pub(crate) use writer::{Bell, Bells, SYNCED, WRITTEN};
 
 /// The store cannot be used.
 #[derive(Debug, thiserror::Error)]
