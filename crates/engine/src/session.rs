@@ -74,6 +74,8 @@ pub(crate) struct State {
     pub last: u64,
     /// Nothing of the queue is sent before the journal is here.
     pub not_before: u64,
+    /// A turn has it on its list for this position, so that what waits in the queue is looked at then; 0: none has.
+    pub parked_for: u64,
     /// Since when the client is absent, in seconds since 1970.
     pub absent_since: u64,
     /// How much of what it is owed may have been sent before it became absent, and from which number on nothing was.
@@ -100,6 +102,7 @@ impl Default for State {
             place: NO_PLACE,
             last: 0,
             not_before: 0,
+            parked_for: 0,
             absent_since: 0,
             receive_maximum: 0,
             unsent_from: u64::MAX,

@@ -127,6 +127,12 @@ impl Turn {
         self.parked.iter().any(|parked| !parked.is_empty())
     }
 
+    /// How many looks [`crate::Engine::release`] will take at sessions at most.
+    #[must_use]
+    pub fn parked(&self) -> usize {
+        self.parked.iter().map(VecDeque::len).sum()
+    }
+
     /// The next flush asks the journal for this.
     pub(crate) fn want(&mut self, position: u64, level: Level) {
         let [written, synced] = &mut self.wanted;
@@ -139,6 +145,9 @@ impl Turn {
 
     /// The session is looked at again when the journal has come so far.
     pub(crate) fn park(&mut self, position: u64, level: Level, session: Arc<Session>) {
+        if position == u64::MAX {
+            return; // The journal has refused the record: nobody will ever report it.
+        }
         let [written, synced] = &mut self.parked;
         let parked = if level == Level::Power { synced } else { written };
         parked.push_back((position, session));

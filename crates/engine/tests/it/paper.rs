@@ -1,8 +1,10 @@
 //! A journal in memory, for tests: what is written and what is synced is said by the test, and a crash loses the rest.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
-use parking_lot::Mutex;
 use whimbrel_engine::{
     Engine, Journal, Level, Limits, Now,
     store::{Fold, Record, Restored, StageRefused, Staged},

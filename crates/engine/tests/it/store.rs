@@ -638,3 +638,57 @@ fn what_lives_is_recorded_anew_and_the_rest_may_go() {
     worker.commits = true;
     assert_eq!(after(&clean(&mut worker)), expected);
 }
+
+#[test]
+fn what_a_crash_left_of_a_session_that_ended_with_it_is_no_session_that_is_present() {
+    let mut worker = durable();
+    let who = worker.start(v5("back").keep_alive(0).will(will("w", "gone")));
+    worker.settle();
+    worker.commit();
+    worker.next_connack(who);
+    let mut worker = worker.crash(Limits::default(), 0);
+    worker.commits = true;
+    let who = worker.start(v5("back").resume().keep_alive(0));
+    worker.settle();
+    assert!(!worker.next_connack(who).session_present);
+}
+
+#[test]
+fn a_session_is_looked_at_once_however_often_the_journal_reports_less_than_it_waits_for() {
+    let mut worker = durable();
+    let reader = stayer(&mut worker, "reader");
+    subscribe(&mut worker, reader, "t", QoS2);
+    for id in 1..=3 {
+        send(&mut worker, reader, id, "two", QoS2);
+    }
+    let paper = worker.paper.clone().unwrap();
+    for _ in 0..20 {
+        paper.write();
+        worker.engine.clone().release(&mut worker.turn);
+        worker.settle();
+    }
+    assert!(worker.turn.parked() <= 4, "{} looks", worker.turn.parked());
+    assert_eq!(worker.come(reader), []);
+    worker.commit();
+    assert!(matches!(worker.take(reader)[..], [Packet::PubRec(_), ..]));
+}
+
+#[test]
+fn what_a_member_without_a_session_has_completed_at_qos_2_comes_to_nobody_after_the_crash() {
+    let mut worker = durable();
+    let stayer = stayer(&mut worker, "stayer");
+    subscribe(&mut worker, stayer, "$share/g/t", QoS2);
+    worker.cut(stayer);
+    worker.commit();
+    let fleeting = guest(&mut worker, "fleeting");
+    worker.subscribe(fleeting, "$share/g/t", QoS2);
+    let writer = guest(&mut worker, "writer");
+    send(&mut worker, writer, 1, "taken", QoS2);
+    worker.commits = true;
+    worker.settle();
+    let come = worker.consume(fleeting);
+    assert_eq!(come.iter().map(text).collect::<Vec<_>>(), ["taken"]);
+    worker.commit();
+    let mut worker = worker.crash(Limits::default(), 0);
+    assert_eq!(returns(&mut worker, "stayer").1, []);
+}
