@@ -7,6 +7,8 @@ mod it {
     #[path = "../../../../crates/engine/tests/it/dice.rs"]
     mod dice;
     mod models;
+    #[path = "../../../../crates/engine/tests/it/paper.rs"]
+    mod paper;
     #[path = "../../../../crates/engine/tests/it/wire.rs"]
     mod wire;
     #[path = "../../../../crates/engine/tests/it/worker.rs"]
