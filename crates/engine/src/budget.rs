@@ -18,7 +18,7 @@ use crate::{
 const SOFT_SHARE_MIN: usize = 16;
 
 /// What a message in a queue or in flight costs besides its bytes: its place there, and itself if nobody shares it.
-const MESSAGE_BYTES: usize = 160;
+const MESSAGE_BYTES: usize = 224;
 
 /// What is in flight to a client is counted for all of them in steps of this, so that ordinary traffic touches no
 /// shared count; a client may always have one step.

@@ -296,7 +296,6 @@ impl<'a> Locked<'a> {
     fn has_room(&self) -> bool {
         self.engine.budget.may_fly(self.limits(), self.state.inflight_bytes)
             && self.state.link.as_ref().is_some_and(|link| self.state.outgoing.has_room(link.receive_maximum))
-            && self.state.outgoing.is_free(self.state.outgoing.next_number())
     }
 
     /// Whether a message that nobody has asked for by its turn may be taken over: a retained one, or a group's. Where the

@@ -111,19 +111,23 @@ impl<M> Outgoing<M> {
     /// [`has_room`](Self::has_room); `taken` names identifiers that are in use for something else (a client's
     /// SUBSCRIBE).
     pub fn send(&mut self, qos: QoS, message: M, taken: impl Fn(PacketId) -> bool) -> PacketId {
+        let number = self.reserve_but(taken);
+        self.send_numbered(number, qos, message)
+    }
+
+    /// Gives out the number of a delivery that will be sent later, and with it a packet identifier that is not in flight
+    /// now. Numbers are to be sent in ascending order; some may never be.
+    pub fn reserve(&mut self) -> u64 {
+        self.reserve_but(|_| false)
+    }
+
+    fn reserve_but(&mut self, taken: impl Fn(PacketId) -> bool) -> u64 {
         for _ in 0..PACKET_IDS {
             if self.is_free(self.next) && !taken(packet_id(self.next)) {
                 break;
             }
             self.next += 1;
         }
-        let number = self.reserve();
-        self.send_numbered(number, qos, message)
-    }
-
-    /// Gives out the number of a delivery that will be sent later, and with it its packet identifier. Numbers are to be
-    /// sent in ascending order; some may never be.
-    pub fn reserve(&mut self) -> u64 {
         let number = self.next;
         self.next += 1;
         number

@@ -58,7 +58,7 @@ room! {
         /// group. What happens beyond is session.queue_full.
         queue_bytes_max: u64 = 16_777_216, within(1_024, 1_099_511_627_776), unit("bytes");
 
-        /// Bytes of the messages in all queues and in flight to clients, 160 more for each, and bytes of wills and
+        /// Bytes of the messages in all queues and in flight to clients, 224 more for each, and bytes of wills and
         /// long client identifiers, all together. `auto` is a quarter of the memory of the machine (1 GiB if it
         /// does not say how much it has). A message counts once for each queue in which it waits, although its
         /// payload is in memory once. What happens to a message beyond is session.queue_full; a new client with a
@@ -91,7 +91,7 @@ room! {
         topic_levels_max: u16 = 128, within(1, 65_535), unit("levels");
 
         /// Sessions, with a connection or without. A client whose session would be one more is refused. An absent
-        /// session costs about 650 bytes, and its subscriptions and queue.
+        /// session costs about 700 bytes, and its subscriptions and queue.
         sessions_max: u32 = 1_000_000, within(1, 100_000_000), unit("sessions");
 
         /// Subscriptions of all clients together. Each costs 60 to 250 bytes: where filters of many levels that
@@ -130,7 +130,7 @@ room! {
             flag("retained-messages-max");
 
         /// Bytes of topic, properties and payload of the retained messages. What happens beyond is the same as
-        /// beyond retained_messages_max. Each message costs 80 bytes more, and up to 250 in the tree of topics.
+        /// beyond retained_messages_max. Each message costs 120 bytes more, and up to 250 in the tree of topics.
         retained_bytes_max: u64 = 1_073_741_824, within(0, 1_099_511_627_776), unit("bytes");
     }
 }

@@ -42,8 +42,8 @@ mod tests {
             };
             by_convention(variable, is_root).map(|path| path.display().to_string())
         };
-        let home = [("HOME", "/home/u")];
-        assert_eq!(of(&home, false).as_deref(), Some("/home/u/.local/share/whimbrel"));
+        let home = [("HOME", "/u")];
+        assert_eq!(of(&home, false).as_deref(), Some("/u/.local/share/whimbrel"));
         assert_eq!(of(&home, true).as_deref(), Some("/var/lib/whimbrel"));
         assert_eq!(of(&[("HOME", "/h"), ("XDG_DATA_HOME", "/d")], false).as_deref(), Some("/d/whimbrel"));
         assert_eq!(

@@ -11,7 +11,7 @@ fn limits(queue_full: QueueFull, messages: usize) -> Limits {
 }
 
 /// What each message costs beside its own bytes.
-pub(super) const MESSAGE_BYTES: usize = 160;
+pub(super) const MESSAGE_BYTES: usize = 224;
 
 /// A persistent session with one subscription at QoS 1 and no connection.
 fn absent(worker: &mut Worker, client_id: &str, filter: &str) {

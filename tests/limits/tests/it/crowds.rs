@@ -12,7 +12,7 @@ use super::{
 };
 
 /// What an absent session costs, with room in the tables, and what a connection costs.
-const SESSION_BYTES: usize = 700;
+const SESSION_BYTES: usize = 760;
 const CONNECTION_BYTES: usize = 1_536;
 
 /// What a queue costs besides the messages in it.

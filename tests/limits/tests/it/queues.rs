@@ -8,10 +8,10 @@ use whimbrel_testkit::{Ack, Packet, Publish, QoS1, QoS2, publish, v5, v311, will
 use super::reach::{LEFT, worker};
 
 /// What a message in a queue or in flight counts besides its bytes, by the reference of the configuration.
-pub(super) const MESSAGE_BYTES: usize = 160;
+pub(super) const MESSAGE_BYTES: usize = 224;
 
 /// What it costs where it is small and waits for nobody else: itself, and a place in a list that may be half empty.
-pub(super) const MESSAGE_BYTES_MOST: usize = 160;
+pub(super) const MESSAGE_BYTES_MOST: usize = 256;
 
 /// A message of 100 bytes that no other message resembles.
 fn hundred(number: usize) -> Publish {

@@ -11,7 +11,7 @@ use super::reach::{LEFT, TOPIC_REMEMBERED_BYTES, TOPICS_REMEMBERED, worker};
 pub(super) const NODE_BYTES: usize = 250;
 
 /// What a retained message costs besides its topic, properties and payload: itself, and its place in the tree.
-pub(super) const RETAINED_BYTES: usize = 80 + NODE_BYTES;
+pub(super) const RETAINED_BYTES: usize = 120 + NODE_BYTES;
 
 /// What the tree of topics may cost beyond that, so that few messages may have deep topics.
 const TREE_BYTES_FREE: usize = 1 << 20;
