@@ -12,7 +12,6 @@ mod mosquitto_data;
 mod no_std;
 mod rust_source;
 mod sim;
-mod sim_planted;
 mod soak;
 mod tidy;
 mod workspace;
@@ -38,7 +37,7 @@ usage: cargo xtask <chore>
   sim --seed N | --seeds N [--from S] [--jobs J] [--keep-going]
                           engine and clients over simulated links, from one seed each; one seed alone is a replay
   sim --planted [--only NAME]
-                          whether the simulation finds the bugs of tests/sim/planted.toml
+                          whether the simulation finds the bugs of tests/interleaved/planted.toml
   soak --minutes N --seed S
                           the same clients and oracles on real sockets, against the release build
   mosquitto-data FOLDER   Mosquitto's sequences of bytes (test/broker/data of its repository) against this broker; its
@@ -62,7 +61,6 @@ fn main() -> ExitCode {
         ("fuzz", rest) => fuzz::run(rest),
         ("instructions", rest) => instructions::run(rest),
         ("interop", rest) => interop::run(rest),
-        ("sim", [planted, rest @ ..]) if planted == "--planted" => sim_planted::run(rest),
         ("sim", rest) => sim::run(rest),
         ("soak", rest) => soak::run(rest),
         ("mosquitto-data", rest) => mosquitto_data::run(rest),

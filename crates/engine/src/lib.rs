@@ -36,6 +36,7 @@ mod sessions;
 mod share;
 pub mod store;
 mod subscription;
+mod sync;
 mod sys;
 mod timers;
 mod turn;
@@ -47,9 +48,9 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
-use parking_lot::Mutex;
 use whimbrel_proto::Millis;
 
+use crate::sync::Mutex;
 pub use attach::{Attach, Attached, Attention, End};
 pub use conversation::{Conversation, Question, Standing};
 pub use counters::{Count, Counters};

@@ -9,7 +9,6 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
 };
 
-use parking_lot::{Mutex, MutexGuard};
 use whimbrel_proto::{
     Incoming, Outgoing, Sent, Stage,
     codec::{self, Ack as AckPacket, PacketType, QoS},
@@ -25,6 +24,7 @@ use crate::{
     share::Group,
     store::NO_PLACE,
     subscription::Subscription,
+    sync::{Mutex, MutexGuard},
     timers::TimerKey,
     will::Will,
 };

@@ -7,8 +7,8 @@ use std::sync::{
 };
 
 use hashbrown::HashTable;
-use parking_lot::Mutex;
 
+use crate::sync::Mutex;
 use crate::{routing::Seed, session::Session};
 
 const SHARDS: usize = 64;

@@ -9,7 +9,6 @@ use std::sync::{
 };
 
 use hashbrown::HashTable;
-use parking_lot::Mutex;
 use whimbrel_proto::{
     Sent, Stage,
     codec::{Filter, QoS},
@@ -23,6 +22,7 @@ use crate::{
     session::{Locked, Offer, Session},
     store::{Ledger, Parked, Record},
     subscription::delivered_qos,
+    sync::Mutex,
 };
 
 /// A share name and a topic filter, with the sessions that subscribed to both.

@@ -9,6 +9,7 @@ pub mod history;
 mod leftovers;
 mod lost;
 mod order;
+mod prompt;
 mod protocol;
 mod retained;
 mod session;
@@ -40,6 +41,8 @@ pub struct Facts {
     pub witness: Option<ClientNo>,
     /// Clients for which nothing ever waits at the server while they are connected.
     pub unqueued: Vec<ClientNo>,
+    /// Milliseconds within which these have what is acknowledged to its publisher.
+    pub prompt_millis: Option<u64>,
     /// Clients that are away: what is theirs has not reached them.
     pub absent: Vec<ClientNo>,
     /// A client that subscribed to everything when all was over.
@@ -82,10 +85,11 @@ impl fmt::Display for Finding {
 /// Asks every oracle.
 #[must_use]
 pub fn judge(history: &History, facts: &Facts) -> Vec<Finding> {
-    let oracles: [fn(&History, &Facts) -> Vec<Finding>; 9] = [
+    let oracles: [fn(&History, &Facts) -> Vec<Finding>; 10] = [
         protocol::check,
         session::check,
         lost::check,
+        prompt::check,
         twice::check,
         order::check,
         wanted::check,

@@ -123,6 +123,7 @@ pub(crate) fn fetches(client: &ClientStory, topic: &str, before: Seq) -> usize {
 /// SUBSCRIBEs of this client before a moment that match the topic, with a retain handling below this.
 fn subscribes(client: &ClientStory, topic: &str, before: Seq, handling: u8) -> usize {
     let steps = client.sessions.iter().flat_map(|session| session.filters.values().flatten());
-    let wishes = steps.filter(|step| step.sent < before).filter_map(|step| step.wish.as_ref());
+    let own = steps.filter(|step| step.sent < before && !step.is_inherited);
+    let wishes = own.filter_map(|step| step.wish.as_ref());
     wishes.filter(|wish| !wish.is_shared() && wish.retain_handling < handling && wish.fits(topic)).count()
 }

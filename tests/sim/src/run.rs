@@ -75,7 +75,7 @@ pub fn run(seed: u64) -> Outcome {
     let facts = facts(&world, &plan);
     note_counts(&mut world);
     let events = std::mem::take(&mut world.log.events);
-    let history = History::new(events);
+    let history = History::new(events, &facts);
     findings.extend(judge(&history, &facts));
     if findings.is_empty() {
         findings = everybody_leaves(&mut world);
@@ -116,7 +116,7 @@ fn play(world: &mut World, plan: &Plan, dice: &mut Dice) -> Result<Vec<Finding>,
         world.seat(player, &plan.weather, false);
     }
     let end = world.now() + plan.faults_millis;
-    world.run_until(end, |_| false)?;
+    world.run_until(end, |world| world.log.events.len() > plan.events_max)?;
     world.faulty = false;
     let World { seats, log, .. } = world;
     for seat in seats.iter_mut() {
@@ -220,6 +220,7 @@ fn facts(world: &World, plan: &Plan) -> Facts {
         expiry_max_secs: EXPIRY_SECS_MAX,
         witness,
         unqueued: unqueued(plan),
+        prompt_millis: Some(2 * plan.weather.delay_millis_max + 2 * plan.weather.beat_millis + 300),
         absent: absent(world),
         auditor: arrived.then_some(AUDITOR),
     }
@@ -287,4 +288,5 @@ fn note_counts(world: &mut World) {
         log.tally.add(name, server.engine.count(count));
     }
     log.tally.add("writes interrupted by another worker", server.interrupts.get());
+    log.tally.add("turns interleaved with another worker's", server.interleaved.get());
 }

@@ -129,8 +129,11 @@ impl World {
 
     /// Everybody once, in an order that is drawn. Whether anybody had something to do.
     fn round(&mut self) -> bool {
-        let mut turns: Vec<(bool, usize)> = self.server.busy().into_iter().map(|at| (true, at)).collect();
         let now = self.now();
+        let mut turns = Vec::new();
+        if self.server.next_beat() == now {
+            turns.extend(self.server.busy().into_iter().map(|at| (true, at)));
+        }
         turns.extend((0..self.seats.len()).filter(|at| self.seats[*at].is_busy(now)).map(|at| (false, at)));
         if turns.is_empty() {
             return false;
@@ -157,10 +160,14 @@ impl World {
         let now = self.now();
         self.next_verdict = self.server.tell_verdicts(now);
         self.next_tick = self.server.next_tick();
-        if !self.server.busy().is_empty() {
-            return true;
-        }
         let mut next = self.next_tick.min(self.next_verdict);
+        if !self.server.busy().is_empty() {
+            let beat = self.server.next_beat();
+            if beat == now {
+                return true;
+            }
+            next = next.min(beat);
+        }
         for link in self.server.links() {
             next = next.min(link.next().0);
         }

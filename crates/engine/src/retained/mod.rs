@@ -18,7 +18,6 @@ use std::{
     },
 };
 
-use parking_lot::RwLock;
 use whimbrel_proto::Millis;
 
 pub(crate) use fetch::{Fetch, Slice};
@@ -31,6 +30,7 @@ use crate::{
     Engine, Turn,
     message::{Body, Message},
     store::{Ledger, NO_PLACE, Record, Store},
+    sync::RwLock,
     timers::{Timer, TimerKey, Timers},
 };
 

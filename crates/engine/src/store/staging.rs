@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use whimbrel_proto::Millis;
 
 use super::{Journal, Level, Record, Staged};
-use crate::{Count, Turn, Wire, message::Message, turn::Now};
+use crate::{Count, Turn, Wire, message::Message, sync::Mutex, turn::Now};
 
 /// What a record without a message counts as needed bytes: near enough for deciding when to clean.
 const RECORD_BYTES: i64 = 40;

@@ -134,9 +134,10 @@ impl Episode {
             stuck.push(self.unsettled());
         }
         stuck.extend(self.come_in(901, false)?);
-        let history = History::new(self.log.events.clone());
+        let facts = self.facts();
+        let history = History::new(self.log.events.clone(), &facts);
         let mut findings: Vec<Finding> = stuck.into_iter().map(|text| liveness(&text)).collect();
-        findings.extend(judge(&history, &self.facts()));
+        findings.extend(judge(&history, &facts));
         if findings.is_empty() {
             findings.extend(self.leave(&history)?.into_iter().map(|text| liveness(&text)));
         }
