@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use whimbrel_engine::{Count, QueueFull, proto::codec::Version};
+use whimbrel_engine::{Count, Level, QueueFull, proto::codec::Version};
 use whimbrel_oracle::{
     Facts, Finding, Leftovers,
     event::{Event, Wish},
@@ -17,6 +17,7 @@ use crate::{
     plan::{EXPIRY_SECS_MAX, Plan, Weather},
     player::{Habits, Persona, Player, Weights},
     server::Server,
+    store::{Faults, Machine},
     world::{Stuck, World},
 };
 
@@ -50,8 +51,8 @@ pub struct Outcome {
 
 /// Runs a seed. A panic is a finding, too.
 #[must_use]
-pub fn run_caught(seed: u64) -> Outcome {
-    std::panic::catch_unwind(|| run(seed)).unwrap_or_else(|panic| {
+pub fn run_caught(seed: u64, has_disk: bool) -> Outcome {
+    std::panic::catch_unwind(|| run_on(seed, has_disk)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text");
         let found = finding("panic", text.to_owned());
@@ -59,13 +60,30 @@ pub fn run_caught(seed: u64) -> Outcome {
     })
 }
 
-/// Runs a seed.
+/// Runs a seed on a server without a disk.
 #[must_use]
 pub fn run(seed: u64) -> Outcome {
+    run_on(seed, false)
+}
+
+/// Runs a seed on a server with a disk that fails, and that dies.
+#[must_use]
+pub fn run_with_disk(seed: u64) -> Outcome {
+    run_on(seed, true)
+}
+
+fn run_on(seed: u64, has_disk: bool) -> Outcome {
     let mut dice = Dice::new(seed);
     let mut tally = Tally::default();
-    let plan = Plan::draw(&mut dice, &mut tally);
-    let server = Server::new(plan.limits.clone(), plan.workers, &plan.weather, seed, dice.fork());
+    let mut plan = Plan::draw(&mut dice, &mut tally);
+    let server = if has_disk {
+        let faults = Faults::draw(&mut dice, &mut plan, &mut tally);
+        let machine = Machine::new(faults, plan.limits.clone(), seed, dice.fork());
+        let (engine, store, _) = machine.start(0, None);
+        Server::of(engine, Some(store), plan.workers, &plan.weather, dice.fork())
+    } else {
+        Server::new(plan.limits.clone(), plan.workers, &plan.weather, seed, dice.fork())
+    };
     let mut world = World::new(server, dice.fork());
     world.log.tally = tally;
     let played = play(&mut world, &plan, &mut dice);
@@ -74,6 +92,9 @@ pub fn run(seed: u64) -> Outcome {
     let tasks = world.snapshot.take().or(stuck).unwrap_or_default();
     let facts = facts(&world, &plan);
     note_counts(&mut world);
+    if let Some(store) = &world.server.store {
+        store.machine().tell(&mut world.log.tally);
+    }
     let events = std::mem::take(&mut world.log.events);
     let history = History::new(events, &facts);
     findings.extend(judge(&history, &facts));
@@ -159,7 +180,10 @@ fn come_in(
 ) -> Result<bool, Stuck> {
     let mut seats = Vec::new();
     for (number, ..) in who {
-        let player = bystander(*number, dice.fork());
+        let mut player = bystander(*number, dice.fork());
+        if world.server.store.is_some() {
+            player.persona.expiry_secs = u32::MAX; // It comes back when the server has died.
+        }
         seats.push(world.seat(player, weather, true));
     }
     let end = world.now() + 600_000;
@@ -204,26 +228,36 @@ pub fn bystander(number: u32, dice: Dice) -> Player {
 }
 
 fn facts(world: &World, plan: &Plan) -> Facts {
-    let causes = [
-        Count::DroppedQueueOldest,
-        Count::DroppedQueueNewest,
-        Count::DroppedQueuesMemory,
-        Count::DroppedTooLarge,
-    ];
+    let has_disk = world.server.store.is_some();
     let witness = plan.has_witness.then_some(WITNESS);
     let arrived = world.seats.iter().any(|seat| seat.player.persona.number == AUDITOR);
     Facts {
-        dropped: causes.iter().map(|cause| world.server.engine.count(*cause)).sum(),
+        dropped: world.dropped + world.server.dropped(),
         refuses: plan.limits.queue_full == QueueFull::Refuse,
         delay_max_millis: 3 * plan.weather.delay_millis_max + 5_000,
         notice_max_millis: NOTICE_MILLIS_MAX + 3 * plan.weather.delay_millis_max,
         expiry_max_secs: EXPIRY_SECS_MAX,
         witness,
-        unqueued: unqueued(plan),
-        prompt_millis: Some(2 * plan.weather.delay_millis_max + 2 * plan.weather.beat_millis + 300),
+        unqueued: if has_disk { Vec::new() } else { unqueued(plan) },
+        prompt_millis: (!has_disk)
+            .then_some(2 * plan.weather.delay_millis_max + 2 * plan.weather.beat_millis + 300),
         absent: absent(world),
+        crashes: world.crashes.clone(),
+        weak: weak(world),
         auditor: arrived.then_some(AUDITOR),
     }
+}
+
+/// Clients that are promised less than the server's deaths leave.
+fn weak(world: &World) -> Vec<u32> {
+    let Some(store) = &world.server.store else { return Vec::new() };
+    let worst = match world.crashes.iter().map(|crash| crash.is_power_cut).max() {
+        None => return Vec::new(),
+        Some(false) => Level::Process,
+        Some(true) => Level::Power,
+    };
+    let numbers = world.seats.iter().map(|seat| seat.player.persona.number);
+    numbers.filter(|number| store.level_of(*number) < worst).collect()
 }
 
 /// Clients that have not come back.
@@ -269,7 +303,8 @@ fn leftovers(world: &World) -> Leftovers {
     }
 }
 
-fn note_counts(world: &mut World) {
+/// Writes down what the server has counted.
+pub(crate) fn note_counts(world: &mut World) {
     let World { server, log, .. } = world;
     let counts = [
         ("messages dropped from full queues", Count::DroppedQueueOldest),
@@ -289,4 +324,12 @@ fn note_counts(world: &mut World) {
     }
     log.tally.add("writes interrupted by another worker", server.interrupts.get());
     log.tally.add("turns interleaved with another worker's", server.interleaved.get());
+    log.tally.add("turns while the disk worked", server.meanwhile.get());
+    for (name, count) in [
+        ("publishers that waited for the disk", Count::WaitedForDisk),
+        ("messages refused for the disk", Count::RefusedDisk),
+        ("records refused", Count::RecordsRefused),
+    ] {
+        log.tally.add(name, server.engine.count(count));
+    }
 }
