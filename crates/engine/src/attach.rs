@@ -221,7 +221,9 @@ impl Engine {
         if !self.admit(turn, &mut arrival.admitted) {
             return Some(Attach::Refused(ReasonCode::QuotaExceeded));
         }
-        if !arrival.negotiated.clean_start {
+        // What a crash has left of a session that ended with it is its will alone.
+        let is_relic = locked.state.rare.as_ref().is_some_and(|rare| rare.is_relic);
+        if !arrival.negotiated.clean_start && !is_relic {
             let attached = self.join(&mut locked, turn, arrival, will, true);
             drop(locked);
             self.resume_deliveries(turn, &attached);

@@ -159,13 +159,13 @@ impl Engine {
         self.store.let_in();
         let Some(journal) = self.store.journal() else { return };
         let reached = journal.reached(Level::Process);
-        // Who is parked anew waits for more.
-        for _ in 0..turn.parked.len() {
-            let Some((position, session)) = turn.parked.pop_front() else { break };
-            if position > reached {
-                turn.parked.push_front((position, session));
-                break;
-            }
+        let waits = |(position, _): &(u64, Arc<Session>)| *position > reached;
+        let due = turn.parked.iter().position(waits).unwrap_or(turn.parked.len());
+        let mut due: Vec<(u64, Arc<Session>)> = turn.parked.drain(..due).collect();
+        // Each once, however often it was parked: it is parked anew for all that it still waits for.
+        due.sort_by_key(|(position, session)| (session.key, std::cmp::Reverse(*position)));
+        due.dedup_by_key(|(_, session)| session.key);
+        for (position, session) in due {
             self.release_session(turn, position, &session);
         }
     }

@@ -121,6 +121,12 @@ impl Turn {
         !self.parked.is_empty()
     }
 
+    /// How many looks [`crate::Engine::release`] will take at sessions at most.
+    #[must_use]
+    pub fn parked(&self) -> usize {
+        self.parked.len()
+    }
+
     /// The next flush asks the journal for this.
     pub(crate) fn want(&mut self, position: u64, level: Level) {
         let [written, synced] = &mut self.wanted;
@@ -133,6 +139,9 @@ impl Turn {
 
     /// The session is looked at again when the journal has come so far.
     pub(crate) fn park(&mut self, position: u64, session: Arc<Session>) {
+        if position == u64::MAX {
+            return; // The journal has refused the record: nobody will ever report it.
+        }
         self.parked.push_back((position, session));
     }
 

@@ -47,6 +47,8 @@ pub struct Facts {
     pub absent: Vec<ClientNo>,
     /// Deaths of the server.
     pub crashes: Vec<Crash>,
+    /// Milliseconds that wills wait for their clients to come back after a death of the server.
+    pub will_grace_millis: u64,
     /// Clients that are promised less than these deaths leave.
     pub weak: Vec<ClientNo>,
     /// A client that subscribed to everything when all was over.

@@ -11,9 +11,9 @@ use crate::{
 };
 
 pub(crate) fn check(history: &History, facts: &Facts) -> Vec<Finding> {
-    let topics = Topics::of(history);
+    let topics = Topics::of(history, facts);
     let mut findings = Vec::new();
-    for (number, client) in &history.clients {
+    for (number, client) in history.clients.iter().filter(|(number, _)| !facts.is_weak(**number)) {
         let mut came: BTreeMap<&str, usize> = BTreeMap::new();
         for (seq, arrival) in history.arrivals(client).filter(|(_, arrival)| arrival.retain && !arrival.dup) {
             let plain = client.maybe(&arrival.topic, false, 0, seq);
@@ -37,18 +37,31 @@ pub(crate) fn check(history: &History, facts: &Facts) -> Vec<Finding> {
     findings
 }
 
-/// What was published with RETAIN, by topic, in the order of sending.
-struct Topics<'a>(BTreeMap<&'a str, Vec<&'a Story>>);
+/// What was published with RETAIN, by topic, in the order of sending; and what of it a death of the server may have
+/// taken back.
+struct Topics<'a>(BTreeMap<&'a str, Vec<&'a Story>>, BTreeSet<u64>);
 
 impl<'a> Topics<'a> {
-    fn of(history: &'a History) -> Self {
+    fn of(history: &'a History, facts: &Facts) -> Self {
         let mut topics: BTreeMap<&str, Vec<&Story>> = BTreeMap::new();
+        let mut shaky = BTreeSet::new();
         for story in history.messages.values() {
             if story.publication.retain && !story.is_refused() {
                 topics.entry(&story.publication.topic).or_default().push(story);
+                let is_promised = story.publication.qos > 0 && !story.is_will;
+                let until = story.done.filter(|_| is_promised).map_or(Seq::MAX, |(done, _)| done);
+                if facts.crashes_between(story.sent, until) > 0 {
+                    shaky.insert(story.publication.message);
+                }
             }
         }
-        Topics(topics)
+        topics.retain(|_, stories| !stories.iter().any(|story| facts.is_weak(story.publisher)));
+        Topics(topics, shaky)
+    }
+
+    /// Whether the server may have lost it with its life, and perhaps nobody has sent it again.
+    fn is_shaky(&self, story: &Story) -> bool {
+        self.1.contains(&story.publication.message)
     }
 
     fn on(&self, topic: &str) -> &[&'a Story] {
@@ -83,7 +96,9 @@ fn wrong_fetch(
     let first = steps.filter(|step| step.wish.as_ref().is_some_and(asks)).map(|step| step.sent).min()?;
     let message = arrival.message?;
     let story = topics.on(topic).iter().find(|story| story.publication.message == message)?;
-    let newer = topics.on(topic).iter().find(|newer| newer.settled < first && is_after(newer, story))?;
+    let is_newer =
+        |newer: &&&Story| newer.settled < first && is_after(newer, story) && !topics.is_shaky(newer);
+    let newer = topics.on(topic).iter().find(is_newer)?;
     let newer = newer.publication.message;
     Some(format!("the retained m{message} on {topic} had been replaced by m{newer} before SUBSCRIBE"))
 }
@@ -112,7 +127,9 @@ fn unserved(
             continue;
         }
         for (topic, stories) in topics.0.iter().filter(|(topic, _)| wish.fits(topic)) {
-            let is_there = |story: &&&Story| story.settled < step.sent && lasts(story, stories);
+            let is_there = |story: &&&Story| {
+                story.settled < step.sent && lasts(story, stories) && !topics.is_shaky(story)
+            };
             let Some(story) = stories.iter().rfind(is_there) else { continue };
             let mut arrivals = history.arrivals(client);
             if !arrivals.any(|(seq, arrival)| seq > step.sent && *arrival.topic == **topic) {
@@ -156,14 +173,17 @@ fn final_values(history: &History, facts: &Facts, topics: &Topics<'_>) -> Vec<Fi
             continue;
         }
         if !stories.iter().any(|story| story.is_will)
-            && let Some(text) = wrong_final(stories, value)
+            && let Some(text) = wrong_final(topics, stories, value)
         {
             findings.push(finding(text));
         }
-        if facts.dropped > 0 {
+        if facts.dropped > 0 || stories.iter().any(|story| topics.is_shaky(story)) {
             continue;
         }
         for (number, client) in &history.clients {
+            if facts.is_weak(*number) {
+                continue;
+            }
             let Some((at, last)) = last_value(history, client, topic, stories) else { continue };
             let is_witness = facts.witness == Some(*number);
             let others = || Some(*number) != facts.auditor && watched(history, client, stories, topic, at);
@@ -180,8 +200,8 @@ fn final_values(history: &History, facts: &Facts, topics: &Topics<'_>) -> Vec<Fi
     findings
 }
 
-fn wrong_final(stories: &[&Story], value: Option<u64>) -> Option<String> {
-    let certain = |story: &&&Story| story.settled != Seq::MAX;
+fn wrong_final(topics: &Topics<'_>, stories: &[&Story], value: Option<u64>) -> Option<String> {
+    let certain = |story: &&&Story| story.settled != Seq::MAX && !topics.is_shaky(story);
     let replaced = |story: &Story| stories.iter().filter(certain).any(|later| is_after(later, story));
     let candidates: Vec<&&Story> = stories.iter().filter(|story| !replaced(story)).collect();
     let fits = match value {

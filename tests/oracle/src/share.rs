@@ -12,7 +12,8 @@ use crate::{
 const TOLD: usize = 5;
 
 pub(crate) fn check(history: &History, facts: &Facts) -> Vec<Finding> {
-    let groups = Group::all(history);
+    let mut groups = Group::all(history);
+    groups.retain(|group| !group.members.keys().any(|member| facts.is_weak(*member)));
     if groups.is_empty() {
         return Vec::new();
     }
@@ -21,6 +22,9 @@ pub(crate) fn check(history: &History, facts: &Facts) -> Vec<Finding> {
     let mut missing = Vec::new();
     let mut findings = Vec::new();
     for story in history.messages.values().filter(|story| story.publication.qos > 0 && !story.is_will) {
+        if facts.is_weak(story.publisher) {
+            continue;
+        }
         let topic = &*story.publication.topic;
         let matching = matching_of
             .entry(topic)

@@ -244,6 +244,7 @@ fn facts(world: &World, plan: &Plan) -> Facts {
         absent: absent(world),
         crashes: world.crashes.clone(),
         weak: weak(world),
+        will_grace_millis: plan.limits.will_grace_millis,
         auditor: arrived.then_some(AUDITOR),
     }
 }

@@ -140,7 +140,8 @@ impl World {
     pub fn is_settled(&self) -> bool {
         let quiet =
             |seat: &Seat| seat.player.is_settled() && seat.link.as_ref().is_none_or(|link| link.bytes() == 0);
-        self.server.busy().is_empty() && self.seats.iter().all(quiet)
+        let is_written = self.server.store.as_ref().is_none_or(|store| !store.is_wanted());
+        is_written && self.server.busy().is_empty() && self.seats.iter().all(quiet)
     }
 
     /// Everybody once, in an order that is drawn. Whether anybody had something to do.

@@ -526,3 +526,37 @@ fn time_goes_on_while_the_server_is_down_but_never_back() {
     // The clock stands at 1970: no time has passed.
     assert_eq!(at(3), 2);
 }
+
+#[test]
+fn what_a_crash_left_of_a_session_that_ended_with_it_is_no_session_that_is_present() {
+    let mut worker = durable();
+    let who = worker.start(v5("back").keep_alive(0).will(will("w", "gone")));
+    worker.settle();
+    worker.commit();
+    worker.next_connack(who);
+    let mut worker = worker.crash(Limits::default(), 0);
+    worker.commits = true;
+    let who = worker.start(v5("back").resume().keep_alive(0));
+    worker.settle();
+    assert!(!worker.next_connack(who).session_present);
+}
+
+#[test]
+fn a_session_is_looked_at_once_however_often_the_journal_reports_less_than_it_waits_for() {
+    let mut worker = durable();
+    let reader = stayer(&mut worker, "reader");
+    subscribe(&mut worker, reader, "t", QoS2);
+    for id in 1..=3 {
+        send(&mut worker, reader, id, "two", QoS2);
+    }
+    let paper = worker.paper.clone().unwrap();
+    for _ in 0..20 {
+        paper.write();
+        worker.engine.clone().release(&mut worker.turn);
+        worker.settle();
+    }
+    assert!(worker.turn.parked() <= 4, "{} looks", worker.turn.parked());
+    assert_eq!(worker.come(reader), []);
+    worker.commit();
+    assert!(matches!(worker.take(reader)[..], [Packet::PubRec(_), ..]));
+}

@@ -65,6 +65,11 @@ impl Store {
         self.machine.wall_secs(now)
     }
 
+    /// Whether somebody waits for the committer.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.wanted.load(Relaxed) || self.ready_at.get() < u64::MAX
+    }
+
     /// When the committer goes on, if nobody wants it before.
     pub(crate) fn next(&self, now: u64) -> u64 {
         if self.wanted.load(Relaxed) && self.ready_at.get() == u64::MAX {
