@@ -14,6 +14,7 @@ struct Bug {
     find: String,
     plant: String,
     seeds: u64,
+    disk: bool,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -39,8 +40,11 @@ fn main() -> Result<(), Box<dyn Error>> {
                 .replace("SOUND", &bug.find);
             fs::write(&path, text.replace(&bug.find, &plant))?;
         }
-        let Bug { name, seeds, .. } = bug;
-        writeln!(table, "    Bug {{ name: {name:?}, seeds: {seeds}, homeless: {homeless:?} }},")?;
+        let Bug { name, seeds, disk, .. } = bug;
+        writeln!(
+            table,
+            "    Bug {{ name: {name:?}, seeds: {seeds}, disk: {disk}, homeless: {homeless:?} }},"
+        )?;
     }
     table.push_str("];\n");
     fs::write(Path::new(&out).join("bugs.rs"), table)?;
@@ -92,6 +96,7 @@ fn parse(text: &str) -> Result<Vec<Bug>, Box<dyn Error>> {
             "find" => bug.find = value,
             "plant" => bug.plant = value,
             "seeds" => bug.seeds = value.parse()?,
+            "disk" => bug.disk = value.parse()?,
             _ => return Err(wrong().into()),
         }
     }

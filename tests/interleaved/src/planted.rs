@@ -9,6 +9,8 @@ pub struct Bug {
     pub name: &'static str,
     /// Within so many seeds from 0 on.
     pub seeds: u64,
+    /// It shows itself where the server has a disk, and dies.
+    pub disk: bool,
     /// Where it should sleep and does not: the sources have changed.
     pub homeless: Option<&'static str>,
 }

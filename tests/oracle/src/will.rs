@@ -55,8 +55,9 @@ fn crashed_bounds(
         return (least, most);
     }
     let qos = will.publication.qos;
-    // At QoS 0 it may have come while the witness was away.
+    // At QoS 0 it may have come while the witness was away; at QoS 1 it may have to come again.
     let least = if qos == 0 { 0 } else { least };
+    let most = if qos == 1 { most + facts.crashes.len() } else { most };
     let next = history.link_after(link.client, number);
     let back = next.and_then(|next| next.connected).map_or(Seq::MAX, |(at, _)| at);
     let had = |crash: &&Crash| (link.connect..=back).contains(&crash.seq);

@@ -18,8 +18,8 @@ pub fn look_for(number: usize, bug: &Bug) -> Result<(u64, String), String> {
         return Err(format!("has no place in {file} any more: the sources have changed"));
     }
     wake(Some(number));
-    let found =
-        (0..bug.seeds).find_map(|seed| Some((seed, run_caught(seed, false).findings.first()?.to_string())));
+    let found = (0..bug.seeds)
+        .find_map(|seed| Some((seed, run_caught(seed, bug.disk).findings.first()?.to_string())));
     wake(None);
     found.ok_or_else(|| format!("is not found in {} seeds", bug.seeds))
 }

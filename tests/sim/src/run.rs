@@ -106,6 +106,10 @@ fn run_on(seed: u64, has_disk: bool) -> Outcome {
     if !tasks.is_empty() {
         report.push_str(&format!("the server's connections:\n  {tasks}\n"));
     }
+    for crash in &world.crashes {
+        let what = if crash.is_power_cut { "lost its power" } else { "was killed" };
+        report.push_str(&format!("the server {what}, and was back at {} ms\n", crash.at));
+    }
     for finding in findings.iter().take(3) {
         report.push_str(&format!("{finding}\n{}", story(&history, finding)));
     }

@@ -560,3 +560,23 @@ fn a_session_is_looked_at_once_however_often_the_journal_reports_less_than_it_wa
     worker.commit();
     assert!(matches!(worker.take(reader)[..], [Packet::PubRec(_), ..]));
 }
+
+#[test]
+fn what_a_member_without_a_session_has_completed_at_qos_2_comes_to_nobody_after_the_crash() {
+    let mut worker = durable();
+    let stayer = stayer(&mut worker, "stayer");
+    subscribe(&mut worker, stayer, "$share/g/t", QoS2);
+    worker.cut(stayer);
+    worker.commit();
+    let fleeting = guest(&mut worker, "fleeting");
+    worker.subscribe(fleeting, "$share/g/t", QoS2);
+    let writer = guest(&mut worker, "writer");
+    send(&mut worker, writer, 1, "taken", QoS2);
+    worker.commits = true;
+    worker.settle();
+    let come = worker.consume(fleeting);
+    assert_eq!(come.iter().map(text).collect::<Vec<_>>(), ["taken"]);
+    worker.commit();
+    let mut worker = worker.crash(Limits::default(), 0);
+    assert_eq!(returns(&mut worker, "stayer").1, []);
+}
