@@ -40,7 +40,7 @@ fn too_many(
     copies: &[(Seq, &Arrival)],
 ) -> Option<String> {
     let (first, last) = (copies.first()?.0, copies.last()?.0);
-    let slots = Slots::of(history, client, story, last);
+    let slots = Slots::of(history, facts, client, story, last);
     let count = |test: &dyn Fn(&Arrival) -> bool| copies.iter().filter(|(_, arrival)| test(arrival)).count();
     let deaths = facts.crashes_between(story.sent, last);
     // A will whose publication was not on the disk is published once more, unless a copy of it would be one too many.
@@ -95,7 +95,7 @@ struct Slots {
 }
 
 impl Slots {
-    fn of(history: &History, client: &ClientStory, story: &Story, last: Seq) -> Slots {
+    fn of(history: &History, facts: &Facts, client: &ClientStory, story: &Story, last: Seq) -> Slots {
         let topic = &*story.publication.topic;
         let until = if story.resends > 0 || story.is_will { last } else { story.settled.min(last) };
         let plain = client.maybe(topic, false, story.sent, until);
@@ -115,7 +115,12 @@ impl Slots {
         Slots {
             live: usize::from(!plain.is_empty()) + groups.len(),
             groups: groups.len(),
-            fetches: if story.publication.retain { subscribes(client, topic, last, 2) } else { 0 },
+            // A SUBSCRIBE that had not brought all when the server died brings it once more.
+            fetches: if story.publication.retain {
+                subscribes(client, topic, last, 2) * (1 + facts.crashes_between(0, last))
+            } else {
+                0
+            },
             subscribes: subscribes(client, topic, last, u8::MAX),
             as_published: plain.iter().chain(&shared).any(|wish| wish.retain_as_published),
             breaks_of_members,

@@ -190,6 +190,8 @@ fn come_in(
         }
         seats.push(world.seat(player, weather, true));
     }
+    // They subscribe once: a death of the server in its middle would undo that.
+    let was_faulty = std::mem::replace(&mut world.faulty, false);
     let end = world.now() + 600_000;
     let all_in = |world: &World| seats.iter().all(|seat| world.seats[*seat].player.is_open());
     if !world.run_until(end, all_in)? {
@@ -207,7 +209,9 @@ fn come_in(
         world.subscribe(*seat, vec![wish]);
     }
     let end = world.now() + 600_000;
-    world.run_until(end, World::is_settled)
+    let is_settled = world.run_until(end, World::is_settled);
+    world.faulty = was_faulty;
+    is_settled
 }
 
 /// A client that does nothing of its own accord and takes whatever comes.

@@ -65,7 +65,7 @@ impl Machine {
             crashes: Cell::new(0),
             is_armed: Cell::new(false),
             full_until: Cell::new(0),
-            is_calm: Cell::new(false),
+            is_calm: Cell::new(true),
         })
     }
 
@@ -171,7 +171,7 @@ impl Machine {
     pub(super) fn arm(&self, percent: u32, operations_max: usize) {
         let mut dice = self.dice.borrow_mut();
         let may_die = self.crashes.get() < self.faults.crashes_max && !self.is_calm.get();
-        if may_die && self.lives.get() > 1 && dice.percent(percent) {
+        if may_die && dice.percent(percent) {
             self.disk.power_off_in(dice.below(operations_max) as u64);
             self.is_armed.set(true);
             self.crashes.set(self.crashes.get() + 1);
