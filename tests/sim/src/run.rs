@@ -149,7 +149,7 @@ fn play(world: &mut World, plan: &Plan, dice: &mut Dice) -> Result<Vec<Finding>,
         let persona = &seat.player.persona;
         // Of a silent client without keep-alive the server never hears that it is gone.
         let noticed = persona.keep_alive_secs > 0 || persona.weights.silence == 0;
-        let lasts = persona.expiry_secs >= LASTING_SECS && noticed;
+        let lasts = persona.expiry_secs >= LASTING_SECS && noticed && persona.number < WITNESS;
         if lasts && dice.percent(ABSENT_PERCENT) {
             seat.depart_at(log.now + dice.within(1, 40_000));
         }
