@@ -51,7 +51,12 @@ fn too_many(
         let retained = if retain { slots.fetches } else { 0 };
         let live = if !retain || slots.as_published { taken_anew } else { 0 };
         // What another member had not acknowledged goes to this one at QoS 0 where it wants no more.
-        let handed_over = if qos == 0 && slots.groups > 0 { slots.breaks_of_members } else { 0 };
+        let handed_over = match qos {
+            _ if slots.groups == 0 => 0,
+            0 => slots.breaks_of_members,
+            // What a member whose session ends with the server had not completed belongs to the group once more.
+            _ => deaths * slots.groups,
+        };
         if came > retained + live + handed_over {
             let what = if retain { "retained" } else { "live" };
             return Some(format!("{came} {what} copies at QoS {qos}, at most {}", retained + live));
