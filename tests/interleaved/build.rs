@@ -15,6 +15,7 @@ struct Bug {
     plant: String,
     seeds: u64,
     disk: bool,
+    near: u64,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -40,10 +41,10 @@ fn main() -> Result<(), Box<dyn Error>> {
                 .replace("SOUND", &bug.find);
             fs::write(&path, text.replace(&bug.find, &plant))?;
         }
-        let Bug { name, seeds, disk, .. } = bug;
+        let Bug { name, seeds, near, disk, .. } = bug;
         writeln!(
             table,
-            "    Bug {{ name: {name:?}, seeds: {seeds}, disk: {disk}, homeless: {homeless:?} }},"
+            "    Bug {{ name: {name:?}, seeds: {seeds}, near: {near}, disk: {disk}, homeless: {homeless:?} }},"
         )?;
     }
     table.push_str("];\n");
@@ -97,6 +98,7 @@ fn parse(text: &str) -> Result<Vec<Bug>, Box<dyn Error>> {
             "plant" => bug.plant = value,
             "seeds" => bug.seeds = value.parse()?,
             "disk" => bug.disk = value.parse()?,
+            "near" => bug.near = value.parse()?,
             _ => return Err(wrong().into()),
         }
     }

@@ -5,6 +5,7 @@ import select
 import shlex
 import signal
 import socket
+import tempfile
 import time
 from pathlib import Path
 
@@ -77,7 +78,9 @@ def wait_for_port(running: Running, host: str, port: int, within_secs: float = D
 
 def whimbrel(program, *flags, host: str = HOST):
     """The command of the broker that is tested."""
-    return lambda port: [program, "serve", "--listen", f"{host}:{port}", *flags]
+    # A store of its own for each: what it holds must not change what clients see.
+    store = [] if "--store-directory" in flags else ["--store-directory", tempfile.mkdtemp(prefix="whimbrel-store-")]
+    return lambda port: [program, "serve", "--listen", f"{host}:{port}", *store, *flags]
 
 
 def mosquitto(program, folder: Path, *lines: str):

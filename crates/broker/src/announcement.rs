@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::config::{Auto, Config, Listener, Method};
+use crate::config::{Auto, Config, Durability, Listener, Method};
 
 /// What the limit of open files means for connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +39,27 @@ pub(crate) fn announce(config: &Config, listening: &[(SocketAddr, &Listener)], r
         limits.retained_messages_max,
     );
     tracing::info!(
-        "whimbrel {} is ready with {threads} worker threads; sessions and retained messages live in memory",
+        "whimbrel {} is ready with {threads} worker threads; {}",
         env!("CARGO_PKG_VERSION"),
+        kept(config),
     );
+}
+
+/// What an acknowledgement is worth.
+fn kept(config: &Config) -> String {
+    let mut levels: Vec<Durability> =
+        config.listeners.iter().map(|listener| config.durability(listener)).collect();
+    levels.sort_unstable();
+    levels.dedup();
+    let worth = |level: &Durability| match level {
+        Durability::Memory => "nothing is kept on disk (durability memory)",
+        Durability::Process => "what was acknowledged survives the end of the process (durability process)",
+        Durability::Power => "what was acknowledged survives a loss of power (durability power)",
+    };
+    match levels.as_slice() {
+        [level] => worth(level).to_owned(),
+        _ => "what was acknowledged is as sure as each listener's durability says".to_owned(),
+    }
 }
 
 fn who_may_connect(config: &Config, listener: &Listener) -> String {
@@ -53,7 +71,7 @@ fn who_may_connect(config: &Config, listener: &Listener) -> String {
     }
 }
 
-fn warnings(config: &Config, room: Room) -> Vec<String> {
+pub(crate) fn warnings(config: &Config, room: Room) -> Vec<String> {
     let open = |listener: &&Listener| {
         config.method(listener) == Method::Anonymous && !listener.address.is_loopback()
     };

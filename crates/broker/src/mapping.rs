@@ -3,13 +3,13 @@
 use std::{num::NonZeroUsize, time::Duration};
 
 use whimbrel_engine::{
-    Limits, QueueFull, ShareStrategy,
+    DiskFull, Level, Limits, QueueFull, ShareStrategy,
     proto::{codec::QoS, server},
 };
 
 use crate::{
     auth::PasswordFileOptions,
-    config::{self, Config},
+    config::{self, Config, Durability, Listener},
 };
 
 /// Memory for all queues where the machine does not say how much it has.
@@ -33,6 +33,11 @@ pub(crate) fn limits(config: &Config, connections_max: usize) -> Limits {
             config::QueueFull::DropNewest => QueueFull::DropNewest,
             config::QueueFull::Refuse => QueueFull::Refuse,
         },
+        disk_full: match config.store.disk_full {
+            config::DiskFull::Wait => DiskFull::Wait,
+            config::DiskFull::Refuse => DiskFull::Refuse,
+        },
+        will_grace_millis: u64::from(config.store.will_grace_secs) * 1_000,
         queue_qos0: session.queue_qos0,
         link_soft_bytes: limits.link_soft_bytes as usize,
         link_hard_bytes: limits.link_hard_bytes as usize,
@@ -46,6 +51,15 @@ pub(crate) fn limits(config: &Config, connections_max: usize) -> Limits {
             config::SharedStrategy::Sticky => ShareStrategy::StickyByPublisher,
         },
         ..Limits::default()
+    }
+}
+
+/// How sure what is promised on a listener has to be.
+pub(crate) fn level(config: &Config, listener: &Listener) -> Level {
+    match config.durability(listener) {
+        Durability::Memory => Level::Memory,
+        Durability::Process => Level::Process,
+        Durability::Power => Level::Power,
     }
 }
 

@@ -299,7 +299,7 @@ impl Engine {
         let state = &mut *locked.state;
         state.epoch = state.epoch.wrapping_add(1);
         state.expiry_secs = negotiated.session_expiry_secs;
-        state.link = Some(Link::new(state.epoch, wire.clone(), negotiated, arrival.level));
+        state.link = Some(Link::new(state.epoch, wire.clone(), negotiated, arrival.level, turn.now.mono));
         if let Some(rare) = &mut state.rare {
             rare.will = None; // [MQTT-3.1.3-9]: the client is back before the will was due.
             rare.expires
@@ -365,10 +365,11 @@ impl Engine {
         }
     }
 
-    /// Whether promises wait for the disk.
+    /// Whether promises wait for the disk. The wire is woken when they have left.
     pub(crate) fn owes(&self, from: &Attached) -> bool {
-        self.lock_attached(from)
-            .is_some_and(|own| own.state.link.as_ref().is_some_and(|link| link.held.is_some()))
+        let Some(mut own) = self.lock_attached(from) else { return false };
+        let link = own.state.link.as_mut().filter(|link| link.held.is_some());
+        link.map(|link| link.is_awaited = true).is_some()
     }
 
     /// Whether so many promises wait for the disk that the client is not listened to.
@@ -462,10 +463,10 @@ impl Engine {
         {
             let (messages, bytes) = queue.remove(&mut Vec::new(), |delivery| delivery.qos == QoS::AtMostOnce);
             self.budget.dequeued(messages, bytes);
-            turn.count(Count::DroppedQos0Absent, messages as u64);
             if queue.is_empty() {
                 own.state.queue = None;
             }
+            own.lose(turn, Count::DroppedQos0Absent, messages as u64);
         }
         let groups = groups_in_flight(&own.state);
         own.state.subscriptions.shrink_to_fit();

@@ -94,7 +94,7 @@ pub(crate) fn leave(to: &mut Locked<'_>, turn: &mut Turn, promise: Promise<'_>, 
         .get_or_insert_default()
         .push(if waits { position } else { 0 }, |out| encode(&promise, version, limits, out));
     if first {
-        turn.park(position, to.session.clone());
+        turn.park(position, link.level, to.session.clone());
     }
 }
 
@@ -152,8 +152,11 @@ impl Engine {
     /// Whether [`Self::release`] would let something go.
     #[must_use]
     pub fn may_release(&self, turn: &Turn) -> bool {
-        let reached = self.store.journal().map_or(0, |journal| journal.reached(Level::Process));
-        turn.parked.front().is_some_and(|(position, _)| *position <= reached)
+        let Some(journal) = self.store.journal() else { return false };
+        let fronts = turn.parked.iter().zip([Level::Process, Level::Power]);
+        fronts
+            .filter_map(|(parked, level)| Some((parked.front()?.0, level)))
+            .any(|(position, level)| journal.reached(level) >= position)
     }
 
     /// The journal has come further: promises and messages that waited for it leave. For each turn that
@@ -161,23 +164,26 @@ impl Engine {
     pub fn release(&self, turn: &mut Turn) {
         self.store.let_in();
         let Some(journal) = self.store.journal() else { return };
-        let reached = journal.reached(Level::Process);
-        let waits = |(position, _): &(u64, Arc<Session>)| *position > reached;
-        let due = turn.parked.iter().position(waits).unwrap_or(turn.parked.len());
-        let mut due: Vec<(u64, Arc<Session>)> = turn.parked.drain(..due).collect();
-        // Each once, however often it was parked: it is parked anew for all that it still waits for.
-        due.sort_by_key(|(position, session)| (session.key, std::cmp::Reverse(*position)));
-        due.dedup_by_key(|(_, session)| session.key);
-        for (position, session) in due {
-            self.release_session(turn, position, &session);
+        for (at, level) in [Level::Process, Level::Power].into_iter().enumerate() {
+            let reached = journal.reached(level);
+            let Some(parked) = turn.parked.get_mut(at) else { break };
+            let waits = |(position, _): &(u64, Arc<Session>)| *position > reached;
+            let due = parked.iter().position(waits).unwrap_or(parked.len());
+            let mut due: Vec<Arc<Session>> = parked.drain(..due).map(|(_, session)| session).collect();
+            // Each once, however often it was parked: it is parked anew for all that it still waits for.
+            due.sort_unstable_by_key(|session| session.key);
+            due.dedup_by_key(|session| session.key);
+            for session in due {
+                self.release_session(turn, &session);
+            }
         }
     }
 
-    fn release_session(&self, turn: &mut Turn, position: u64, session: &Arc<Session>) {
+    fn release_session(&self, turn: &mut Turn, session: &Arc<Session>) {
         let mut own = Locked::new(self, session);
-        if let Some(next) = own.let_go(turn) {
-            // Written is not synced: it is looked at again with the next report.
-            turn.park(next.max(position), session.clone());
+        own.state.parked_for = 0;
+        if let Some((next, level)) = own.let_go(turn) {
+            turn.park(next, level, session.clone());
         }
         own.pump(turn);
     }
@@ -185,7 +191,7 @@ impl Engine {
 
 impl Locked<'_> {
     /// Lets go what the journal has reached; gives what the next promise waits for.
-    fn let_go(&mut self, turn: &mut Turn) -> Option<u64> {
+    fn let_go(&mut self, turn: &mut Turn) -> Option<(u64, Level)> {
         let store = &self.engine.store;
         let receive_maximum = usize::from(self.engine.limits.connection.receive_maximum);
         let link = self.state.open_link()?;
@@ -203,7 +209,7 @@ impl Locked<'_> {
         if left > 0 {
             link.opening = false;
             link.append_held(turn, &bytes, left);
-            if was_full && !is_full {
+            if (was_full && !is_full) || (next.is_none() && std::mem::take(&mut link.is_awaited)) {
                 link.wire.wake(); // Its owner reads again.
             }
         }
@@ -216,6 +222,6 @@ impl Locked<'_> {
         if let Some(position) = next {
             store.has_reached(turn, position, level); // Asks for it, should nobody have.
         }
-        next
+        next.map(|position| (position, level))
     }
 }

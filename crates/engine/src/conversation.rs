@@ -195,7 +195,7 @@ impl Conversation {
         self.attached.as_ref().is_some_and(|attached| engine.owes_much(attached))
     }
 
-    /// Whether promises wait for the disk: they leave when it has them, and the wire is not woken for that.
+    /// Whether promises wait for the disk: they leave when it has them, and the wire is woken then.
     #[must_use]
     pub fn owes(&self, engine: &Engine) -> bool {
         self.attached.as_ref().is_some_and(|attached| engine.owes(attached))
@@ -255,6 +255,7 @@ impl Conversation {
         match verdict {
             Ok(()) => {
                 arrival.allowed = true;
+                arrival.negotiated.durability = engine.told_durability(self.level);
                 self.arrive(engine, turn, wire);
             }
             Err(reason) => self.refuse(turn, reason),

@@ -131,7 +131,10 @@ impl Locked<'_> {
         // The end of a publish under way is not known: it is beyond what is staged now.
         let position = if position == u64::MAX { self.engine.store.end() + 1 } else { position };
         turn.want(position, level);
-        turn.park(position, self.session.clone());
+        if self.state.parked_for != position {
+            self.state.parked_for = position;
+            turn.park(position, level, self.session.clone());
+        }
     }
 }
 

@@ -21,7 +21,10 @@ mod commit;
 mod conversation;
 mod counters;
 mod delivery;
+mod drops;
 mod flush;
+mod inspect;
+mod kick;
 mod limits;
 mod link;
 mod message;
@@ -48,12 +51,14 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
-use whimbrel_proto::Millis;
+use whimbrel_proto::{Millis, server::connect::Durability};
 
 use crate::sync::Mutex;
 pub use attach::{Attach, Attached, Attention, End};
 pub use conversation::{Conversation, Question, Standing};
 pub use counters::{Count, Counters};
+pub use inspect::{ConnectionView, SessionView, SubscriptionView, WillView};
+pub use kick::{Held, Kicked};
 pub use limits::{DiskFull, Limits, QueueFull, ShareStrategy};
 pub use message::Message;
 pub use publish::{Progress, Publishing};
@@ -129,6 +134,29 @@ impl Engine {
     pub fn with_journal(mut self, journal: Arc<dyn Journal>) -> Self {
         self.store = store::Store::new(Some(journal));
         self
+    }
+
+    /// What a client is told of the level of its connection: nothing where there is no journal.
+    fn told_durability(&self, level: Level) -> Option<Durability> {
+        self.store.is_on().then_some(match level {
+            Level::Memory => Durability::Memory,
+            Level::Process => Durability::Process,
+            Level::Power => Durability::Power,
+        })
+    }
+
+    /// A server begins to write: the journal learns the time.
+    pub fn begin_records(&self, now: Now) {
+        let mut turn = Turn::new(routing::MatchCache::new(1), self.counters.register());
+        self.store.stage(&mut turn, &store::Record::Start { wall_secs: now.wall_secs });
+    }
+
+    /// Has what is recorded and what nobody waits for written in its time; called now and then.
+    pub fn nudge(&self) {
+        if let Some(journal) = self.store.journal() {
+            journal.nudge();
+            self.store.let_in(); // Whoever waits for room and has nobody who is rung for.
+        }
     }
 
     /// A turn for one worker, to be used again and again.

@@ -15,7 +15,8 @@ const MAGIC: [u8; 8] = *b"WHIMJRNL";
 /// A sector of its own: no later write touches the sector that the header is in.
 pub(crate) const SEGMENT_HEADER_BYTES: usize = 512;
 pub(crate) const FRAME_HEADER_BYTES: usize = 40;
-pub(crate) const RECORD_HEADER_BYTES: usize = 8;
+/// What the log adds to every record, in bytes: its position's successor lies so much further.
+pub const RECORD_HEADER_BYTES: usize = 8;
 
 /// What a segment says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]

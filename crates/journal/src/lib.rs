@@ -41,7 +41,7 @@ pub use committer::Committer;
 pub use disk::{Disk, DiskFile, DiskLock, LockError};
 pub use error::{Corruption, Damage, DropError, Fault, OpenError, ReadError, ReopenError, StageError};
 pub use file_disk::FileDisk;
-pub use format::{FORMAT_VERSION, RECORD_BYTES_MAX};
+pub use format::{FORMAT_VERSION, RECORD_BYTES_MAX, RECORD_HEADER_BYTES};
 pub use log::{Log, Staged};
 pub use options::Options;
 pub use position::Position;

@@ -163,6 +163,18 @@ impl Log {
         waiting > self.inner.options.staged_bytes_max as u64
     }
 
+    /// Whether the log is neither full nor poisoned. Cheap.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.inner.is_running.load(Ordering::Acquire)
+    }
+
+    /// Blocks for so long, or until somebody wants the log to stop: then true. For an owner whose committer is poisoned.
+    #[must_use]
+    pub fn wait_for_stop(&self, patience: Duration) -> bool {
+        self.inner.wait_for_stop(patience)
+    }
+
     /// Whether the log can go on.
     #[must_use]
     pub fn state(&self) -> State {
@@ -283,6 +295,7 @@ pub(crate) struct Inner {
     is_wanted: AtomicBool,
     is_idle: AtomicBool,
     is_stopping: AtomicBool,
+    is_running: AtomicBool,
     /// Up to where somebody asked for a sync.
     asked: AtomicU64,
     staged: AtomicU64,
@@ -311,6 +324,7 @@ impl Inner {
             is_wanted: AtomicBool::new(false),
             is_idle: AtomicBool::new(false),
             is_stopping: AtomicBool::new(false),
+            is_running: AtomicBool::new(true),
             asked: AtomicU64::new(0),
             staged: AtomicU64::new(end),
             written: AtomicU64::new(end),
@@ -352,6 +366,22 @@ impl Inner {
         }
     }
 
+    /// Blocks until somebody wants the log to stop (true), or for `patience`.
+    fn wait_for_stop(&self, patience: Duration) -> bool {
+        let until = std::time::Instant::now() + patience;
+        let mut staging = self.staging.lock();
+        while !self.is_stopping.load(Ordering::SeqCst) {
+            self.is_idle.store(true, Ordering::SeqCst);
+            if self.bell.wait_until(&mut staging, until).timed_out() {
+                break;
+            }
+        }
+        self.is_idle.store(false, Ordering::SeqCst);
+        // What was wanted meanwhile is wanted still.
+        self.is_wanted.store(true, Ordering::SeqCst);
+        self.is_stopping.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn take(&self, into: &mut impl Extend<Chunk>) {
         self.staging.lock().take(into);
     }
@@ -385,6 +415,7 @@ impl Inner {
         let mut now = self.state.lock();
         let is_new = std::mem::discriminant(&*now) != std::mem::discriminant(&state);
         if is_new {
+            self.is_running.store(state.is_running(), Ordering::Release);
             *now = state;
         }
         is_new

@@ -11,6 +11,8 @@ pub struct Bug {
     pub seeds: u64,
     /// It shows itself where the server has a disk, and dies.
     pub disk: bool,
+    /// The first seed that found it when somebody looked last: a good place to begin.
+    pub near: u64,
     /// Where it should sleep and does not: the sources have changed.
     pub homeless: Option<&'static str>,
 }
@@ -18,15 +20,15 @@ pub struct Bug {
 include!(concat!(env!("OUT_DIR"), "/bugs.rs"));
 
 thread_local! {
-    static AWAKE: Cell<usize> = const { Cell::new(usize::MAX) };
+    static AWAKE: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Wakes this bug of the list in this thread, or lets all sleep.
-pub fn wake(bug: Option<usize>) {
-    AWAKE.set(bug.unwrap_or(usize::MAX));
+/// Wakes these bugs of the list in this thread, and lets all others sleep.
+pub fn wake(bugs: &[usize]) {
+    AWAKE.set(bugs.iter().fold(0, |awake, bug| awake | 1 << bug));
 }
 
 /// Whether this one is awake.
 pub(crate) fn is_awake(bug: usize) -> bool {
-    AWAKE.get() == bug
+    AWAKE.get() >> bug & 1 == 1
 }

@@ -7,7 +7,7 @@ use std::{
 
 use whimbrel_broker::{
     Broker,
-    config::{Auto, Config, Listener},
+    config::{Auto, Config, Durability, Listener},
 };
 use whimbrel_engine::{Engine, Limits};
 
@@ -37,6 +37,7 @@ impl Running {
     pub fn start(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::default();
         config.worker.threads = Auto::Set(1);
+        config.store.durability = Durability::Memory;
         config.listeners = vec![loopback()];
         change(&mut config);
         Running { broker: Some(Broker::start(&config).expect("the broker starts")) }

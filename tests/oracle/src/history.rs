@@ -465,11 +465,12 @@ impl History {
 /// The subscriptions of a session that may or may not go on: each may have ended with a CONNECT.
 fn inherited(filters: &BTreeMap<Box<str>, Vec<Step>>, connect: Seq) -> BTreeMap<Box<str>, Vec<Step>> {
     let gone = Step { sent: connect, acked: None, wish: None, refused: false, is_inherited: true };
-    let inherit = |(filter, steps): (&Box<str>, &Vec<Step>)| {
-        let steps = steps.iter().map(|step| Step { is_inherited: true, ..step.clone() });
-        (filter.clone(), steps.chain([gone.clone()]).collect())
-    };
-    filters.iter().map(inherit).collect()
+    let mut filters = filters.clone();
+    for steps in filters.values_mut() {
+        steps.iter_mut().for_each(|step| step.is_inherited = true);
+        steps.push(gone.clone());
+    }
+    filters
 }
 
 impl SessionStory {

@@ -4,6 +4,7 @@
 //! Each promise is a file. An oracle only claims what follows from what clients could see: where an acknowledgement was
 //! under way when a connection broke, both outcomes are right.
 
+mod counted;
 pub mod event;
 pub mod history;
 mod leftovers;
@@ -51,6 +52,8 @@ pub struct Facts {
     pub will_grace_millis: u64,
     /// Clients that are promised less than these deaths leave.
     pub weak: Vec<ClientNo>,
+    /// Subscriptions that the server counted when all was at rest.
+    pub subscriptions: Option<usize>,
     /// A client that subscribed to everything when all was over.
     pub auditor: Option<ClientNo>,
 }
@@ -114,7 +117,7 @@ impl fmt::Display for Finding {
 /// Asks every oracle.
 #[must_use]
 pub fn judge(history: &History, facts: &Facts) -> Vec<Finding> {
-    let oracles: [fn(&History, &Facts) -> Vec<Finding>; 10] = [
+    let oracles: [fn(&History, &Facts) -> Vec<Finding>; 11] = [
         protocol::check,
         session::check,
         lost::check,
@@ -125,6 +128,7 @@ pub fn judge(history: &History, facts: &Facts) -> Vec<Finding> {
         retained::check,
         share::check,
         will::check,
+        counted::check,
     ];
     oracles.iter().flat_map(|oracle| oracle(history, facts)).collect()
 }

@@ -134,6 +134,10 @@ fn unserved(
                 story.settled < step.sent && lasts(story, stories) && !topics.is_shaky(story)
             };
             let Some(story) = stories.iter().rfind(is_there) else { continue };
+            // Its own may have taken its place [MQTT-3.8.3-3].
+            if wish.no_local && stories.iter().any(|story| story.publisher == number) {
+                continue;
+            }
             let mut arrivals = history.arrivals(client);
             if !arrivals.any(|(seq, arrival)| seq > step.sent && *arrival.topic == **topic) {
                 let message = story.publication.message;

@@ -57,8 +57,19 @@ pub struct Plan {
     pub is_tight: bool,
     /// A client that the network spares watches everything.
     pub has_witness: bool,
-    /// Receivers that subscribe to one topic and do nothing else.
-    pub crowd: usize,
+    /// Receivers that subscribe once and do nothing else.
+    pub crowd: Vec<Listener>,
+}
+
+/// A receiver that subscribes once and does nothing else.
+#[derive(Copy, Clone, Debug)]
+pub struct Listener {
+    /// To what.
+    pub filter: &'static str,
+    /// At which QoS.
+    pub qos: u8,
+    /// Its Receive Maximum.
+    pub receive_maximum: Option<u16>,
 }
 
 impl Plan {
@@ -72,31 +83,8 @@ impl Plan {
         };
         let is_tight = on(dice, "runs with small limits", 15);
         let has_wills = on(dice, "runs with wills", 40);
-        let crowd = if on(dice, "runs with a crowd", 10) { dice.within(5, 30) } else { 0 };
-        let crowd = usize::try_from(crowd).unwrap_or(0);
-        let is_narrow = on(dice, "runs with one topic", 25);
-        let groups = on(dice, "runs with shared groups", 40);
-        let wildcards = on(dice, "runs with wildcards", 70);
-        let retained = on(dice, "runs with retained messages", 50);
-        let expiry = on(dice, "runs with message expiry", 20);
-        let ids = on(dice, "runs with subscription identifiers", 40);
-        let options = on(dice, "runs with subscription options", 40);
-        let habits = Habits {
-            prefix: Box::default(),
-            topics: topics(dice, is_narrow),
-            filters: filters(dice, groups, wildcards, is_narrow),
-            publish_qos: weights_of_qos(dice),
-            subscribe_qos: weights_of_qos(dice),
-            retain_percent: if retained { percents(dice, 10, 80) } else { 0 },
-            clear_percent: percents(dice, 0, 40),
-            expiry_percent: if expiry { percents(dice, 5, 50) } else { 0 },
-            large_percent: percents(dice, 0, 40),
-            burst_max: dice.within(2, 80),
-            id_percent: if ids { 70 } else { 0 },
-            option_percent: if options { 40 } else { 0 },
-            clean_start_percent: if on(dice, "runs with clean starts", 40) { 15 } else { 0 },
-            rest_millis_max: *dice.pick(&[20, 200, 1_000, 5_000]).unwrap_or(&200),
-        };
+        let crowd = crowd(dice, &mut on);
+        let habits = habits(dice, &mut on);
         let mut weights = weights(dice, &mut on, has_wills);
         // What only the next PINGREQ would set going is stuck then; and nobody else would notice a silence.
         let no_pings = on(dice, "runs without keep-alive", 20);
@@ -114,25 +102,8 @@ impl Plan {
         for number in 0..count {
             personas.push(persona(dice, u32::try_from(number).unwrap_or(0), has_wills, &weights));
         }
-        let mut limits = limits(dice, is_tight, personas.len() + crowd);
-        if limits.queue_full == QueueFull::Refuse {
-            // Who cannot be told is closed, and comes back with the same message: no run would come to rest.
-            personas.iter_mut().for_each(|persona| persona.version = Version::V5);
-        }
-        if no_pings {
-            personas.iter_mut().for_each(|persona| persona.keep_alive_secs = 0);
-        }
-        if no_pings {
-            limits.connection.keep_alive_secs_max = 1_200;
-        }
-        let mut weather = weather(dice, &mut on);
-        if is_swift {
-            weather.window_bytes = 1 << 20;
-            limits.connection.inflight_max = 1_000;
-            personas.iter_mut().for_each(|persona| {
-                (persona.receive_maximum, persona.lazy_percent) = (None, 0);
-            });
-        }
+        let limits = limits(dice, is_tight, personas.len() + crowd.len());
+        let weather = weather(dice, &mut on);
         let has_witness = on(dice, "runs with a witness", if has_wills { 100 } else { 50 });
         let mut plan = Plan {
             limits,
@@ -146,14 +117,75 @@ impl Plan {
             has_witness,
             crowd,
         };
-        if !is_tight && on(dice, "duels", 25) {
+        plan.settle(is_swift, no_pings);
+        if !is_tight && on(dice, "duels", 40) {
             plan.become_duel(dice);
         }
         plan
     }
+
+    /// What follows from what was drawn.
+    fn settle(&mut self, is_swift: bool, no_pings: bool) {
+        let Plan { limits, weather, personas, .. } = self;
+        if is_swift {
+            weather.window_bytes = 1 << 20;
+            limits.connection.inflight_max = 1_000;
+        }
+        if no_pings {
+            limits.connection.keep_alive_secs_max = 1_200;
+        }
+        for persona in personas {
+            if limits.queue_full == QueueFull::Refuse {
+                // Who cannot be told is closed, and comes back with the same message: no run would come to rest.
+                persona.version = Version::V5;
+            }
+            if no_pings {
+                persona.keep_alive_secs = 0;
+            }
+            if is_swift {
+                (persona.receive_maximum, persona.lazy_percent) = (None, 0);
+            }
+        }
+    }
 }
 
-pub(crate) fn percents(dice: &mut Dice, low: u64, high: u64) -> u32 {
+fn crowd(dice: &mut Dice, on: &mut impl FnMut(&mut Dice, &'static str, u32) -> bool) -> Vec<Listener> {
+    let crowd = if on(dice, "runs with a crowd", 10) { dice.within(5, 30) } else { 0 };
+    let listener = |number: u64| Listener {
+        filter: "a/b",
+        qos: u8::try_from(number % 3).unwrap_or(0),
+        receive_maximum: None,
+    };
+    (0..crowd).map(listener).collect()
+}
+
+fn habits(dice: &mut Dice, on: &mut impl FnMut(&mut Dice, &'static str, u32) -> bool) -> Habits {
+    let is_narrow = on(dice, "runs with one topic", 25);
+    let groups = on(dice, "runs with shared groups", 40);
+    let wildcards = on(dice, "runs with wildcards", 70);
+    let retained = on(dice, "runs with retained messages", 50);
+    let expiry = on(dice, "runs with message expiry", 20);
+    let ids = on(dice, "runs with subscription identifiers", 40);
+    let options = on(dice, "runs with subscription options", 40);
+    Habits {
+        prefix: Box::default(),
+        topics: topics(dice, is_narrow),
+        filters: filters(dice, groups, wildcards, is_narrow),
+        publish_qos: weights_of_qos(dice),
+        subscribe_qos: weights_of_qos(dice),
+        retain_percent: if retained { percents(dice, 10, 80) } else { 0 },
+        clear_percent: percents(dice, 0, 40),
+        expiry_percent: if expiry { percents(dice, 5, 50) } else { 0 },
+        large_percent: percents(dice, 0, 40),
+        burst_max: dice.within(2, 80),
+        id_percent: if ids { 70 } else { 0 },
+        option_percent: if options { 40 } else { 0 },
+        clean_start_percent: if on(dice, "runs with clean starts", 40) { 15 } else { 0 },
+        rest_millis_max: *dice.pick(&[20, 200, 1_000, 5_000]).unwrap_or(&200),
+    }
+}
+
+fn percents(dice: &mut Dice, low: u64, high: u64) -> u32 {
     u32::try_from(dice.within(low, high)).unwrap_or(0)
 }
 

@@ -65,7 +65,7 @@ fn heed(moment: Moment) {
             }
         }
         Moment::Between { .. } => {}
-        Moment::Waiting => panic!("a worker waits for a lock that it holds itself"),
+        Moment::Waiting => unreachable!("a worker waits for a lock that it holds itself"),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
 /// When virtual time begins.
 const START_MILLIS: u64 = 1_000;
 /// Rounds after which a run that still is not over never will be.
-const ROUNDS_MAX: u64 = 3_000_000;
+const ROUNDS_MAX: u64 = 1_000_000;
 /// After its last word a client waits so long for the server to close.
 const CLOSE_MILLIS_MAX: u64 = 120_000;
 

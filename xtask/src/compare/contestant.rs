@@ -56,7 +56,7 @@ impl Contestant {
         };
         // `off` would hide why it does not start.
         let command = format!(
-            "exec '{}' serve --listen 127.0.0.1:{{port}}{threads} --log-level warn",
+            "exec '{}' serve --listen 127.0.0.1:{{port}}{threads} --log-level warn --durability memory",
             program.display()
         );
         Contestant { name: "Whimbrel".to_owned(), command, config: None }

@@ -74,7 +74,7 @@ fn start(target: &Target) -> Result<Option<Running>, String> {
             succeed(cargo().args(["build", "--quiet", "--locked", "--release", "--package", "whimbrel"]))?;
             let program = load(Reach::Members)?.target_directory.join("release/whimbrel");
             format!(
-                "exec '{}' serve --config '{}' --listen 127.0.0.1:{{port}}",
+                "exec '{}' serve --config '{}' --durability memory --listen 127.0.0.1:{{port}}",
                 program.display(),
                 configuration("whimbrel.toml")
             )

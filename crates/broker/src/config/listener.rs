@@ -5,6 +5,7 @@ use super::address::Address;
 use super::authentication::Method;
 use super::room::room;
 use super::setting::Auto;
+use super::store::Durability;
 
 room! {
     /// An address on which clients may connect. The table may be repeated, once for each address; without
@@ -33,6 +34,10 @@ room! {
         /// Who may connect here: `anonymous` is everybody, `password_file` only who is in
         /// authentication.password_file. `auto` is what authentication.method says.
         authentication: Auto<Method> = Auto::Auto;
+
+        /// How sure what is promised to clients of this listener has to be: `memory`, `process` or `power`. `auto` is what
+        /// store.durability says.
+        durability: Auto<Durability> = Auto::Auto;
 
         /// Lets a listener start that other machines can reach and that asks nobody for a password. Everybody
         /// who reaches the address can then read and write every topic. The flag sets it for every listener.

@@ -8,7 +8,9 @@
 mod address;
 mod authentication;
 mod check;
+mod control;
 mod default_file;
+mod difference;
 mod key;
 mod limits;
 mod listener;
@@ -20,6 +22,7 @@ mod room;
 mod session;
 mod setting;
 mod source;
+mod store;
 mod suggestion;
 mod sys;
 #[cfg(test)]
@@ -28,7 +31,9 @@ mod worker;
 
 pub use address::{Address, NotAnAddress};
 pub use authentication::{Authentication, Method};
+pub use control::Control;
 pub use default_file::default_file;
+pub use difference::Difference;
 pub use key::{Key, Kind, Reload};
 pub use limits::Limits;
 pub use listener::Listener;
@@ -38,6 +43,7 @@ pub use reference::reference;
 pub use session::{QueueFull, Session, SharedStrategy};
 pub use setting::Auto;
 pub use source::{File, Flag, Origin, Sources};
+pub use store::{DiskFull, Durability, Store};
 pub use sys::Sys;
 pub use worker::Worker;
 
@@ -57,12 +63,16 @@ pub struct Config {
     pub limits: Limits,
     /// What the broker offers to its clients.
     pub session: Session,
+    /// What is kept on disk.
+    pub store: Store,
     /// The threads that carry the load.
     pub worker: Worker,
     /// What is logged.
     pub log: Log,
     /// The topics under `$SYS/broker`.
     pub sys: Sys,
+    /// The local socket for `whimbrel ctl`.
+    pub control: Control,
 }
 
 impl Config {
@@ -89,6 +99,18 @@ impl Config {
     }
 }
 
+impl Config {
+    /// How sure what is promised on a listener has to be.
+    pub fn durability(&self, listener: &Listener) -> Durability {
+        listener.durability.or_else(|| self.store.durability)
+    }
+
+    /// Whether anything is kept on disk.
+    pub fn keeps(&self) -> bool {
+        self.listeners.iter().any(|listener| self.durability(listener) > Durability::Memory)
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -96,9 +118,11 @@ impl Default for Config {
             authentication: Authentication::default(),
             limits: Limits::default(),
             session: Session::default(),
+            store: Store::default(),
             worker: Worker::default(),
             log: Log::default(),
             sys: Sys::default(),
+            control: Control::default(),
         }
     }
 }
@@ -121,15 +145,17 @@ impl Section {
 }
 
 /// Every section, in the order of the file and of the reference.
-fn sections() -> [Section; 7] {
+fn sections() -> [Section; 9] {
     [
         Section::of::<Listener>(),
         Section::of::<Authentication>(),
         Section::of::<Limits>(),
         Section::of::<Session>(),
+        Section::of::<Store>(),
         Section::of::<Worker>(),
         Section::of::<Log>(),
         Section::of::<Sys>(),
+        Section::of::<Control>(),
     ]
 }
 

@@ -58,9 +58,11 @@ pub(super) fn read(sources: &Sources) -> (Config, Findings) {
         authentication: reader.room(&document),
         limits: reader.room(&document),
         session: reader.room(&document),
+        store: reader.room(&document),
         worker: reader.room(&document),
         log: reader.room(&document),
         sys: reader.room(&document),
+        control: reader.room(&document),
     };
     reader.unknown_variables();
     (config, Findings { problems: reader.problems, places: reader.places, whole: reader.whole })

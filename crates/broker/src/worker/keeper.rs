@@ -110,6 +110,10 @@ pub(super) async fn run(shared: Arc<Shared>, keeps_engine: bool) {
                 told = true;
                 bench.wires.wake_all();
             }
+            if keeps_engine {
+                shared.follow_clock();
+                shared.engine.nudge();
+            }
             if keeps_engine && sys_due <= now {
                 sys_due = now.plus_secs(shared.sys_interval_secs);
                 publishing.extend(shared.engine.sys_tick(&mut bench.turn, &waiter));

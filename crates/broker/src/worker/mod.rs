@@ -2,12 +2,13 @@
 //! here; a connection may wait, a worker never.
 //!
 //! Its parts: [`link`] is the socket as the engine sees it, [`task`] drives one connection, [`keeper`] watches
-//! deadlines, [`flusher`] writes what a turn has appended, [`telling`] keeps the log readable.
+//! deadlines, [`flusher`] writes what a turn has appended, [`releaser`] lets go what has waited for the disk, [`telling`] keeps the log readable.
 
 mod accept;
 mod flusher;
 mod keeper;
 mod link;
+mod releaser;
 mod task;
 mod telling;
 #[cfg(test)]
@@ -19,7 +20,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     task::Waker,
     thread,
@@ -27,12 +28,16 @@ use std::{
 };
 
 use tokio::sync::mpsc;
-use whimbrel_engine::{Engine, Now, Turn, proto::Millis};
+use whimbrel_engine::{Engine, Level, Now, Turn, proto::Millis};
 
-use crate::auth::Authenticator;
+use crate::{
+    auth::Authenticator,
+    store::{Bell, Bells, SYNCED, WRITTEN},
+};
 use link::TcpWire;
 
 pub(crate) use accept::accept;
+pub(crate) use telling::Words;
 
 /// Bytes read at once. One buffer per worker, none per connection.
 const READ_BYTES: usize = 64 << 10;
@@ -42,6 +47,8 @@ pub(crate) struct Door {
     /// Its name in logs.
     pub name: Arc<str>,
     pub authenticator: Arc<dyn Authenticator>,
+    /// How sure what is promised here has to be.
+    pub level: Level,
     pub connections: AtomicUsize,
     pub connections_max: usize,
 }
@@ -57,6 +64,10 @@ pub(crate) struct Guest {
 pub(crate) struct Shared {
     pub engine: Arc<Engine>,
     started: Instant,
+    /// The time by the wall clock when `started` was, in seconds since 1970: follows a clock that is set.
+    wall_secs_at_start: AtomicU64,
+    /// For the workers that wait for the disk.
+    pub bells: Arc<Bells>,
     /// Connections on all listeners, with or without CONNECT.
     pub connections: AtomicUsize,
     pub connections_max: usize,
@@ -75,6 +86,8 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(
         engine: Engine,
+        started: Instant,
+        bells: Arc<Bells>,
         connections_max: usize,
         waiting_room: usize,
         sys_interval_secs: u64,
@@ -82,7 +95,9 @@ impl Shared {
     ) -> Arc<Self> {
         Arc::new(Shared {
             engine: Arc::new(engine),
-            started: Instant::now(),
+            started,
+            wall_secs_at_start: AtomicU64::new(wall_secs()),
+            bells,
             connections: AtomicUsize::new(0),
             connections_max,
             waiting_room,
@@ -96,13 +111,23 @@ impl Shared {
 
     /// The present moment.
     pub(crate) fn now(&self) -> Now {
-        let wall_secs = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Now { mono: self.mono(), wall_secs }
+        let mono = self.mono();
+        Now { mono, wall_secs: self.wall_secs_at_start.load(Relaxed) + mono.0 / 1_000 }
+    }
+
+    /// Looks at the wall clock, which may have been set.
+    pub(crate) fn follow_clock(&self) {
+        self.wall_secs_at_start.store(wall_secs().saturating_sub(self.mono().0 / 1_000), Relaxed);
     }
 
     fn mono(&self) -> Millis {
         Millis(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
+}
+
+/// Seconds since 1970 by the wall clock.
+pub(crate) fn wall_secs() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// How others reach a worker.
@@ -123,6 +148,8 @@ struct Bench {
     flush_due: bool,
     telling: telling::Telling,
     wires: keeper::Wires,
+    /// Rung when the journal has come further.
+    bell: Arc<Bell>,
 }
 
 thread_local! {
@@ -138,7 +165,20 @@ fn with_bench<R>(work: impl FnOnce(&mut Bench) -> R) -> Option<R> {
 impl Bench {
     /// Begins a turn: the time moves on.
     fn begin(&mut self) {
-        self.turn.now.mono = self.shared.mono();
+        self.turn.now = self.shared.now();
+    }
+
+    /// Has the bell rung when the journal has come so far that something here may leave.
+    fn listen(&self) {
+        let what = match self.turn.parks() {
+            [false, false] => return,
+            [true, false] => WRITTEN,
+            [false, true] => SYNCED,
+            [true, true] => WRITTEN | SYNCED,
+        };
+        if self.bell.wait(what) && self.shared.engine.may_release(&self.turn) {
+            self.bell.ring(); // The journal has reported before anybody listened.
+        }
     }
 
     /// Ends a turn: the log hears of it, and what it appended is written when the tasks that are ready have run.
@@ -148,6 +188,7 @@ impl Bench {
             self.telling.notice(&notice, now);
         }
         self.telling.catch_up(now);
+        self.listen();
         if self.turn.has_output() && !self.flush_due {
             self.flush_due = true;
             if let Some(flusher) = &self.flusher {
@@ -172,6 +213,7 @@ pub(crate) fn start(shared: &Arc<Shared>, index: usize) -> io::Result<Handle> {
             flush_due: false,
             telling: telling::Telling::default(),
             wires: keeper::Wires::default(),
+            bell: shared.bells.add(),
             shared: shared.clone(),
         };
         BENCH.set(Some(bench));
@@ -189,6 +231,7 @@ async fn work(
     keeps_engine: bool,
 ) {
     tokio::spawn(flusher::run());
+    tokio::spawn(releaser::run());
     let keeper = tokio::spawn(keeper::run(shared.clone(), keeps_engine));
     let (idle, mut all_left) = mpsc::channel::<()>(1);
     while let Some(guest) = inbox.recv().await {

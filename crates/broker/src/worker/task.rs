@@ -102,7 +102,7 @@ impl Task {
         place: Place,
     ) -> Self {
         Task {
-            conversation: Conversation::new(&shared.engine, shared.mono()),
+            conversation: Conversation::new(&shared.engine, shared.mono()).at_level(place.door.level),
             reader,
             wire,
             tail: Vec::new(),
@@ -157,7 +157,7 @@ impl Task {
             self.conversation.proceed(&engine, &mut bench.turn, &wire);
         }
         let (mut reads, mut read_bytes) = (0, 0);
-        let mut open = true;
+        let (mut open, mut broken) = (true, false);
         while open {
             match self.conversation.standing() {
                 Standing::Closing => break,
@@ -181,7 +181,7 @@ impl Task {
                         read_bytes += bytes;
                         open = bytes > 0;
                     }
-                    Poll::Ready(Err(_)) => open = false,
+                    Poll::Ready(Err(_)) => (open, broken) = (false, true),
                     Poll::Pending => break,
                 },
             }
@@ -201,6 +201,9 @@ impl Task {
             if self.conversation.has_output(&engine) {
                 let_others_run(context); // Another worker is writing; the next read finds the end again.
                 return;
+            }
+            if !broken && self.conversation.owes(&engine) {
+                return; // What it is promised is on its way to the disk; we are woken when it has left.
             }
             self.phase = Phase::Ending;
         } else if self.conversation.standing() == Standing::Closing {

@@ -8,10 +8,11 @@ use std::{
         atomic::{AtomicUsize, Ordering::Relaxed},
         mpsc,
     },
+    time::Instant,
 };
 
 use tokio::sync::oneshot;
-use whimbrel_engine::{Count, Engine, Limits, Notice};
+use whimbrel_engine::{Count, Engine, Level, Limits, Notice};
 
 use super::{Bench, Door, Guest, Handle, Shared, keeper::Wires, start, telling::Telling};
 use crate::auth::{Answer, Authenticator, Credentials, Identity, Verdict};
@@ -49,6 +50,7 @@ impl House {
         let door = Arc::new(Door {
             name: "test".into(),
             authenticator: Arc::new(Later(asked)),
+            level: Level::default(),
             connections: AtomicUsize::new(0),
             connections_max: 10,
         });
@@ -77,7 +79,7 @@ impl House {
 }
 
 fn shared() -> Arc<Shared> {
-    Shared::new(Engine::new(Limits::default(), 1), 10, 4, 10, 1 << 20)
+    Shared::new(Engine::new(Limits::default(), 1), Instant::now(), Arc::default(), 10, 4, 10, 1 << 20)
 }
 
 fn allow(reply: oneshot::Sender<Verdict>) {
@@ -129,6 +131,7 @@ fn a_client_that_has_said_all_before_the_verdict_is_answered() {
 fn the_log_hears_of_a_turn_that_has_appended_nothing() {
     let shared = shared();
     let mut bench = Bench {
+        bell: Arc::default(),
         turn: shared.engine.turn(),
         read: Box::default(),
         flusher: None,

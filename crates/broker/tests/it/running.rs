@@ -7,7 +7,7 @@ use std::{
 
 use whimbrel_broker::{
     Broker,
-    config::{Auto, Config, Listener},
+    config::{Auto, Config, Durability, Listener},
 };
 use whimbrel_engine::Count;
 use whimbrel_testkit::{ConnAck, Connect};
@@ -27,6 +27,7 @@ pub(super) struct Running {
 pub(super) fn config() -> Config {
     let mut config = Config::default();
     config.worker.threads = Auto::Set(2);
+    config.store.durability = Durability::Memory;
     config.listeners = vec![loopback()];
     config
 }

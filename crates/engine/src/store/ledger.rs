@@ -72,7 +72,7 @@ impl Ledger {
                 message.stored.commit(end);
             }
             for session in self.owed.drain(..) {
-                turn.park(end, session);
+                turn.park(end, self.level, session);
             }
             turn.want(end, self.level);
             // Where it turns out that nothing was recorded, nobody will report.

@@ -431,7 +431,7 @@ fn a_group_and_a_subscription_of_its_own_bring_two_copies() {
 fn v5_4_8_2_what_an_absent_member_had_at_qos_1_goes_to_one_that_comes_later() {
     for strategy in ALL {
         for joins in [false, true] {
-            let mut worker = worker(strategy);
+            let mut worker = Worker::in_memory(Limits { share_strategy: strategy, ..Limits::default() });
             let absent = member(&mut worker, v5("a").persistent(), QoS2);
             let back = v5("b").persistent();
             if !joins {

@@ -18,7 +18,7 @@ struct Scene {
 }
 
 fn scene(limits: Limits) -> Scene {
-    let mut own = Worker::new(limits);
+    let mut own = Worker::in_memory(limits);
     let to = own.connect(v5("to").persistent());
     own.subscribe(to, "t", QoS1);
     let from = own.connect(v311("from"));

@@ -37,7 +37,7 @@ impl Broker {
         let address = port.map_err(|error| format!("no free port: {error}"))?;
         let folder = std::env::temp_dir().join(format!("whimbrel-soak-{}", std::process::id()));
         let config = folder.join("whimbrel.toml");
-        let text = "[limits]\nqueue_messages_max = 1000000\n\n[sys]\ninterval_secs = 1\n";
+        let text = "[store]\ndurability = \"memory\"\n\n[limits]\nqueue_messages_max = 1000000\n\n[sys]\ninterval_secs = 1\n";
         fs::create_dir_all(&folder)
             .and_then(|()| fs::write(&config, text))
             .map_err(|error| format!("{}: {error}", config.display()))?;

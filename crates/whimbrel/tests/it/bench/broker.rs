@@ -12,7 +12,7 @@ pub(super) struct Broker {
 impl Broker {
     pub(super) fn start() -> Broker {
         let mut child = Command::new(env!("CARGO_BIN_EXE_whimbrel"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--threads", "1"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--threads", "1", "--durability", "memory"])
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

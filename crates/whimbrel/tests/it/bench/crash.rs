@@ -19,14 +19,35 @@ fn crash(command: &str, more: &[&str]) -> Said {
     run(Path::new("."), &line, &[])
 }
 
-/// The broker of this program; the shell makes room for it.
-fn broker() -> String {
-    format!("exec '{}' serve --listen 127.0.0.1:{{port}} --threads 1", env!("CARGO_BIN_EXE_whimbrel"))
+/// The broker of this program with these flags; the shell makes room for it.
+fn broker(flags: &str) -> String {
+    format!("exec '{}' serve --listen 127.0.0.1:{{port}} --threads 1 {flags}", env!("CARGO_BIN_EXE_whimbrel"))
+}
+
+#[test]
+fn a_broker_that_keeps_what_it_acknowledged_loses_nothing_at_either_level() {
+    for level in ["process", "power"] {
+        let folder = tempfile::tempdir().expect("there is room for a folder");
+        let flags = format!("--durability {level} --store-directory '{}'", folder.path().display());
+        let said = crash(&broker(&flags), &[]);
+        assert_eq!(said.code, 0, "{level}: {}", said.err);
+        let account: Value = serde_json::from_str(&said.out).expect(&said.err);
+        assert_eq!((&account["ok"], &account["kills"]), (&Value::from(true), &Value::from(KILLS)));
+        for lane in account["lanes"].as_array().expect("lanes") {
+            let at = |name: &str| lane[name].as_u64().expect(name);
+            assert!(at("acknowledged") > 0 && at("sessions_resumed") > 0, "{lane}");
+            for never in
+                ["lost", "qos2_duplicates", "sessions_lost", "retained_lost", "retained_stale", "late"]
+            {
+                assert_eq!(at(never), 0, "{level}: {never}: {lane}");
+            }
+        }
+    }
 }
 
 #[test]
 fn a_broker_that_keeps_all_in_memory_loses_sessions_and_retained_values_and_nothing_else() {
-    let said = crash(&broker(), &[]);
+    let said = crash(&broker("--durability memory"), &[]);
     assert_eq!(said.code, 1, "{}", said.err);
     assert!(said.err.contains("NOT KEPT") && said.err.contains("killed 1 times"), "{}", said.err);
     let account: Value = serde_json::from_str(&said.out).expect(&said.err);
@@ -75,7 +96,7 @@ fn what_cannot_be_found_out_is_a_failure_and_says_why() {
 fn an_interrupted_run_accounts_for_the_kills_until_then_and_leaves_no_broker_behind() {
     let folder = tempfile::tempdir().expect("there is room for a folder");
     let pid_file = folder.path().join("pid");
-    let command = format!("echo $$ > '{}'; {}", pid_file.display(), broker());
+    let command = format!("echo $$ > '{}'; {}", pid_file.display(), broker("--durability memory"));
     let mut child = Command::new(env!("CARGO_BIN_EXE_whimbrel"))
         .args(["bench", "crash", &command, "--kills", "10000", "--patience", "1s", "--json", "-"])
         .args(["--kill-min", "300ms", "--kill-max", "400ms"])

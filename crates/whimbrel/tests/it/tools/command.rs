@@ -29,7 +29,7 @@ impl Broker {
 
     pub(super) fn start_with(flags: &[&str]) -> Broker {
         let mut child = whimbrel()
-            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--durability", "memory"])
             .args(flags)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
