@@ -14,6 +14,7 @@ struct Bug {
     find: String,
     plant: String,
     seeds: u64,
+    disk: bool,
     near: u64,
 }
 
@@ -40,10 +41,10 @@ fn main() -> Result<(), Box<dyn Error>> {
                 .replace("SOUND", &bug.find);
             fs::write(&path, text.replace(&bug.find, &plant))?;
         }
-        let Bug { name, seeds, near, .. } = bug;
+        let Bug { name, seeds, near, disk, .. } = bug;
         writeln!(
             table,
-            "    Bug {{ name: {name:?}, seeds: {seeds}, near: {near}, homeless: {homeless:?} }},"
+            "    Bug {{ name: {name:?}, seeds: {seeds}, near: {near}, disk: {disk}, homeless: {homeless:?} }},"
         )?;
     }
     table.push_str("];\n");
@@ -96,6 +97,7 @@ fn parse(text: &str) -> Result<Vec<Bug>, Box<dyn Error>> {
             "find" => bug.find = value,
             "plant" => bug.plant = value,
             "seeds" => bug.seeds = value.parse()?,
+            "disk" => bug.disk = value.parse()?,
             "near" => bug.near = value.parse()?,
             _ => return Err(wrong().into()),
         }

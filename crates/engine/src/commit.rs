@@ -135,12 +135,15 @@ fn encode(promise: &Promise<'_>, version: Version, limits: &Limits, out: &mut Ve
 impl Engine {
     /// Asks the journal for what this turn waits for.
     pub(crate) fn commit(&self, turn: &mut Turn) {
-        turn.staged = false;
+        let was_staged = std::mem::take(&mut turn.staged);
         let [written, synced] = std::mem::take(&mut turn.wanted);
         let Some(journal) = self.store.journal() else { return };
         let is_releasable = std::mem::take(&mut turn.is_releasable);
         let is_reached = (written > 0 && journal.ask(written, Level::Process))
             | (synced > 0 && journal.ask(synced, Level::Power));
+        if was_staged && (written, synced) == (0, 0) {
+            journal.nudge(); // Nobody waits for it; it shall not wait for the next who does either.
+        }
         if is_reached || is_releasable {
             self.release(turn); // The report has come before the question.
         }

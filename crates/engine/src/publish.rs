@@ -70,8 +70,8 @@ impl Origin<'_> {
     fn level(&self) -> Level {
         match self {
             Origin::Client(from, _) => from.level,
-            // Nobody sends it again after a crash but the server itself, from its disk.
-            Origin::Server | Origin::Will(_) => Level::Process,
+            // The server itself publishes it again after a crash that leaves no trace of this.
+            Origin::Server | Origin::Will(_) => Level::Power,
         }
     }
 }

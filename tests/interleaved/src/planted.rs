@@ -9,6 +9,8 @@ pub struct Bug {
     pub name: &'static str,
     /// Within so many seeds from 0 on.
     pub seeds: u64,
+    /// It shows itself where the server has a disk, and dies.
+    pub disk: bool,
     /// The first seed that found it when somebody looked last: a good place to begin.
     pub near: u64,
     /// Where it should sleep and does not: the sources have changed.

@@ -22,7 +22,7 @@ mod will;
 use std::fmt::{self, Write as _};
 
 use event::{ClientNo, Event, MessageNo, What};
-use history::History;
+use history::{History, Seq};
 pub use leftovers::Leftovers;
 
 /// What the driver knows beside the events.
@@ -46,10 +46,39 @@ pub struct Facts {
     pub prompt_millis: Option<u64>,
     /// Clients that are away: what is theirs has not reached them.
     pub absent: Vec<ClientNo>,
+    /// Deaths of the server.
+    pub crashes: Vec<Crash>,
+    /// Milliseconds that wills wait for their clients to come back after a death of the server.
+    pub will_grace_millis: u64,
+    /// Clients that are promised less than these deaths leave.
+    pub weak: Vec<ClientNo>,
     /// Subscriptions that the server counted when all was at rest.
     pub subscriptions: Option<usize>,
     /// A client that subscribed to everything when all was over.
     pub auditor: Option<ClientNo>,
+}
+
+/// The server died, and has started again.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Crash {
+    /// Between which events.
+    pub seq: Seq,
+    /// When it was there again.
+    pub at: u64,
+    /// It lost its power.
+    pub is_power_cut: bool,
+}
+
+impl Facts {
+    /// Deaths of the server between two moments.
+    fn crashes_between(&self, from: Seq, to: Seq) -> usize {
+        self.crashes.iter().filter(|crash| (from..=to).contains(&crash.seq)).count()
+    }
+
+    /// Whether a client is promised less than the deaths of the server leave.
+    fn is_weak(&self, client: ClientNo) -> bool {
+        self.weak.contains(&client)
+    }
 }
 
 /// Something that must not be.

@@ -14,9 +14,9 @@ pub(crate) fn check(history: &History, facts: &Facts) -> Vec<Finding> {
     let mut missing = Vec::new();
     let mut told_max = 0;
     for (number, client) in &history.clients {
-        for session in &client.sessions {
+        for session in client.sessions.iter().filter(|_| !facts.is_weak(*number)) {
             let is_here = !facts.absent.contains(number);
-            missing.extend(of_session(history, *number, client, session, is_here));
+            missing.extend(of_session(history, facts, *number, client, session, is_here));
         }
         told_max += history.arrivals(client).map(|(_, arrival)| arrival.dropped_told).sum::<u64>();
     }
@@ -38,6 +38,7 @@ pub(crate) fn check(history: &History, facts: &Facts) -> Vec<Finding> {
 
 fn of_session(
     history: &History,
+    facts: &Facts,
     number: u32,
     client: &ClientStory,
     session: &SessionStory,
@@ -53,6 +54,9 @@ fn of_session(
     // Messages are numbered as they are sent.
     for story in history.messages_since(session.begin).take_while(|story| story.sent <= end) {
         let Some((done, _)) = story.done.filter(|_| is_owed_to_somebody(story)) else { continue };
+        if facts.is_weak(story.publisher) {
+            continue;
+        }
         if story.sent < session.begin || done > end {
             continue;
         }

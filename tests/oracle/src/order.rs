@@ -24,7 +24,11 @@ pub(crate) fn check(history: &History, facts: &Facts) -> Vec<Finding> {
         for (seq, arrival) in history.arrivals(client) {
             let Some(message) = arrival.message else { continue };
             let Some(story) = history.messages.get(&message).filter(|story| !story.is_will) else { continue };
-            if !seen.insert(message) || arrival.retain {
+            if !seen.insert(message)
+                || arrival.retain
+                || facts.is_weak(*number)
+                || facts.is_weak(story.publisher)
+            {
                 continue;
             }
             if has_groups && !client.maybe(&arrival.topic, true, 0, seq).is_empty() {

@@ -11,9 +11,9 @@ use crate::{
 };
 
 pub(crate) fn check(history: &History, facts: &Facts) -> Vec<Finding> {
-    let topics = Topics::of(history);
+    let topics = Topics::of(history, facts);
     let mut findings = Vec::new();
-    for (number, client) in &history.clients {
+    for (number, client) in history.clients.iter().filter(|(number, _)| !facts.is_weak(**number)) {
         let mut came: BTreeMap<&str, usize> = BTreeMap::new();
         for (seq, arrival) in history.arrivals(client).filter(|(_, arrival)| arrival.retain && !arrival.dup) {
             let plain = client.maybe(&arrival.topic, false, 0, seq);
@@ -21,7 +21,8 @@ pub(crate) fn check(history: &History, facts: &Facts) -> Vec<Finding> {
             if plain.iter().chain(&groups).any(|wish| wish.retain_as_published) {
                 continue;
             }
-            let wrong = wrong_fetch(&topics, client, seq, arrival, came.entry(&arrival.topic).or_default());
+            let came = came.entry(&arrival.topic).or_default();
+            let wrong = wrong_fetch(&topics, facts, client, seq, arrival, came);
             findings.extend(wrong.map(|text| {
                 let finding = Finding::new("retained", format!("client {number}: {text}")).of(*number);
                 Finding { message: arrival.message, ..finding }
@@ -37,18 +38,31 @@ pub(crate) fn check(history: &History, facts: &Facts) -> Vec<Finding> {
     findings
 }
 
-/// What was published with RETAIN, by topic, in the order of sending.
-struct Topics<'a>(BTreeMap<&'a str, Vec<&'a Story>>);
+/// What was published with RETAIN, by topic, in the order of sending; and what of it a death of the server may have
+/// taken back.
+struct Topics<'a>(BTreeMap<&'a str, Vec<&'a Story>>, BTreeSet<u64>);
 
 impl<'a> Topics<'a> {
-    fn of(history: &'a History) -> Self {
+    fn of(history: &'a History, facts: &Facts) -> Self {
         let mut topics: BTreeMap<&str, Vec<&Story>> = BTreeMap::new();
+        let mut shaky = BTreeSet::new();
         for story in history.messages.values() {
             if story.publication.retain && !story.is_refused() {
                 topics.entry(&story.publication.topic).or_default().push(story);
+                let is_promised = story.publication.qos > 0 && !story.is_will;
+                let until = story.done.filter(|_| is_promised).map_or(Seq::MAX, |(done, _)| done);
+                if facts.crashes_between(story.sent, until) > 0 {
+                    shaky.insert(story.publication.message);
+                }
             }
         }
-        Topics(topics)
+        topics.retain(|_, stories| !stories.iter().any(|story| facts.is_weak(story.publisher)));
+        Topics(topics, shaky)
+    }
+
+    /// Whether the server may have lost it with its life, and perhaps nobody has sent it again.
+    fn is_shaky(&self, story: &Story) -> bool {
+        self.1.contains(&story.publication.message)
     }
 
     fn on(&self, topic: &str) -> &[&'a Story] {
@@ -67,6 +81,7 @@ fn is_after(later: &Story, earlier: &Story) -> bool {
 
 fn wrong_fetch(
     topics: &Topics<'_>,
+    facts: &Facts,
     client: &ClientStory,
     seq: Seq,
     arrival: &Arrival,
@@ -74,7 +89,8 @@ fn wrong_fetch(
 ) -> Option<String> {
     *came += 1;
     let topic = &*arrival.topic;
-    let asked = fetches(client, topic, seq);
+    // A SUBSCRIBE that had not brought all when the server died brings it once more.
+    let asked = fetches(client, topic, seq) * (1 + facts.crashes_between(0, seq));
     if *came > asked {
         return Some(format!("{came} retained messages on {topic} for {asked} SUBSCRIBEs"));
     }
@@ -83,7 +99,9 @@ fn wrong_fetch(
     let first = steps.filter(|step| step.wish.as_ref().is_some_and(asks)).map(|step| step.sent).min()?;
     let message = arrival.message?;
     let story = topics.on(topic).iter().find(|story| story.publication.message == message)?;
-    let newer = topics.on(topic).iter().find(|newer| newer.settled < first && is_after(newer, story))?;
+    let is_newer =
+        |newer: &&&Story| newer.settled < first && is_after(newer, story) && !topics.is_shaky(newer);
+    let newer = topics.on(topic).iter().find(is_newer)?;
     let newer = newer.publication.message;
     Some(format!("the retained m{message} on {topic} had been replaced by m{newer} before SUBSCRIBE"))
 }
@@ -112,7 +130,9 @@ fn unserved(
             continue;
         }
         for (topic, stories) in topics.0.iter().filter(|(topic, _)| wish.fits(topic)) {
-            let is_there = |story: &&&Story| story.settled < step.sent && lasts(story, stories);
+            let is_there = |story: &&&Story| {
+                story.settled < step.sent && lasts(story, stories) && !topics.is_shaky(story)
+            };
             let Some(story) = stories.iter().rfind(is_there) else { continue };
             // Its own may have taken its place [MQTT-3.8.3-3].
             if wish.no_local && stories.iter().any(|story| story.publisher == number) {
@@ -160,18 +180,24 @@ fn final_values(history: &History, facts: &Facts, topics: &Topics<'_>) -> Vec<Fi
             continue;
         }
         if !stories.iter().any(|story| story.is_will)
-            && let Some(text) = wrong_final(stories, value)
+            && let Some(text) = wrong_final(topics, stories, value)
         {
             findings.push(finding(text));
         }
-        if facts.dropped > 0 {
+        if facts.dropped > 0 || stories.iter().any(|story| topics.is_shaky(story)) {
             continue;
         }
         for (number, client) in &history.clients {
+            if facts.is_weak(*number) {
+                continue;
+            }
             let Some((at, last)) = last_value(history, client, topic, stories) else { continue };
             let is_witness = facts.witness == Some(*number);
             let others = || Some(*number) != facts.auditor && watched(history, client, stories, topic, at);
-            if !is_witness && !others() {
+            // At QoS 0 it may have come while the witness was away.
+            let has_missed = !facts.crashes.is_empty()
+                && stories.iter().any(|story| story.publication.qos == 0 || story.is_will);
+            if has_missed || !is_witness && !others() {
                 continue;
             }
             if last != value {
@@ -184,8 +210,8 @@ fn final_values(history: &History, facts: &Facts, topics: &Topics<'_>) -> Vec<Fi
     findings
 }
 
-fn wrong_final(stories: &[&Story], value: Option<u64>) -> Option<String> {
-    let certain = |story: &&&Story| story.settled != Seq::MAX;
+fn wrong_final(topics: &Topics<'_>, stories: &[&Story], value: Option<u64>) -> Option<String> {
+    let certain = |story: &&&Story| story.settled != Seq::MAX && !topics.is_shaky(story);
     let replaced = |story: &Story| stories.iter().filter(certain).any(|later| is_after(later, story));
     let candidates: Vec<&&Story> = stories.iter().filter(|story| !replaced(story)).collect();
     let fits = match value {

@@ -31,6 +31,10 @@ fn expected(history: &History, facts: &Facts, number: u32, link: &LinkStory) -> 
     let mut earlier = history.links_before(link.client, number).filter(|earlier| !earlier.refused);
     let Some(before) = earlier.next() else { return Some(false) };
     before.connected?;
+    let has_died = facts.crashes_between(before.connect, link.connect) > 0;
+    if has_died && facts.is_weak(link.client) {
+        return None;
+    }
     let (connected, _) = link.connected?;
     let (ended, _) = before.ended.as_ref()?;
     let (least, most) = end_bounds(history, facts, before, *ended);
@@ -39,6 +43,10 @@ fn expected(history: &History, facts: &Facts, number: u32, link: &LinkStory) -> 
         before.lives().iter().map(|secs| u64::from((*secs).min(facts.expiry_max_secs)) * 1_000).collect();
     if lives.iter().all(|life| *life > 0 && history.at(connected) < least + life) {
         return Some(true);
+    }
+    // A DISCONNECT may not have been on the disk, and whose connection was gone is thought to have gone with the server.
+    if has_died && before.terms.expiry_secs > 0 {
+        return None;
     }
     let over = |life: &u64| *life == 0 || history.at(link.connect) > most + life + TICK_MILLIS;
     lives.iter().all(over).then_some(false)

@@ -12,7 +12,8 @@ use crate::{
 const TOLD: usize = 5;
 
 pub(crate) fn check(history: &History, facts: &Facts) -> Vec<Finding> {
-    let groups = Group::all(history);
+    let mut groups = Group::all(history);
+    groups.retain(|group| !group.members.keys().any(|member| facts.is_weak(*member)));
     if groups.is_empty() {
         return Vec::new();
     }
@@ -21,12 +22,15 @@ pub(crate) fn check(history: &History, facts: &Facts) -> Vec<Finding> {
     let mut missing = Vec::new();
     let mut findings = Vec::new();
     for story in history.messages.values().filter(|story| story.publication.qos > 0 && !story.is_will) {
+        if facts.is_weak(story.publisher) {
+            continue;
+        }
         let topic = &*story.publication.topic;
         let matching = matching_of
             .entry(topic)
             .or_insert_with(|| groups.iter().filter(|group| group.fits(topic)).collect());
         let message = story.publication.message;
-        if let Some(text) = twice(history, story, matching, &receivers) {
+        if let Some(text) = twice(history, facts, story, matching, &receivers) {
             findings.push(Finding::new("share", text).on(message));
         }
         for group in matching.iter().filter(|group| is_owed(story) && group.keeps(history, facts, story)) {
@@ -122,7 +126,13 @@ impl<'a> Group<'a> {
 }
 
 /// At QoS 2 one member of each group gets it, and each of the others that subscribe on their own.
-fn twice(history: &History, story: &Story, groups: &[&Group<'_>], receivers: &Receivers) -> Option<String> {
+fn twice(
+    history: &History,
+    facts: &Facts,
+    story: &Story,
+    groups: &[&Group<'_>],
+    receivers: &Receivers,
+) -> Option<String> {
     if groups.is_empty() || story.publication.retain {
         return None;
     }
@@ -137,6 +147,11 @@ fn twice(history: &History, story: &Story, groups: &[&Group<'_>], receivers: &Re
     let until = story.settled.min(Seq::MAX - 1);
     let members = members.iter().filter_map(|member| history.clients.get(member));
     let own = members.filter(|client| !client.maybe(topic, false, story.sent, until).is_empty()).count();
-    let allowed = (groups.len() + own) * story.routings_max();
+    // What a member whose session ends with the server had not completed belongs to the group once more.
+    let is_fleeting =
+        |group: &&&Group<'_>| group.members.values().flatten().any(|(session, _)| !session.is_persistent);
+    let deaths = facts.crashes_between(story.sent, Seq::MAX);
+    let again = deaths * groups.iter().filter(is_fleeting).count();
+    let allowed = (groups.len() + own) * story.routings_max() + again;
     (copies > allowed).then(|| format!("m{message} came {copies} times to {} groups at QoS 2", groups.len()))
 }

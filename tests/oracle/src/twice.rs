@@ -9,9 +9,9 @@ use crate::{
     history::{ClientStory, History, Seq, Step, Story},
 };
 
-pub(crate) fn check(history: &History, _facts: &Facts) -> Vec<Finding> {
+pub(crate) fn check(history: &History, facts: &Facts) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (number, client) in &history.clients {
+    for (number, client) in history.clients.iter().filter(|(number, _)| !facts.is_weak(**number)) {
         let mut copies: BTreeMap<u64, Vec<(Seq, &Arrival)>> = BTreeMap::new();
         for (seq, arrival) in history.arrivals(client) {
             if let Some(message) = arrival.message {
@@ -20,7 +20,10 @@ pub(crate) fn check(history: &History, _facts: &Facts) -> Vec<Finding> {
         }
         for (message, copies) in copies.iter().filter(|(_, copies)| copies.len() > 1) {
             let Some(story) = history.messages.get(message) else { continue };
-            if let Some(text) = too_many(history, client, story, copies) {
+            if facts.is_weak(story.publisher) {
+                continue;
+            }
+            if let Some(text) = too_many(history, facts, client, story, copies) {
                 let text = format!("m{message} at client {number}: {text}");
                 findings.push(Finding::new("twice", text).of(*number).on(*message));
             }
@@ -31,20 +34,29 @@ pub(crate) fn check(history: &History, _facts: &Facts) -> Vec<Finding> {
 
 fn too_many(
     history: &History,
+    facts: &Facts,
     client: &ClientStory,
     story: &Story,
     copies: &[(Seq, &Arrival)],
 ) -> Option<String> {
     let (first, last) = (copies.first()?.0, copies.last()?.0);
-    let slots = Slots::of(history, client, story, last);
+    let slots = Slots::of(history, facts, client, story, last);
     let count = |test: &dyn Fn(&Arrival) -> bool| copies.iter().filter(|(_, arrival)| test(arrival)).count();
-    let taken_anew = slots.live * story.routings_max();
+    let deaths = facts.crashes_between(story.sent, last);
+    // A will whose publication was not on the disk is published once more, unless a copy of it would be one too many.
+    let again = if story.is_will && story.publication.qos < 2 { deaths } else { 0 };
+    let taken_anew = slots.live * (story.routings_max() + again);
     for (qos, retain) in [(0, false), (2, false), (2, true), (0, true)] {
         let came = count(&|arrival| arrival.qos == qos && arrival.retain == retain);
         let retained = if retain { slots.fetches } else { 0 };
         let live = if !retain || slots.as_published { taken_anew } else { 0 };
         // What another member had not acknowledged goes to this one at QoS 0 where it wants no more.
-        let handed_over = if qos == 0 && slots.groups > 0 { slots.breaks_of_members } else { 0 };
+        let handed_over = match qos {
+            _ if slots.groups == 0 => 0,
+            0 => slots.breaks_of_members,
+            // What a member whose session ends with the server had not completed belongs to the group once more.
+            _ => deaths * slots.groups,
+        };
         if came > retained + live + handed_over {
             let what = if retain { "retained" } else { "live" };
             return Some(format!("{came} {what} copies at QoS {qos}, at most {}", retained + live));
@@ -56,12 +68,13 @@ fn too_many(
         return Some(format!("{} copies, at most {allowed}", copies.len()));
     }
     let marked = count(&|arrival| !arrival.dup);
-    let allowed = taken_anew + slots.fetches + slots.breaks_of_members;
+    // Of what was acknowledged at QoS 1 and not on the disk nobody knows that it was sent before.
+    let allowed = taken_anew + slots.fetches + slots.breaks_of_members + deaths;
     if marked > allowed {
         return Some(format!("{marked} copies without DUP, at most {allowed}"));
     }
     let allowed = slots.subscribes + slots.groups + slots.breaks_of_members;
-    if marked > allowed && story.routings_max() == 1 {
+    if marked > allowed && story.routings_max() == 1 && deaths == 0 {
         return Some(format!("{marked} copies without DUP for {allowed} subscriptions"));
     }
     let marked_in_vain = copies.iter().find(|(seq, arrival)| {
@@ -88,7 +101,7 @@ struct Slots {
 }
 
 impl Slots {
-    fn of(history: &History, client: &ClientStory, story: &Story, last: Seq) -> Slots {
+    fn of(history: &History, facts: &Facts, client: &ClientStory, story: &Story, last: Seq) -> Slots {
         let topic = &*story.publication.topic;
         let until = if story.resends > 0 || story.is_will { last } else { story.settled.min(last) };
         let plain = client.maybe(topic, false, story.sent, until);
@@ -108,7 +121,12 @@ impl Slots {
         Slots {
             live: usize::from(!plain.is_empty()) + groups.len(),
             groups: groups.len(),
-            fetches: if story.publication.retain { subscribes(client, topic, last, 2) } else { 0 },
+            // A SUBSCRIBE that had not brought all when the server died brings it once more.
+            fetches: if story.publication.retain {
+                subscribes(client, topic, last, 2) * (1 + facts.crashes_between(0, last))
+            } else {
+                0
+            },
             subscribes: subscribes_since(client, topic, story.sent, last),
             as_published: plain.iter().chain(&shared).any(|wish| wish.retain_as_published),
             breaks_of_members,

@@ -4,13 +4,15 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Facts, Finding,
+    Crash, Facts, Finding,
     event::{Ending, WillTerms},
-    history::{History, LinkStory},
+    history::{History, LinkStory, Seq},
 };
 
 /// Timers are looked at so often at least.
 const TICK_MILLIS: u64 = 2_000;
+/// A will that is due has been published, and is on the disk, so much later.
+const NOTICE_MILLIS: u64 = 10_000;
 
 pub(crate) fn check(history: &History, facts: &Facts) -> Vec<Finding> {
     let Some(witness) = facts.witness.and_then(|number| history.clients.get(&number)) else {
@@ -25,7 +27,8 @@ pub(crate) fn check(history: &History, facts: &Facts) -> Vec<Finding> {
         let Some(will) = &link.terms.will else { continue };
         let message = will.publication.message;
         let came = came_of.get(&message).copied().unwrap_or(0);
-        let (mut least, most) = bounds(history, facts, *number, link, will);
+        let bounds = bounds(history, facts, *number, link, will);
+        let (mut least, most) = crashed_bounds(history, facts, *number, link, will, bounds);
         if facts.dropped > 0 {
             least = 0;
         }
@@ -36,6 +39,38 @@ pub(crate) fn check(history: &History, facts: &Facts) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// How often a will comes where the server may have died while it had it: then its client may have been back in the
+/// grace, and what was not on the disk happens once more.
+fn crashed_bounds(
+    history: &History,
+    facts: &Facts,
+    number: u32,
+    link: &LinkStory,
+    will: &WillTerms,
+    (least, most): (usize, usize),
+) -> (usize, usize) {
+    if facts.crashes.is_empty() {
+        return (least, most);
+    }
+    let qos = will.publication.qos;
+    // At QoS 0 it may have come while the witness was away; at QoS 1 it may have to come again.
+    let least = if qos == 0 { 0 } else { least };
+    let most = if qos == 1 { most + facts.crashes.len() } else { most };
+    let next = history.link_after(link.client, number);
+    let back = next.and_then(|next| next.connected).map_or(Seq::MAX, |(at, _)| at);
+    let had = |crash: &&Crash| (link.connect..=back).contains(&crash.seq);
+    let Some(last) = facts.crashes.iter().rfind(had) else { return (least, most) };
+    if facts.is_weak(link.client) {
+        return (0, usize::MAX);
+    }
+    let again = if qos == 2 { 0 } else { facts.crashes.iter().filter(had).count() };
+    let delay = u64::from(will.delay_secs) * 1_000;
+    let due = last.at + facts.will_grace_millis + delay + NOTICE_MILLIS + TICK_MILLIS;
+    let until =
+        next.map_or(history.events.last().map_or(0, |event| event.at), |next| history.at(next.connect));
+    (if until > due { least } else { 0 }, most.max(1) + again)
 }
 
 /// How often a will comes: at least, at most.

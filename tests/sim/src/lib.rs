@@ -16,5 +16,6 @@ pub mod planted;
 pub mod player;
 pub mod run;
 pub mod server;
+pub mod store;
 pub mod task;
 pub mod world;

@@ -265,6 +265,13 @@ impl SimLink {
         }
     }
 
+    /// The server has died.
+    pub fn crash(&self) {
+        self.cut(true);
+        let mut state = self.state.lock();
+        (state.reads, state.writes, state.gone) = (false, false, true);
+    }
+
     /// The connection breaks at once, and nothing more arrives: a CONNECT that came behind the next one would take its
     /// session over.
     pub fn abandon(&self) {

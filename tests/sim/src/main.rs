@@ -12,7 +12,7 @@ use std::{
 
 use whimbrel_sim::{log::Tally, planted, run::run_caught};
 
-const USAGE: &str = "usage: sim --seed N | --seeds N [--from S] [--jobs J] [--keep-going] [--quiet] [--events]\n       \
+const USAGE: &str = "usage: sim --seed N | --seeds N [--from S] [--jobs J] [--keep-going] [--quiet] [--events] [--disk]\n       \
                      sim --planted [--only NAME]";
 
 struct Options {
@@ -22,6 +22,8 @@ struct Options {
     keep_going: bool,
     quiet: bool,
     events: bool,
+    /// The server has a disk, and dies.
+    disk: bool,
 }
 
 fn main() -> ExitCode {
@@ -45,7 +47,7 @@ fn main() -> ExitCode {
                         break;
                     }
                     let seed = options.from + at;
-                    let outcome = run_caught(seed);
+                    let outcome = run_caught(seed, options.disk);
                     if let Ok(mut total) = total.lock() {
                         total.merge(&outcome.tally);
                         total.add("runs", 1);
@@ -58,7 +60,8 @@ fn main() -> ExitCode {
                         let more = outcome.findings.len() - 1;
                         println!("seed {seed} FAILED: {first} (and {more} more)");
                         if !options.quiet {
-                            println!("{}replay: cargo xtask sim --seed {seed}", outcome.report);
+                            let disk = if options.disk { "--disk " } else { "" };
+                            println!("{}replay: cargo xtask sim {disk}--seed {seed}", outcome.report);
                         }
                         stop.fetch_or(!options.keep_going, Relaxed);
                     }
@@ -106,7 +109,8 @@ fn plant(arguments: &[String]) -> ExitCode {
 }
 
 fn read(arguments: &[String]) -> Option<Options> {
-    let mut options = Options { from: 0, seeds: 0, jobs: 1, keep_going: false, quiet: false, events: false };
+    let mut options =
+        Options { from: 0, seeds: 0, jobs: 1, keep_going: false, quiet: false, events: false, disk: false };
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         match word.as_str() {
@@ -115,6 +119,7 @@ fn read(arguments: &[String]) -> Option<Options> {
             "--from" => options.from = words.next()?.parse().ok()?,
             "--jobs" => options.jobs = words.next()?.parse().ok()?,
             "--keep-going" => options.keep_going = true,
+            "--disk" => options.disk = true,
             "--events" => options.events = true,
             "--quiet" => options.quiet = true,
             _ => return None,

@@ -23,7 +23,7 @@ pub fn look_for(number: usize, bug: &Bug, quickly: bool) -> Result<(u64, String)
         .then_some(bug.near)
         .into_iter()
         .chain(0..bug.seeds)
-        .find_map(|seed| Some((seed, run_caught(seed).findings.first()?.to_string())));
+        .find_map(|seed| Some((seed, run_caught(seed, bug.disk).findings.first()?.to_string())));
     wake(&[]);
     found.ok_or_else(|| format!("is not found in {} seeds", bug.seeds))
 }

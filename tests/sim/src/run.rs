@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use whimbrel_engine::{Count, QueueFull, proto::codec::Version};
+use whimbrel_engine::{Count, Level, QueueFull, proto::codec::Version};
 use whimbrel_oracle::{
     Facts, Finding, Leftovers,
     event::{Event, Wish},
@@ -17,6 +17,7 @@ use crate::{
     plan::{EXPIRY_SECS_MAX, Listener, Plan, Weather},
     player::{Habits, Persona, Player, Weights},
     server::Server,
+    store::{Faults, Machine},
     world::{Stuck, World},
 };
 
@@ -50,8 +51,8 @@ pub struct Outcome {
 
 /// Runs a seed. A panic is a finding, too.
 #[must_use]
-pub fn run_caught(seed: u64) -> Outcome {
-    std::panic::catch_unwind(|| run(seed)).unwrap_or_else(|panic| {
+pub fn run_caught(seed: u64, has_disk: bool) -> Outcome {
+    std::panic::catch_unwind(|| run_on(seed, has_disk)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text");
         let found = finding("panic", text.to_owned());
@@ -59,13 +60,30 @@ pub fn run_caught(seed: u64) -> Outcome {
     })
 }
 
-/// Runs a seed.
+/// Runs a seed on a server without a disk.
 #[must_use]
 pub fn run(seed: u64) -> Outcome {
+    run_on(seed, false)
+}
+
+/// Runs a seed on a server with a disk that fails, and that dies.
+#[must_use]
+pub fn run_with_disk(seed: u64) -> Outcome {
+    run_on(seed, true)
+}
+
+fn run_on(seed: u64, has_disk: bool) -> Outcome {
     let mut dice = Dice::new(seed);
     let mut tally = Tally::default();
-    let plan = Plan::draw(&mut dice, &mut tally);
-    let server = Server::new(plan.limits.clone(), plan.workers, &plan.weather, seed, dice.fork());
+    let mut plan = Plan::draw(&mut dice, &mut tally);
+    let server = if has_disk {
+        let faults = Faults::draw(&mut dice, &mut plan, &mut tally);
+        let machine = Machine::new(faults, plan.limits.clone(), seed, dice.fork());
+        let (engine, store, _) = machine.start(0, None);
+        Server::of(engine, Some(store), plan.workers, &plan.weather, dice.fork())
+    } else {
+        Server::new(plan.limits.clone(), plan.workers, &plan.weather, seed, dice.fork())
+    };
     let mut world = World::new(server, dice.fork());
     world.log.tally = tally;
     let played = play(&mut world, &plan, &mut dice);
@@ -74,6 +92,9 @@ pub fn run(seed: u64) -> Outcome {
     let tasks = world.snapshot.take().or(stuck).unwrap_or_default();
     let facts = facts(&world, &plan);
     note_counts(&mut world);
+    if let Some(store) = &world.server.store {
+        store.machine().tell(&mut world.log.tally);
+    }
     let events = std::mem::take(&mut world.log.events);
     let history = History::new(events, &facts);
     findings.extend(judge(&history, &facts));
@@ -84,6 +105,10 @@ pub fn run(seed: u64) -> Outcome {
     let mut report = String::new();
     if !tasks.is_empty() {
         report.push_str(&format!("the server's connections:\n  {tasks}\n"));
+    }
+    for crash in &world.crashes {
+        let what = if crash.is_power_cut { "lost its power" } else { "was killed" };
+        report.push_str(&format!("the server {what}, and was back at {} ms\n", crash.at));
     }
     for finding in findings.iter().take(3) {
         report.push_str(&format!("{finding}\n{}", story(&history, finding)));
@@ -120,7 +145,7 @@ fn play(world: &mut World, plan: &Plan, dice: &mut Dice) -> Result<Vec<Finding>,
         let persona = &seat.player.persona;
         // Of a silent client without keep-alive the server never hears that it is gone.
         let noticed = persona.keep_alive_secs > 0 || persona.weights.silence == 0;
-        let lasts = persona.expiry_secs >= LASTING_SECS && noticed;
+        let lasts = persona.expiry_secs >= LASTING_SECS && noticed && persona.number < WITNESS;
         if lasts && dice.percent(ABSENT_PERCENT) {
             seat.depart_at(log.now + dice.within(1, 40_000));
         }
@@ -158,8 +183,13 @@ fn come_in(
     for (number, listener) in who {
         let mut player = bystander(*number, dice.fork());
         player.persona.receive_maximum = listener.receive_maximum;
+        if world.server.store.is_some() {
+            player.persona.expiry_secs = u32::MAX; // It comes back when the server has died.
+        }
         seats.push(world.seat(player, weather, true));
     }
+    // They subscribe once: a death of the server in its middle would undo that.
+    let was_faulty = std::mem::replace(&mut world.faulty, false);
     let end = world.now() + 600_000;
     let all_in = |world: &World| seats.iter().all(|seat| world.seats[*seat].player.is_open());
     if !world.run_until(end, all_in)? {
@@ -178,7 +208,9 @@ fn come_in(
         world.subscribe(*seat, vec![wish]);
     }
     let end = world.now() + 600_000;
-    world.run_until(end, World::is_settled)
+    let is_settled = world.run_until(end, World::is_settled);
+    world.faulty = was_faulty;
+    is_settled
 }
 
 /// A client that does nothing of its own accord and takes whatever comes.
@@ -203,28 +235,39 @@ pub fn bystander(number: u32, dice: Dice) -> Player {
 }
 
 fn facts(world: &World, plan: &Plan) -> Facts {
-    let causes = [
-        Count::DroppedQueueOldest,
-        Count::DroppedQueueNewest,
-        Count::DroppedQueuesMemory,
-        Count::DroppedTooLarge,
-    ];
+    let has_disk = world.server.store.is_some();
     let witness = plan.has_witness.then_some(WITNESS);
     let arrived = world.seats.iter().any(|seat| seat.player.persona.number == AUDITOR);
     Facts {
-        dropped: causes.iter().map(|cause| world.server.engine.count(*cause)).sum(),
+        dropped: world.dropped + world.server.dropped(),
         refuses: plan.limits.queue_full == QueueFull::Refuse,
         delay_max_millis: 3 * plan.weather.delay_millis_max + 5_000,
         notice_max_millis: NOTICE_MILLIS_MAX + 3 * plan.weather.delay_millis_max,
         expiry_max_secs: EXPIRY_SECS_MAX,
         witness,
-        unqueued: unqueued(plan),
-        prompt_millis: Some(2 * plan.weather.delay_millis_max + 2 * plan.weather.beat_millis + 300),
+        unqueued: if has_disk { Vec::new() } else { unqueued(plan) },
+        prompt_millis: (!has_disk)
+            .then_some(2 * plan.weather.delay_millis_max + 2 * plan.weather.beat_millis + 300),
         absent: absent(world),
+        crashes: world.crashes.clone(),
+        weak: weak(world),
+        will_grace_millis: plan.limits.will_grace_millis,
         // Where nobody came to rest there is nothing to compare.
-        subscriptions: arrived.then(|| world.server.engine.subscriptions()),
+        subscriptions: (arrived && world.crashes.is_empty()).then(|| world.server.engine.subscriptions()),
         auditor: arrived.then_some(AUDITOR),
     }
+}
+
+/// Clients that are promised less than the server's deaths leave.
+fn weak(world: &World) -> Vec<u32> {
+    let Some(store) = &world.server.store else { return Vec::new() };
+    let worst = match world.crashes.iter().map(|crash| crash.is_power_cut).max() {
+        None => return Vec::new(),
+        Some(false) => Level::Process,
+        Some(true) => Level::Power,
+    };
+    let numbers = world.seats.iter().map(|seat| seat.player.persona.number);
+    numbers.filter(|number| store.level_of(*number) < worst).collect()
 }
 
 /// Clients that have not come back.
@@ -270,7 +313,8 @@ fn leftovers(world: &World) -> Leftovers {
     }
 }
 
-fn note_counts(world: &mut World) {
+/// Writes down what the server has counted.
+pub(crate) fn note_counts(world: &mut World) {
     let World { server, log, .. } = world;
     let counts = [
         ("messages dropped from full queues", Count::DroppedQueueOldest),
@@ -290,4 +334,12 @@ fn note_counts(world: &mut World) {
     }
     log.tally.add("writes interrupted by another worker", server.interrupts.get());
     log.tally.add("turns interleaved with another worker's", server.interleaved.get());
+    log.tally.add("turns while the disk worked", server.meanwhile.get());
+    for (name, count) in [
+        ("publishers that waited for the disk", Count::WaitedForDisk),
+        ("messages refused for the disk", Count::RefusedDisk),
+        ("records refused", Count::RecordsRefused),
+    ] {
+        log.tally.add(name, server.engine.count(count));
+    }
 }

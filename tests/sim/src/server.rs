@@ -8,13 +8,14 @@ use std::{
     sync::Arc,
 };
 
-use whimbrel_engine::{Engine, Limits, Progress, Publishing, Turn, Wire, Written, proto::Millis};
+use whimbrel_engine::{Count, Engine, Limits, Progress, Publishing, Turn, Wire, Written, proto::Millis};
 use whimbrel_locks::Moment;
 
 use crate::{
     dice::Dice,
     link::{Ready, SimLink},
     plan::Weather,
+    store::Store,
     task::Task,
 };
 
@@ -32,6 +33,22 @@ thread_local! {
 pub(crate) fn interrupt() {
     if let Some(server) = current() {
         server.interrupt(server.weather.interrupt_percent * 10, &server.interrupts);
+    }
+}
+
+/// The disk calls it: while it works, workers go on.
+pub(crate) fn while_disk_works() {
+    let Some(server) = current() else { return };
+    let per_mille = server.store.as_ref().map_or(0, |store| store.meanwhile_per_mille());
+    server.interrupt(per_mille, &server.meanwhile);
+}
+
+/// The journal calls it, whose caller holds locks: the committer goes on meanwhile.
+pub(crate) fn beside_a_record() {
+    let Some(server) = current() else { return };
+    if let Some(store) = &server.store {
+        store.beside_a_record(server.now.get());
+        server.hear_report(store);
     }
 }
 
@@ -58,6 +75,8 @@ struct Worker {
     free: Vec<usize>,
     ready: Arc<Ready>,
     flush_due: bool,
+    /// The committer has come further.
+    release_due: bool,
     /// Wills on their way, and those that wait for another publisher.
     jobs: VecDeque<Box<Publishing>>,
     waiting: VecDeque<Box<Publishing>>,
@@ -68,7 +87,11 @@ struct Worker {
 
 impl Worker {
     fn is_busy(&self) -> bool {
-        self.flush_due || self.reminds || !self.jobs.is_empty() || !self.ready.lock().is_empty()
+        self.flush_due
+            || self.release_due
+            || self.reminds
+            || !self.jobs.is_empty()
+            || !self.ready.lock().is_empty()
     }
 }
 
@@ -100,19 +123,42 @@ pub struct Server {
     now: Cell<u64>,
     last_tick: Cell<u64>,
     active: Cell<bool>,
+    /// Its disk, if it has one.
+    pub(crate) store: Option<Rc<Store>>,
+    /// The committer has reported, and the workers have not heard of it.
+    has_report: Cell<bool>,
+    /// Turns of workers while the disk worked.
+    pub meanwhile: Cell<u64>,
 }
 
 impl Server {
-    /// A server, which is the one of this thread from now on.
+    /// A server without a disk, which is the one of this thread from now on.
     #[must_use]
     pub fn new(limits: Limits, workers: usize, weather: &Weather, seed: u64, dice: Dice) -> Rc<Server> {
-        let engine = Arc::new(Engine::new(limits, seed));
+        Self::of(Arc::new(Engine::new(limits, seed)), None, workers, weather, dice)
+    }
+
+    /// A server that has started after this one has died.
+    pub(crate) fn successor(&self, engine: Arc<Engine>, store: Rc<Store>) -> Rc<Server> {
+        let dice = self.dice.borrow_mut().fork();
+        Self::of(engine, Some(store), self.workers.len(), &self.weather, dice)
+    }
+
+    /// A server around an engine.
+    pub(crate) fn of(
+        engine: Arc<Engine>,
+        store: Option<Rc<Store>>,
+        workers: usize,
+        weather: &Weather,
+        dice: Dice,
+    ) -> Rc<Server> {
         let worker = || Worker {
             turn: engine.turn(),
             tasks: Vec::new(),
             free: Vec::new(),
             ready: Arc::default(),
             flush_due: false,
+            release_due: false,
             jobs: VecDeque::new(),
             waiting: VecDeque::new(),
             reminds: false,
@@ -129,7 +175,10 @@ impl Server {
             interleaved: Cell::new(0),
             now: Cell::new(0),
             last_tick: Cell::new(0),
-            active: Cell::new(false),
+            active: Cell::new(store.is_some()),
+            store,
+            has_report: Cell::new(false),
+            meanwhile: Cell::new(0),
         });
         CURRENT.set(Some(server.clone()));
         whimbrel_locks::tell((weather.interleave_per_mille > 0).then_some(heed));
@@ -149,27 +198,58 @@ impl Server {
     }
 
     /// A client dials.
-    pub fn accept(&self, weather: &Weather, now: u64) -> Arc<SimLink> {
+    pub fn accept(&self, weather: &Weather, client: u32, now: u64) -> Arc<SimLink> {
         let mut dice = self.dice.borrow_mut();
         let at = dice.below(self.workers.len());
         let late = dice.percent(self.weather.verdict_percent);
         let verdict_millis = if late { dice.within(1, 3_000) } else { 0 };
         let fork = dice.fork();
         drop(dice);
+        let level = self.store.as_ref().map(|store| store.level_of(client)).unwrap_or_default();
         let mut worker = self.workers[at].borrow_mut();
         let place = worker.free.pop().unwrap_or(worker.tasks.len());
         if place == worker.tasks.len() {
             worker.tasks.push(None);
         }
         let link = SimLink::new(weather, fork, worker.ready.clone(), place, now);
-        worker.tasks[place] = Some(Task::new(&self.engine, link.clone(), now, verdict_millis));
+        worker.tasks[place] = Some(Task::new(&self.engine, link.clone(), now, verdict_millis, level));
         link.schedule();
         link
     }
 
-    /// Workers that have something to do.
+    /// Workers that have something to do; behind them the committer.
     pub fn busy(&self) -> Vec<usize> {
-        (0..self.workers.len()).filter(|at| self.workers[*at].borrow().is_busy()).collect()
+        (0..=self.workers.len()).filter(|at| self.is_busy(*at)).collect()
+    }
+
+    fn is_busy(&self, at: usize) -> bool {
+        match self.workers.get(at) {
+            Some(worker) => worker.try_borrow().is_ok_and(|worker| worker.is_busy()),
+            None => self.store.as_ref().is_some_and(|store| store.is_due(self.now.get())),
+        }
+    }
+
+    /// Workers hear of what the committer has reported, as soon as they can.
+    fn hear_report(&self, store: &Store) {
+        if store.take_report() || self.has_report.get() {
+            let mut heard = 0;
+            for mut worker in self.workers.iter().filter_map(|worker| worker.try_borrow_mut().ok()) {
+                worker.release_due = true;
+                heard += 1;
+            }
+            self.has_report.set(heard < self.workers.len());
+        }
+    }
+
+    /// Messages that were dropped, for whatever cause.
+    pub(crate) fn dropped(&self) -> u64 {
+        let causes = [
+            Count::DroppedQueueOldest,
+            Count::DroppedQueueNewest,
+            Count::DroppedQueuesMemory,
+            Count::DroppedTooLarge,
+        ];
+        causes.iter().map(|cause| self.engine.count(*cause)).sum()
     }
 
     /// When workers that have something to do have their turns: now, or at the next beat.
@@ -182,16 +262,24 @@ impl Server {
         let was_running = self.is_running.replace(true);
         self.step_once(at);
         self.is_running.set(was_running);
+        if let Some(store) = &self.store {
+            self.hear_report(store);
+        }
     }
 
     fn step_once(&self, at: usize) {
+        if let (true, Some(store)) = (at == self.workers.len(), &self.store) {
+            store.step(self.now.get());
+            return;
+        }
         let Ok(mut worker) = self.workers[at].try_borrow_mut() else { return };
         let now = self.now.get();
         self.active.set(true);
         worker.turn.now.mono = Millis(now);
-        worker.turn.now.wall_secs = 1_700_000_000 + now / 1_000;
+        let wall_secs = self.store.as_ref().map(|store| store.wall_secs(now));
+        worker.turn.now.wall_secs = wall_secs.unwrap_or(1_700_000_000 + now / 1_000);
         let tasks = worker.ready.lock().len();
-        let others = [worker.flush_due, worker.reminds, !worker.jobs.is_empty()];
+        let others = [worker.flush_due, worker.reminds, worker.release_due, !worker.jobs.is_empty()];
         let count = tasks + others.iter().filter(|other| **other).count();
         if count == 0 {
             return;
@@ -208,6 +296,10 @@ impl Server {
                     self.engine.flush(&mut worker.turn);
                 }
                 Some(1) => self.remind(&mut worker),
+                Some(2) => {
+                    worker.release_due = false;
+                    self.engine.release(&mut worker.turn);
+                }
                 _ => self.go_on(&mut worker),
             }
         }
@@ -256,8 +348,7 @@ impl Server {
         if !dice.per_mille(per_mille) {
             return;
         }
-        let busy = |at: &usize| self.workers[*at].try_borrow().is_ok_and(|worker| worker.is_busy());
-        let others: Vec<usize> = (0..self.workers.len()).filter(busy).collect();
+        let others: Vec<usize> = (0..=self.workers.len()).filter(|at| self.is_busy(*at)).collect();
         let Some(at) = dice.pick(&others).copied() else { return };
         drop(dice);
         self.depth.set(self.depth.get() + 1);
@@ -308,7 +399,7 @@ impl Server {
 
     /// Verdicts that are due are told, and the next one's time is given.
     pub fn tell_verdicts(&self, now: u64) -> u64 {
-        let mut next = u64::MAX;
+        let mut next = self.store.as_ref().map_or(u64::MAX, |store| store.next(now));
         for worker in &self.workers {
             for task in worker.borrow().tasks.iter().flatten() {
                 match task.verdict_at {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use whimbrel_engine::{Conversation, Engine, Standing, Turn, Wire, proto::Millis};
+use whimbrel_engine::{Conversation, Engine, Level, Standing, Turn, Wire, proto::Millis};
 
 use crate::link::{Read, SimLink};
 
@@ -42,9 +42,9 @@ pub struct Task {
 impl Task {
     /// A connection that was accepted now.
     #[must_use]
-    pub fn new(engine: &Engine, link: Arc<SimLink>, now: u64, verdict_millis: u64) -> Self {
+    pub fn new(engine: &Engine, link: Arc<SimLink>, now: u64, verdict_millis: u64, level: Level) -> Self {
         Task {
-            conversation: Conversation::new(engine, Millis(now)),
+            conversation: Conversation::new(engine, Millis(now)).at_level(level),
             link,
             tail: Vec::new(),
             tail_whole: false,

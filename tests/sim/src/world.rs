@@ -3,7 +3,7 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use whimbrel_oracle::event::Wish;
+use whimbrel_oracle::{Crash, event::Wish};
 
 use crate::{
     dice::Dice,
@@ -55,6 +55,10 @@ pub struct World {
     pub faulty: bool,
     /// Where the server's connections stood when a client first found fault with the server.
     pub snapshot: Option<String>,
+    /// Deaths of the server, and what it had counted as dropped before.
+    pub crashes: Vec<Crash>,
+    /// Messages that earlier lives of the server have dropped.
+    pub dropped: u64,
 }
 
 /// Why a run was given up.
@@ -69,7 +73,19 @@ impl World {
         log.now = START_MILLIS;
         server.advance(START_MILLIS);
         let (seats, next_tick, next_verdict) = (Vec::new(), u64::MAX, u64::MAX);
-        World { log, server, seats, dice, rounds: 0, next_tick, next_verdict, faulty: true, snapshot: None }
+        World {
+            log,
+            server,
+            seats,
+            dice,
+            rounds: 0,
+            next_tick,
+            next_verdict,
+            faulty: true,
+            snapshot: None,
+            crashes: Vec::new(),
+            dropped: 0,
+        }
     }
 
     /// The time.
@@ -124,7 +140,8 @@ impl World {
     pub fn is_settled(&self) -> bool {
         let quiet =
             |seat: &Seat| seat.player.is_settled() && seat.link.as_ref().is_none_or(|link| link.bytes() == 0);
-        self.server.busy().is_empty() && self.seats.iter().all(quiet)
+        let is_written = self.server.store.as_ref().is_none_or(|store| !store.is_wanted());
+        is_written && self.server.busy().is_empty() && self.seats.iter().all(quiet)
     }
 
     /// Everybody once, in an order that is drawn. Whether anybody had something to do.
@@ -150,6 +167,10 @@ impl World {
                 self.server.step(at);
             } else {
                 self.step(at);
+            }
+            if self.is_doomed() {
+                self.restart();
+                break;
             }
         }
         true
@@ -196,6 +217,18 @@ impl World {
         if self.next_verdict <= now {
             self.next_verdict = self.server.tell_verdicts(now);
         }
+    }
+
+    /// All connections are gone with the server.
+    pub(crate) fn excuse_all(&mut self) {
+        self.seats.iter_mut().filter(|seat| seat.link.is_some()).for_each(|seat| seat.player.excuse());
+    }
+
+    /// From now on this is the server.
+    pub(crate) fn take_server(&mut self, server: Rc<Server>) {
+        self.server = server;
+        (self.next_tick, self.next_verdict) = (u64::MAX, u64::MAX);
+        self.move_to(self.now());
     }
 
     /// One look at one client.
@@ -316,7 +349,7 @@ impl Seat {
         match deed {
             Deed::Nothing => {}
             Deed::Dial => {
-                self.link = Some(server.accept(&self.weather, log.now));
+                self.link = Some(server.accept(&self.weather, self.player.persona.number, log.now));
                 self.player.dialled(log);
             }
             Deed::TakeOver => {

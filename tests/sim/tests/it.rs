@@ -1,9 +1,38 @@
 //! A bounded number of seeds. More of them, and one alone: `cargo xtask sim`.
 
-use whimbrel_sim::{log::Tally, planted, run::run};
+use whimbrel_sim::{
+    log::Tally,
+    planted,
+    run::{run, run_with_disk},
+};
 
 /// Seeds of this test; those of `cargo xtask sim` begin at 0 as well.
 const SEEDS: u64 = 60;
+
+/// Seeds on a server with a disk: `cargo xtask sim --disk`.
+const SEEDS_WITH_DISK: u64 = 150;
+
+/// What must have happened in them.
+const FAULTS: &[&str] = &[
+    "commits beside a record",
+    "crashes in a commit",
+    "crashes while opening",
+    "crashes: power lost",
+    "crashes: process killed",
+    "disk: unsynced writes lost",
+    "disk: unsynced writes reordered",
+    "disk: unsynced writes torn",
+    "disk: writes and syncs that failed",
+    "disk: writes refused, full",
+    "journals poisoned",
+    "journals reopened",
+    "restored: messages owed",
+    "restored: publishes that were not whole",
+    "restored: retained messages",
+    "restored: wills",
+    "torn ends cut off",
+    "turns while the disk worked",
+];
 
 /// What must have happened in these seeds, or the test shows nothing.
 const FEATURES: &[&str] = &[
@@ -45,6 +74,29 @@ fn a_seed_is_one_run() {
     let (once, again) = (run(3), run(3));
     assert!(once.events == again.events && once.tally == again.tally);
     assert!(once.events != run(4).events);
+}
+
+#[test]
+fn nothing_promised_is_broken_whatever_the_disk_does_and_whenever_the_server_dies() {
+    let mut tally = Tally::default();
+    for seed in 0..SEEDS_WITH_DISK {
+        let outcome = run_with_disk(seed);
+        assert!(
+            outcome.findings.is_empty(),
+            "{}replay: cargo xtask sim --disk --seed {seed}",
+            outcome.report
+        );
+        tally.merge(&outcome.tally);
+    }
+    for fault in FAULTS {
+        assert!(tally.count(fault) > 0, "in {SEEDS_WITH_DISK} seeds there were no {fault}");
+    }
+}
+
+#[test]
+fn a_seed_with_a_disk_is_one_run() {
+    let (once, again) = (run_with_disk(3), run_with_disk(3));
+    assert!(once.events == again.events && once.tally == again.tally);
 }
 
 #[test]

@@ -22,6 +22,7 @@ struct State {
     live: BTreeMap<u64, i64>,
     is_full: bool,
     is_over_budget: bool,
+    nudges: usize,
 }
 
 /// The journal; clones are the same.
@@ -48,6 +49,11 @@ impl Paper {
 
     pub(super) fn set_over_budget(&self, is_over: bool) {
         self.0.lock().unwrap().is_over_budget = is_over;
+    }
+
+    /// How often somebody wanted records written that nobody waits for.
+    pub(super) fn nudges(&self) -> usize {
+        self.0.lock().nudges
     }
 
     /// The records so far.
@@ -140,7 +146,9 @@ impl Journal for Paper {
         self.reached(level) >= position
     }
 
-    fn nudge(&self) {}
+    fn nudge(&self) {
+        self.0.lock().nudges += 1;
+    }
 
     fn reached(&self, level: Level) -> u64 {
         let state = self.0.lock().unwrap();

@@ -692,3 +692,12 @@ fn what_a_member_without_a_session_has_completed_at_qos_2_comes_to_nobody_after_
     let mut worker = worker.crash(Limits::default(), 0);
     assert_eq!(returns(&mut worker, "stayer").1, []);
 }
+
+#[test]
+fn what_nobody_waits_for_is_written_without_waiting_for_the_next_who_does() {
+    let mut worker = durable();
+    let writer = guest(&mut worker, "writer");
+    let before = worker.paper.as_ref().unwrap().nudges();
+    worker.publish(writer, publish("t", "kept").retain());
+    assert!(worker.paper.as_ref().unwrap().nudges() > before);
+}

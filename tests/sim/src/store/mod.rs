@@ -1,0 +1,14 @@
+//! The shipped journal on a disk that fails, and a server that dies: what outlives the server is its [`Machine`], what
+//! one life of it has of the disk is a [`Store`]. Clients and links are those of every run.
+
+mod chronicle;
+mod disk;
+mod faults;
+mod journal;
+mod machine;
+mod restart;
+mod store;
+
+pub use faults::Faults;
+pub use machine::Machine;
+pub(crate) use store::Store;
