@@ -31,6 +31,7 @@ mod message;
 mod outbox;
 mod presence;
 mod publish;
+mod pump;
 mod queue;
 pub mod retained;
 pub mod routing;

@@ -157,31 +157,9 @@ impl Fold {
         match record {
             Record::Start { wall_secs } => self.note_time(*wall_secs),
             Record::Session { .. } => self.session(position, record),
-            Record::Absent { key, since, expiry_secs, unsent_from, has_will } => {
-                self.note_time(*since);
-                let session = self.known(*key);
-                session.absent_since = (*since).max(1);
-                (session.expiry_secs, session.unsent_from) = (*expiry_secs, *unsent_from);
-                if !has_will {
-                    session.will = None;
-                }
-            }
+            Record::Absent { .. } => self.absent(record),
             Record::SessionEnd { key, has_will } => self.end_session(*key, *has_will),
-            Record::Subscribe { key, filter, qos, no_local, retain_as_published, id, fetch } => {
-                let subscriptions = &mut self.known(*key).subscriptions;
-                // A fetch that was owed before is owed still.
-                let fetch = *fetch || subscriptions.get(*filter).is_some_and(|known| known.fetch);
-                let (qos, no_local, id) = (*qos, *no_local, *id);
-                let subscription = FoldSubscription {
-                    place: position,
-                    qos,
-                    no_local,
-                    retain_as_published: *retain_as_published,
-                    id,
-                    fetch,
-                };
-                subscriptions.insert((*filter).into(), subscription);
-            }
+            Record::Subscribe { .. } => self.subscribe(position, record),
             Record::Unsubscribe { key, filter } => {
                 self.known(*key).subscriptions.remove(*filter);
             }
@@ -272,6 +250,34 @@ impl Fold {
         (session.absent_since, session.unsent_from) = (*absent_since, *unsent_from);
         session.next_number = session.next_number.max(*next_number);
         session.will = will.as_ref().map(FoldWill::new);
+    }
+
+    fn absent(&mut self, record: &Record<'_>) {
+        let Record::Absent { key, since, expiry_secs, unsent_from, has_will } = record else { return };
+        self.note_time(*since);
+        let session = self.known(*key);
+        session.absent_since = (*since).max(1);
+        (session.expiry_secs, session.unsent_from) = (*expiry_secs, *unsent_from);
+        if !has_will {
+            session.will = None;
+        }
+    }
+
+    fn subscribe(&mut self, position: u64, record: &Record<'_>) {
+        let Record::Subscribe { key, filter, qos, no_local, retain_as_published, id, fetch } = record else {
+            return;
+        };
+        let subscriptions = &mut self.known(*key).subscriptions;
+        let subscription = FoldSubscription {
+            place: position,
+            qos: *qos,
+            no_local: *no_local,
+            retain_as_published: *retain_as_published,
+            id: *id,
+            // A fetch that was owed before is owed still.
+            fetch: *fetch || subscriptions.get(*filter).is_some_and(|known| known.fetch),
+        };
+        subscriptions.insert((*filter).into(), subscription);
     }
 
     fn end_session(&mut self, key: u64, has_will: bool) {
