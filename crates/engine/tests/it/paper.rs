@@ -53,7 +53,7 @@ impl Paper {
 
     /// How often somebody wanted records written that nobody waits for.
     pub(super) fn nudges(&self) -> usize {
-        self.0.lock().nudges
+        self.0.lock().unwrap().nudges
     }
 
     /// The records so far.
@@ -147,7 +147,7 @@ impl Journal for Paper {
     }
 
     fn nudge(&self) {
-        self.0.lock().nudges += 1;
+        self.0.lock().unwrap().nudges += 1;
     }
 
     fn reached(&self, level: Level) -> u64 {
