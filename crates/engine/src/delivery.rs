@@ -23,15 +23,22 @@ impl Locked<'_> {
         }
         delivery.number = self.state.outgoing.reserve();
         if !self.is_durable() {
+            if delivery.parked != NO_NUMBER && delivery.qos == QoS::ExactlyOnce {
+                // It leaves its group for good: it ends with this session [MQTT-4.8.2-5].
+                self.engine.strike(turn, 0, delivery);
+                (delivery.place, delivery.parked) = (NO_PLACE, NO_NUMBER);
+            }
             return;
         }
         let store = &self.engine.store;
-        let closed = ledger.is_none() && delivery.message.is_closed();
+        let shared = delivery.message.clone();
+        let _gate = shared.stored.gate();
+        let closed = ledger.is_none() && shared.is_closed();
         if let Some(ledger) = ledger {
             ledger.open();
         }
         let was = (delivery.place, delivery.parked);
-        let message = store.message(turn, &delivery.message);
+        let message = if was.0 == NO_PLACE { store.need(turn, &shared) } else { shared.stored.id() };
         let group = delivery.group.as_ref();
         let staged = store.stage(
             turn,
@@ -47,11 +54,7 @@ impl Locked<'_> {
                 group: group.map(|group| group.names()),
             },
         );
-        if was.0 == NO_PLACE {
-            store.hold(&delivery.message);
-        } else {
-            store.needs_not(was.0);
-        }
+        store.needs_not(was.0);
         store.needs(staged.position);
         (delivery.place, delivery.parked) = (staged.position, NO_NUMBER);
         self.state.last = staged.end;

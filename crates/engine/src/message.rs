@@ -10,7 +10,10 @@ use whimbrel_proto::{
     codec::{HeadLayout, PacketId, PublishHead, QoS, Version},
 };
 
-use crate::store::{Ledger, Level, Staged};
+use crate::{
+    store::{Ledger, Level, Staged},
+    sync::{Mutex, MutexGuard},
+};
 
 /// Payloads up to this many bytes are copied into each subscriber's outbox; larger ones are shared by reference.
 /// Measured: copying and one write is cheaper below, writing from two places above.
@@ -69,22 +72,25 @@ pub(crate) struct Stored {
     committed: AtomicU64,
     /// The publisher's level waits for the sync.
     is_power: bool,
+    gate: Mutex<()>,
 }
 
 impl Stored {
+    /// Held while a record that names the message is staged: so what it says of the message (that it is there, that its
+    /// publish is whole) is true at its place in the journal. Behind it there is the journal's staging alone.
+    pub(crate) fn gate(&self) -> MutexGuard<'_, ()> {
+        self.gate.lock()
+    }
+
     pub(crate) fn id(&self) -> u64 {
         self.id.load(SeqCst)
     }
 
-    /// Notes the first record; where another thread was faster, its record counts. Gives the name.
+    /// Notes the first record. Gives the name.
     pub(crate) fn note(&self, staged: Staged) -> u64 {
-        match self.id.compare_exchange(0, staged.end, SeqCst, SeqCst) {
-            Ok(_) => {
-                self.move_to(staged);
-                staged.end
-            }
-            Err(known) => known,
-        }
+        self.id.store(staged.end, SeqCst);
+        self.move_to(staged);
+        staged.end
     }
 
     /// The record is here now. Gives where it was, and its bytes.

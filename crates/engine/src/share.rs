@@ -350,7 +350,8 @@ impl Engine {
         } else {
             let mut delivery = Delivery::new(fresh.share().clone(), member.ids.clone(), qos, retain);
             delivery.group = Some(group.clone());
-            if !locked.is_durable() {
+            // At QoS 2 it ends with the session that was sent it [MQTT-4.8.2-5].
+            if !locked.is_durable() && qos == QoS::AtLeastOnce {
                 self.record_parked(turn, group, &mut delivery, &mut fresh.ledger);
             }
             locked.enter(turn, &mut delivery, Some(&mut fresh.ledger));

@@ -130,9 +130,9 @@ impl Retained {
         if store.is_on() {
             // While nobody else can change the topic: the order of the records is that of the values.
             ledger.open();
-            let id = store.message(turn, &message);
+            let _gate = message.stored.gate();
+            let id = store.need(turn, &message);
             let staged = store.stage(turn, &Record::Retain { message: id, topic: body.topic, closed: false });
-            store.hold(&message);
             store.needs(staged.position);
             (place, end) = (staged.position, staged.end);
         }

@@ -92,10 +92,11 @@ impl Engine {
         }
         ledger.open();
         delivery.parked = group.number_at_end();
-        let message = self.store.message(turn, &delivery.message);
+        let gate = delivery.message.stored.gate();
+        let message = self.store.need(turn, &delivery.message);
         let parked = group.parked(delivery.parked);
         delivery.place = self.store.stage(turn, &Record::Park { parked, message, closed: false }).position;
-        self.store.hold(&delivery.message);
+        drop(gate);
         self.store.needs(delivery.place);
     }
 

@@ -59,18 +59,21 @@ impl Ledger {
             return 0;
         }
         let mut end = self.after;
+        // Who records the message besides knows by the same gate whether it is whole.
+        let gate = message.filter(|_| self.waits).map(|message| message.stored.gate());
         if self.is_open || owner != Owner::Nobody {
             let id = message.filter(|_| self.is_open).map_or(0, |message| message.stored.id());
             end = end.max(store.stage(turn, &Record::Close { message: id, owner }).end);
         }
+        if let Some(message) = message.filter(|_| self.waits) {
+            message.stored.commit(end);
+        }
+        drop(gate);
         if let Some((message, place)) = self.replaced.take() {
             store.needs_not(place);
             store.release(&message);
         }
         if self.waits {
-            if let Some(message) = message {
-                message.stored.commit(end);
-            }
             for session in self.owed.drain(..) {
                 turn.park(end, self.level, session);
             }

@@ -70,6 +70,7 @@ impl Engine {
         let Reclaim { below, retained, moved, .. } = reclaim;
         let done = self.retained.visit(retained, STEPS, |kept| {
             let place = kept.place.load(Relaxed);
+            let _gate = kept.message.stored.gate();
             if place < *below {
                 let (message, topic) = (kept.message.stored.id(), kept.message.topic());
                 let closed = kept.message.is_closed();
@@ -182,7 +183,9 @@ impl Engine {
             return 0;
         }
         let store = &self.store;
-        let mut moved = store.move_before(turn, &delivery.message, below);
+        let shared = delivery.message.clone();
+        let _gate = shared.stored.gate();
+        let mut moved = store.move_before(turn, &shared, below);
         if delivery.place >= below {
             return moved;
         }

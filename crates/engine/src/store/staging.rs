@@ -50,14 +50,24 @@ impl Store {
         }
     }
 
-    /// Records a message unless it is recorded already. Gives the name by which others refer to it.
-    pub(crate) fn message(&self, turn: &mut Turn, message: &Message) -> u64 {
-        let known = message.stored.id();
-        if known != 0 || self.journal.is_none() {
-            return known;
+    /// Somebody more is owed the message: it is recorded, unless it is and somebody needs the record already. Gives the name
+    /// by which others refer to it. The caller holds the message's gate.
+    pub(crate) fn need(&self, turn: &mut Turn, message: &Message) -> u64 {
+        let is_first = message.stored.hold();
+        let mut id = message.stored.id();
+        if id == 0 {
+            let staged = self.stage_message(turn, message, 0);
+            id = message.stored.note(staged);
+        } else if is_first {
+            // Nobody needed the record for a while: it may be gone.
+            let staged = self.stage_message(turn, message, id);
+            message.stored.move_to(staged);
         }
-        let staged = self.stage_message(turn, message, 0);
-        message.stored.note(staged)
+        if is_first {
+            let (place, bytes) = message.stored.place();
+            self.count(place, i64::from(bytes));
+        }
+        id
     }
 
     fn stage_message(&self, turn: &mut Turn, message: &Message, id: u64) -> Staged {
@@ -75,7 +85,7 @@ impl Store {
         self.stage(turn, &record)
     }
 
-    /// Records a message anew if it lies before `below`. Gives the number of records.
+    /// Records a message anew if it lies before `below`. Gives the number of records. The caller holds the message's gate.
     pub(crate) fn move_before(&self, turn: &mut Turn, message: &Message, below: u64) -> u64 {
         if message.stored.id() == 0 || message.stored.place().0 >= below {
             return 0;
@@ -87,7 +97,7 @@ impl Store {
         1
     }
 
-    /// Somebody more is owed the message.
+    /// Somebody more is owed a message that is recorded.
     pub(crate) fn hold(&self, message: &Message) {
         if message.stored.hold() {
             let (place, bytes) = message.stored.place();

@@ -701,3 +701,26 @@ fn what_nobody_waits_for_is_written_without_waiting_for_the_next_who_does() {
     worker.publish(writer, publish("t", "kept").retain());
     assert!(worker.paper.as_ref().unwrap().nudges() > before);
 }
+
+#[test]
+fn what_nobody_needed_for_a_while_is_recorded_anew_for_who_comes_to_need_it() {
+    let mut worker = durable();
+    worker.commits = true;
+    let reader = stayer(&mut worker, "reader");
+    worker.subscribe(reader, "t", QoS1);
+    // A group without anybody who outlives a crash: nothing is recorded for it.
+    let fleeting = guest(&mut worker, "fleeting");
+    worker.subscribe(fleeting, "$share/g/t", QoS1);
+    let writer = guest(&mut worker, "writer");
+    send(&mut worker, writer, 1, "handed on", QoS1);
+    worker.take(writer);
+    assert_eq!(worker.messages(fleeting).len(), 1);
+    worker.consume(reader); // Nobody needs the record any more.
+    worker.subscribe(reader, "$share/g/t", QoS1);
+    worker.unsubscribe(reader, "t");
+    worker.pipe(reader).block();
+    worker.cut(fleeting); // Its message goes to the reader, who outlives the crash.
+    let mut worker = worker.crash(Limits::default(), usize::MAX);
+    let all = returns(&mut worker, "reader").1;
+    assert_eq!(all.iter().map(text).collect::<Vec<_>>(), ["handed on"]);
+}
