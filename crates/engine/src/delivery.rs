@@ -131,12 +131,27 @@ impl Locked<'_> {
 
     /// The head of the queue waits for the disk: whoever releases looks at it again.
     pub(crate) fn park_head(&mut self, turn: &mut Turn, position: u64, level: Level) {
-        // The end of a publish under way is not known: it is beyond what is staged now.
-        let position = if position == u64::MAX { self.engine.store.end() + 1 } else { position };
+        if position == u64::MAX {
+            self.await_close(turn);
+            return;
+        }
         turn.want(position, level);
         if self.state.parked_for != position {
             self.state.parked_for = position;
             turn.park(position, level, self.session.clone());
+        }
+    }
+}
+
+impl Locked<'_> {
+    /// The end of a publish under way is not known. It is asked for, then looked for once more: it may have come meanwhile.
+    fn await_close(&mut self, turn: &mut Turn) {
+        self.engine.store.await_close(self.session);
+        let front = self.state.queue.as_ref().and_then(|queue| queue.front());
+        match front.map(|front| self.awaits(front)) {
+            Some(Some((u64::MAX, _))) | None => {}
+            Some(Some((position, level))) => self.park_head(turn, position, level),
+            Some(None) => self.state.link.iter().for_each(|link| link.wire.wake()),
         }
     }
 }

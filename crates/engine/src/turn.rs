@@ -150,7 +150,11 @@ impl Turn {
         }
         let [written, synced] = &mut self.parked;
         let parked = if level == Level::Power { synced } else { written };
-        parked.push_back((position, session));
+        if parked.front().is_some_and(|(first, _)| position < *first) {
+            parked.push_front((position, session)); // It does not wait for those who wait for more.
+        } else {
+            parked.push_back((position, session));
+        }
     }
 
     /// Counts `more` of something that the caller saw: bytes read, connections refused.

@@ -74,7 +74,7 @@ impl Ledger {
             store.release(&message);
         }
         if self.waits {
-            for session in self.owed.drain(..) {
+            for session in self.owed.drain(..).chain(store.take_unclosed()) {
                 turn.park(end, self.level, session);
             }
             turn.want(end, self.level);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use whimbrel_proto::Millis;
 
 use super::{Journal, Level, Record, Staged};
-use crate::{Count, Turn, Wire, message::Message, sync::Mutex, turn::Now};
+use crate::{Count, Turn, Wire, message::Message, session::Session, sync::Mutex, turn::Now};
 
 /// What a record without a message counts as needed bytes: near enough for deciding when to clean.
 const RECORD_BYTES: i64 = 40;
@@ -19,6 +19,8 @@ pub(crate) struct Store {
     journal: Option<Arc<dyn Journal>>,
     /// Publishers that wait until the journal takes more.
     waiting: Mutex<Vec<Arc<dyn Wire>>>,
+    /// Sessions with messages of publishes under way, whose end is not known.
+    unclosed: Mutex<Vec<Arc<Session>>>,
 }
 
 impl Store {
@@ -166,6 +168,19 @@ impl Store {
         if !self.is_over_budget() {
             self.let_in(); // The second look: the journal may have got room meanwhile.
         }
+    }
+
+    /// The session is looked at again when the next publish is closed that anybody waits for.
+    pub(crate) fn await_close(&self, session: &Arc<Session>) {
+        let mut unclosed = self.unclosed.lock();
+        if !unclosed.iter().any(|known| Arc::ptr_eq(known, session)) {
+            unclosed.push(session.clone());
+        }
+    }
+
+    /// Takes the sessions that wait for the end of a publish.
+    pub(crate) fn take_unclosed(&self) -> Vec<Arc<Session>> {
+        std::mem::take(&mut *self.unclosed.lock())
     }
 
     /// Wakes whoever waits for the journal, if it takes more.
