@@ -333,6 +333,7 @@ mod tests {
         PacketId::new(value).unwrap()
     }
 
+    #[expect(clippy::too_many_lines, reason = "one of each kind")]
     fn all() -> Vec<Record<'static>> {
         let will = StoredWill {
             topic: "w",
