@@ -46,6 +46,7 @@ const TEST_CRATES: &[&str] = &[
     "whimbrel-instructions",
     "whimbrel-limits",
     "whimbrel-oracle",
+    "whimbrel-power",
     "whimbrel-relay",
     "whimbrel-sim",
 ];

@@ -1,0 +1,103 @@
+//! The switch of the disk, on a Unix socket: whoever starts and kills the broker says so here. One line is one wish, and
+//! `ok` comes when it is done.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::disk::{Cut, Survival};
+use crate::mount::Mount;
+
+/// What the cuts of a run were.
+pub(crate) type Cuts = BTreeMap<Cut, Vec<Survival>>;
+
+/// A mount that is switched from elsewhere.
+pub(crate) struct Switch {
+    mount: Mount,
+    /// What a cut does; drawn where it is not said.
+    cut: Option<Cut>,
+    /// The broker.
+    pid: Option<Pid>,
+    pub(crate) cuts: Cuts,
+}
+
+impl Switch {
+    pub(crate) fn new(mount: Mount, cut: Option<Cut>) -> Switch {
+        Switch { mount, cut, pid: None, cuts: Cuts::new() }
+    }
+
+    /// Answers at this socket from now on, on a thread of its own.
+    ///
+    /// # Errors
+    /// The socket cannot be made.
+    pub(crate) fn listen(self, socket: &Path) -> io::Result<Arc<Mutex<Switch>>> {
+        let listener = UnixListener::bind(socket)?;
+        let switch = Arc::new(Mutex::new(self));
+        let listening = switch.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let mut line = String::new();
+                let heard = BufReader::new(&stream).read_line(&mut line);
+                let said = match heard.map_err(|error| error.to_string()).and_then(|_| listening.lock().obey(&line)) {
+                    Ok(()) => "ok\n".to_owned(),
+                    Err(error) => format!("{error}\n"),
+                };
+                // Who has asked may have gone.
+                let _ = (&stream).write_all(said.as_bytes());
+            }
+        });
+        Ok(switch)
+    }
+
+    fn obey(&mut self, line: &str) -> Result<(), String> {
+        match line.split_whitespace().collect::<Vec<_>>()[..] {
+            ["cut"] => self.cut(),
+            ["start", pid] => {
+                let choice = self.cut;
+                let choose = |draw: &mut crate::draw::Draw| choice.unwrap_or_else(|| Cut::ALL[draw.below(3)]);
+                if let Some((cut, survival)) = self.mount.power_up(choose).map_err(|error| error.to_string())? {
+                    self.cuts.entry(cut).or_default().push(survival);
+                }
+                self.pid = pid.parse().ok().and_then(Pid::from_raw);
+                self.pid.map(drop).ok_or_else(|| format!("{pid} is no process"))
+            }
+            _ => Err(format!("neither `cut` nor `start PID`: {line}")),
+        }
+    }
+
+    /// Cuts the power: the disk first, then the broker, which never hears of it. What it waits for is answered when it is
+    /// as good as dead.
+    fn cut(&mut self) -> Result<(), String> {
+        self.mount.device.freeze();
+        let killed = match self.pid.take() {
+            Some(pid) => kill_process(pid, Signal::KILL).map_err(|error| format!("kill -9: {error}")),
+            None => Err("nobody has said `start`".to_owned()),
+        };
+        self.mount.device.let_go();
+        killed
+    }
+}
+
+/// Says a line, and waits until it is done.
+///
+/// # Errors
+/// What the other side says, or nobody is there.
+pub(crate) fn tell(socket: &Path, line: &str) -> Result<(), String> {
+    let said = || -> io::Result<String> {
+        let mut stream = UnixStream::connect(socket)?;
+        writeln!(stream, "{line}")?;
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer)?;
+        Ok(answer.trim_end().to_owned())
+    };
+    match said() {
+        Ok(answer) if answer == "ok" => Ok(()),
+        Ok(answer) => Err(answer),
+        Err(error) => Err(format!("{}: {error}", socket.display())),
+    }
+}
