@@ -18,17 +18,18 @@ pub(crate) type Cuts = BTreeMap<Cut, Vec<Survival>>;
 
 /// A mount that is switched from elsewhere.
 pub(crate) struct Switch {
-    mount: Mount,
+    /// None when the run is over.
+    mount: Option<Mount>,
     /// What a cut does; drawn where it is not said.
     cut: Option<Cut>,
     /// The broker.
     pid: Option<Pid>,
-    pub(crate) cuts: Cuts,
+    cuts: Cuts,
 }
 
 impl Switch {
     pub(crate) fn new(mount: Mount, cut: Option<Cut>) -> Switch {
-        Switch { mount, cut, pid: None, cuts: Cuts::new() }
+        Switch { mount: Some(mount), cut, pid: None, cuts: Cuts::new() }
     }
 
     /// Answers at this socket from now on, on a thread of its own.
@@ -43,15 +44,23 @@ impl Switch {
             for stream in listener.incoming().flatten() {
                 let mut line = String::new();
                 let heard = BufReader::new(&stream).read_line(&mut line);
-                let said = match heard.map_err(|error| error.to_string()).and_then(|_| listening.lock().obey(&line)) {
-                    Ok(()) => "ok\n".to_owned(),
-                    Err(error) => format!("{error}\n"),
-                };
+                let said =
+                    match heard.map_err(|error| error.to_string()).and_then(|_| listening.lock().obey(&line))
+                    {
+                        Ok(()) => "ok\n".to_owned(),
+                        Err(error) => format!("{error}\n"),
+                    };
                 // Who has asked may have gone.
                 let _ = (&stream).write_all(said.as_bytes());
             }
         });
         Ok(switch)
+    }
+
+    /// Ends the run: unmounts, and tells what the cuts were.
+    pub(crate) fn end(&mut self) -> Cuts {
+        self.mount = None;
+        std::mem::take(&mut self.cuts)
     }
 
     fn obey(&mut self, line: &str) -> Result<(), String> {
@@ -60,7 +69,8 @@ impl Switch {
             ["start", pid] => {
                 let choice = self.cut;
                 let choose = |draw: &mut crate::draw::Draw| choice.unwrap_or_else(|| Cut::ALL[draw.below(3)]);
-                if let Some((cut, survival)) = self.mount.power_up(choose).map_err(|error| error.to_string())? {
+                let mount = self.mount.as_mut().ok_or("the run is over")?;
+                if let Some((cut, survival)) = mount.power_up(choose).map_err(|error| error.to_string())? {
                     self.cuts.entry(cut).or_default().push(survival);
                 }
                 self.pid = pid.parse().ok().and_then(Pid::from_raw);
@@ -73,12 +83,13 @@ impl Switch {
     /// Cuts the power: the disk first, then the broker, which never hears of it. What it waits for is answered when it is
     /// as good as dead.
     fn cut(&mut self) -> Result<(), String> {
-        self.mount.device.freeze();
+        let device = self.mount.as_ref().map(|mount| &mount.device).ok_or("the run is over")?;
+        device.freeze();
         let killed = match self.pid.take() {
             Some(pid) => kill_process(pid, Signal::KILL).map_err(|error| format!("kill -9: {error}")),
             None => Err("nobody has said `start`".to_owned()),
         };
-        self.mount.device.let_go();
+        device.let_go();
         killed
     }
 }

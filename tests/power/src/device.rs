@@ -26,7 +26,12 @@ pub(crate) struct Pace {
 impl Pace {
     /// As fast as memory.
     pub(crate) fn memory() -> Pace {
-        Pace { sync: Duration::ZERO..=Duration::ZERO, bytes_per_sec: None, hiccup: None, write: Duration::ZERO }
+        Pace {
+            sync: Duration::ZERO..=Duration::ZERO,
+            bytes_per_sec: None,
+            hiccup: None,
+            write: Duration::ZERO,
+        }
     }
 
     /// A sync takes so long, and there is no other bound.
@@ -92,7 +97,11 @@ impl Device {
     pub(crate) fn new(seed: u64) -> Device {
         let state =
             State { disk: Disk::new(), power: Power::On, pace: Pace::memory(), draw: Draw::new(seed) };
-        let shared = Shared { state: Mutex::new(state), power_changed: Condvar::new(), turn: Mutex::new(Draw::new(!seed)) };
+        let shared = Shared {
+            state: Mutex::new(state),
+            power_changed: Condvar::new(),
+            turn: Mutex::new(Draw::new(!seed)),
+        };
         Device { shared: Arc::new(shared) }
     }
 

@@ -9,6 +9,7 @@
 )]
 
 mod broker;
+mod client;
 mod control;
 mod device;
 mod disk;

@@ -44,7 +44,10 @@ impl Mount {
     ///
     /// # Errors
     /// Somebody still uses the file system, or it cannot be mounted again.
-    pub(crate) fn power_up(&mut self, choose: impl FnOnce(&mut Draw) -> Cut) -> io::Result<Option<(Cut, Survival)>> {
+    pub(crate) fn power_up(
+        &mut self,
+        choose: impl FnOnce(&mut Draw) -> Cut,
+    ) -> io::Result<Option<(Cut, Survival)>> {
         if self.device.is_powered() {
             return Ok(None);
         }

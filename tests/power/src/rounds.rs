@@ -30,7 +30,6 @@ pub(crate) struct Account {
     /// What the tool said to people.
     pub(crate) text: String,
     pub(crate) is_right: bool,
-    pub(crate) kills: u64,
     lanes: Vec<Value>,
     cuts: Cuts,
 }
@@ -86,18 +85,18 @@ impl Rounds {
             .arg(&json)
             .args(["--kills", &self.rounds.to_string(), "--seed", &self.seed.to_string()])
             .args(["--kill-min", "30ms", "--kill-max", "600ms"])
-            .output()
-            .map_err(|error| format!("{}: {error}", whimbrel.display()))?;
+            .output();
+        let cuts = switch.lock().end();
+        let output = output.map_err(|error| format!("{}: {error}", whimbrel.display()))?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let account = fs::read_to_string(&json).ok().and_then(|json| serde_json::from_str::<Value>(&json).ok());
+        let account =
+            fs::read_to_string(&json).ok().and_then(|json| serde_json::from_str::<Value>(&json).ok());
         let Some(account) = account else {
             return Err(format!("no account\n{text}{}", String::from_utf8_lossy(&output.stderr)));
         };
-        let cuts = std::mem::take(&mut switch.lock().cuts);
         Ok(Account {
             text,
             is_right: account["ok"] == true,
-            kills: account["kills"].as_u64().unwrap_or(0),
             lanes: account["lanes"].as_array().cloned().unwrap_or_default(),
             cuts,
         })

@@ -1,17 +1,18 @@
 //! What acknowledgements cost on disks of several speeds: one publisher that waits for each, and a hundred at once. A
 //! measurement, not a test.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use whimbrel_testkit::{Ack, Connect, Packet, QoS1, Sender, Subscribe, Version, decode, publish, v5};
+use whimbrel_testkit::{Ack, Packet, QoS1, Subscribe, publish, v5};
 
-use crate::broker::{Broker, DEADLINE};
+use crate::broker::Broker;
+use crate::client::Client;
 use crate::device::Pace;
 use crate::mount::Mount;
 
@@ -48,9 +49,9 @@ pub(crate) fn run(whimbrel: &Path) -> Result<(), String> {
                 Broker::start(whimbrel, &mount.store(), &["--durability", level, "--config", &config]);
             let address = broker.address();
             // Its session is why the messages have to be kept. It ends with the broker.
-            let mut receiver = Connection::open(address, v5("receiver").persistent());
+            let mut receiver = Client::open(address, v5("receiver").persistent());
             receiver.send(&Packet::Subscribe(Subscribe::one(1, "owed/#", QoS1)));
-            thread::spawn(move || receiver.take());
+            thread::spawn(move || take(&mut receiver));
             let latencies = measure(address, 1, 1);
             let at = |share: f64| {
                 let place = ((latencies.len() - 1) as f64 * share) as usize;
@@ -72,9 +73,9 @@ fn measure(address: SocketAddr, publishers: usize, window: usize) -> Vec<Duratio
             .map(|number| {
                 let together = &together;
                 scope.spawn(move || {
-                    let mut connection = Connection::open(address, v5(&format!("publisher {number}")));
+                    let mut client = Client::open(address, v5(&format!("publisher {number}")));
                     together.wait();
-                    connection.publish_for(SPAN, window)
+                    publish_for(&mut client, SPAN, window)
                 })
             })
             .collect();
@@ -84,67 +85,31 @@ fn measure(address: SocketAddr, publishers: usize, window: usize) -> Vec<Duratio
     all
 }
 
-/// A publisher of few needs.
-struct Connection {
-    stream: TcpStream,
-    heard: Vec<u8>,
+/// Publishes with so many unacknowledged messages, and tells how long each PUBACK took.
+fn publish_for(client: &mut Client, span: Duration, window: usize) -> Vec<Duration> {
+    let start = Instant::now();
+    let mut sent = BTreeMap::new();
+    let mut latencies = Vec::new();
+    let mut id = 0;
+    while start.elapsed() < span {
+        while sent.len() < window {
+            id = id % 60_000 + 1;
+            client.send(&Packet::Publish(publish("owed/message", [b'.'; PAYLOAD_BYTES]).at(QoS1, id)));
+            sent.insert(id, Instant::now());
+        }
+        if let Packet::PubAck(ack) = client.next().expect("the broker goes on") {
+            assert!(ack.code < 0x80, "PUBACK refuses with 0x{:02X}", ack.code);
+            latencies.extend(sent.remove(&ack.id).map(|since| since.elapsed()));
+        }
+    }
+    latencies
 }
 
-impl Connection {
-    fn open(address: SocketAddr, connect: Connect) -> Connection {
-        let stream = TcpStream::connect(address).expect("the broker listens");
-        stream.set_read_timeout(Some(DEADLINE)).expect("a socket has a time-out");
-        stream.set_nodelay(true).expect("a socket has no delay");
-        let mut connection = Connection { stream, heard: Vec::new() };
-        connection.send(&Packet::Connect(Box::new(connect)));
-        let answer = connection.next().expect("the broker answers");
-        assert!(matches!(&answer, Packet::ConnAck(ack) if ack.code == 0), "{answer}");
-        connection
-    }
-
-    fn publish_for(&mut self, span: Duration, window: usize) -> Vec<Duration> {
-        let start = Instant::now();
-        let mut sent = std::collections::BTreeMap::new();
-        let mut latencies = Vec::new();
-        let mut id = 0;
-        while start.elapsed() < span {
-            while sent.len() < window {
-                id = id % 60_000 + 1;
-                self.send(&Packet::Publish(publish("owed/message", [b'.'; PAYLOAD_BYTES]).at(QoS1, id)));
-                sent.insert(id, Instant::now());
-            }
-            if let Packet::PubAck(ack) = self.next().expect("the broker goes on") {
-                assert!(ack.code < 0x80, "PUBACK refuses with 0x{:02X}", ack.code);
-                latencies.extend(sent.remove(&ack.id).map(|since| since.elapsed()));
-            }
-        }
-        latencies
-    }
-
-    /// Acknowledges whatever comes, until the end of the connection.
-    fn take(&mut self) {
-        while let Some(packet) = self.next() {
-            if let Packet::Publish(publish) = packet {
-                self.send(&Packet::PubAck(Ack::new(publish.id, 0)));
-            }
-        }
-    }
-
-    fn send(&mut self, packet: &Packet) {
-        // Whoever has closed the connection is noticed when it is read.
-        let _ = self.stream.write_all(&packet.encode(Version::V5));
-    }
-
-    /// The next packet; none when the connection has ended, or nothing has come for long.
-    fn next(&mut self) -> Option<Packet> {
-        loop {
-            if let Some((packet, bytes)) = decode(&self.heard, Version::V5, Sender::Server).expect("it speaks MQTT") {
-                self.heard.drain(..bytes);
-                return Some(packet);
-            }
-            let mut buffer = [0; 4096];
-            let bytes = self.stream.read(&mut buffer).ok().filter(|bytes| *bytes > 0)?;
-            self.heard.extend_from_slice(&buffer[..bytes]);
+/// Acknowledges whatever comes, until the end of the connection.
+fn take(client: &mut Client) {
+    while let Some(packet) = client.next() {
+        if let Packet::Publish(publish) = packet {
+            client.send(&Packet::PubAck(Ack::new(publish.id, 0)));
         }
     }
 }

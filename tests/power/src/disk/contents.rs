@@ -118,7 +118,8 @@ fn reorder(durable: &mut Vec<u8>, changes: &[Change], draw: &mut Draw) -> usize 
     for (at, sector) in changes.iter().filter_map(|change| change.sector.as_ref()) {
         versions.entry(*at).or_default().push(sector);
     }
-    let lengths: Vec<_> = [durable.len()].into_iter().chain(changes.iter().map(|change| change.length)).collect();
+    let lengths: Vec<_> =
+        [durable.len()].into_iter().chain(changes.iter().map(|change| change.length)).collect();
     let length = lengths[draw.below(lengths.len())];
     let mut survivors = 0;
     for (at, versions) in versions {
@@ -156,7 +157,12 @@ mod tests {
         let mut contents = rewritten();
         assert_eq!(sectors(&contents), "nnnnn");
         contents.cut(cut, &mut Draw::new(seed));
-        assert!(contents.read(0, usize::MAX).chunks(SECTOR_BYTES).all(|one| one.iter().all(|byte| *byte == one[0])));
+        assert!(
+            contents
+                .read(0, usize::MAX)
+                .chunks(SECTOR_BYTES)
+                .all(|one| one.iter().all(|byte| *byte == one[0]))
+        );
         sectors(&contents)
     }
 

@@ -115,8 +115,10 @@ mod tests {
             seen(&names)
         });
         let outcomes: std::collections::BTreeSet<_> = outcomes.collect();
-        let named = |list: &[(&str, u64)]| list.iter().map(|(name, node)| ((*name).to_owned(), *node)).collect();
-        let expected: [Vec<_>; 3] = [named(&[("old", 1)]), named(&[("new", 2), ("old", 1)]), named(&[("old", 2)])];
+        let named =
+            |list: &[(&str, u64)]| list.iter().map(|(name, node)| ((*name).to_owned(), *node)).collect();
+        let expected: [Vec<_>; 3] =
+            [named(&[("old", 1)]), named(&[("new", 2), ("old", 1)]), named(&[("old", 2)])];
         assert_eq!(outcomes, expected.into());
     }
 }

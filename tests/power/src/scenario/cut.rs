@@ -29,14 +29,17 @@ pub(super) fn layer(_: &Path) {
     mount.device.freeze();
     mount.device.let_go();
     assert!(fs::read(&paths[0]).is_err(), "there is no power");
-    let (_, survival) = mount.power_up(|_| Cut::Lose).expect("it can be mounted again").expect("power was gone");
+    let (_, survival) =
+        mount.power_up(|_| Cut::Lose).expect("it can be mounted again").expect("power was gone");
     assert_eq!((survival.sectors, survival.survivors, survival.names), (2, 0, 2));
-    let found = paths.map(|path| fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).ok());
+    let found =
+        paths.map(|path| fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).ok());
     assert_eq!(found, [Some("synced, ".to_owned()), Some(String::new()), None, None]);
 }
 
 pub(super) fn acknowledged_is_kept(whimbrel: &Path) {
-    for (cut, version) in [(Cut::Lose, Version::V5), (Cut::Tear, Version::V311), (Cut::Reorder, Version::V5)] {
+    for (cut, version) in [(Cut::Lose, Version::V5), (Cut::Tear, Version::V311), (Cut::Reorder, Version::V5)]
+    {
         let stand = Stand::new(whimbrel, &[]);
         let mut world = stand.broker.world(version);
         keep(&mut world);

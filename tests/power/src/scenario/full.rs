@@ -1,10 +1,12 @@
 //! A disk without room.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
-use whimbrel_testkit::{Packet, QoS1, Version, publish};
+use whimbrel_testkit::{Connect, Packet, QoS1, Version, publish, v5, v311};
 
-use super::{Stand, collect, keep};
+use super::{Stand, collect, keep, others_go_on};
+use crate::client::Client;
 use crate::disk::Cut;
 
 /// More than the store has written ahead of itself, in all.
@@ -17,46 +19,50 @@ fn payload(id: u16) -> Vec<u8> {
     payload
 }
 
-/// The identifiers that PUBACK acknowledges among these packets.
-fn acknowledged(packets: &[Packet]) -> Vec<u16> {
-    let acknowledged = |packet: &Packet| match packet {
-        Packet::PubAck(ack) => Some(ack.id),
-        other => panic!("nothing but PUBACK is due, and {other} came"),
-    };
-    packets.iter().filter_map(acknowledged).collect()
+/// A connection that has published all messages, and has read no answer.
+pub(super) fn publish_all(address: SocketAddr, connect: Connect) -> Client {
+    let mut publisher = Client::open(address, connect);
+    for id in 1..=MESSAGES {
+        publisher.send(&Packet::Publish(publish("owed/message", payload(id)).at(QoS1, id)));
+    }
+    publisher
+}
+
+/// Expects that these packets are PUBACKs without a refusal, for the messages behind the `known` first ones, in order.
+pub(super) fn count(known: u16, packets: &[Packet]) -> u16 {
+    packets.iter().fold(known, |known, packet| match packet {
+        Packet::PubAck(ack) if ack.code < 0x80 && ack.id == known + 1 => ack.id,
+        other => panic!("PUBACK {} is due, and {other} came", known + 1),
+    })
+}
+
+/// What has been published.
+pub(super) fn payloads() -> Vec<Vec<u8>> {
+    (1..=MESSAGES).map(payload).collect()
 }
 
 pub(super) fn waits(whimbrel: &Path) {
-    for version in [Version::V5, Version::V311] {
+    for (version, connect) in [(Version::V5, v5("publisher")), (Version::V311, v311("publisher"))] {
         let mut stand = Stand::new(whimbrel, &[]);
         let mut world = stand.broker.world(version);
         keep(&mut world);
-        let mut publisher = world.connect(world.client("publisher"));
-        let mut live = world.connect(world.client("live"));
-        live.subscribed("live", whimbrel_testkit::QoS0);
         stand.mount.device.fill_up();
-        for id in 1..=MESSAGES {
-            publisher.publish(publish("owed/message", payload(id)).at(QoS1, id));
-        }
+        let mut publisher = publish_all(stand.broker.address(), connect);
         stand.broker.logs("ALARM");
-        // What fitted is acknowledged, in its order, and nothing else is, however often one asks.
-        let mut known = acknowledged(&publisher.drain_settled());
-        let room = stand.mount.device.with(|disk| Ok(disk.used_bytes())).expect("it has power");
-        assert!(known.len() * MESSAGE_BYTES < room as usize, "more is acknowledged than fits into {room} bytes");
-        // Who owes nothing to the disk goes on: QoS 0, and what nobody is owed.
-        publisher.publish(publish("live", "goes on"));
-        live.taken("live", "goes on");
-        publisher.publish(publish("nobody", "asked").at(QoS1, 1_000));
-        publisher.expect_puback(1_000);
-        known.extend(acknowledged(&publisher.drain_settled()));
-        assert!(known.len() < usize::from(MESSAGES), "{known:?}");
+        others_go_on(&mut world);
+        // What fitted is acknowledged, in its order, and nothing else.
+        let known = count(0, &publisher.come());
+        let room = stand.mount.device.with(|disk| Ok(disk.used_bytes())).expect("it has power") as usize;
+        assert!(usize::from(known) * MESSAGE_BYTES < room, "{known} are acknowledged in {room} bytes");
+        assert!(room < usize::from(MESSAGES) * MESSAGE_BYTES, "there is room for all");
         stand.mount.device.fault(|faults| faults.capacity = None);
         stand.broker.logs("takes records again");
-        for id in (1..=MESSAGES).filter(|id| !known.contains(id)) {
-            publisher.expect_puback(id);
+        let mut known = known;
+        while known < MESSAGES {
+            known = count(known, &[publisher.next().expect("the broker goes on")]);
         }
         let stand = stand.cut(Cut::Lose);
-        collect(&stand.broker, version, &(1..=MESSAGES).map(payload).collect::<Vec<_>>());
+        collect(&stand.broker, version, &payloads());
     }
 }
 
@@ -68,21 +74,20 @@ pub(super) fn refuses(whimbrel: &Path) {
     let mut stand = Stand::new(whimbrel, &["--config", &config.display().to_string()]);
     let mut world = stand.broker.world(Version::V5);
     keep(&mut world);
-    let mut publisher = world.connect(world.client("publisher"));
     stand.mount.device.fill_up();
-    for id in 1..=MESSAGES {
-        publisher.publish(publish("owed/message", payload(id)).at(QoS1, id));
-    }
+    let address = stand.broker.address();
+    let _publisher = publish_all(address, v5("publisher"));
     stand.broker.logs("ALARM");
-    publisher.drain_settled();
-    publisher.publish(publish("owed/message", payload(99)).at(QoS1, 99));
-    assert_eq!(publisher.puback_for(99).code, 0x97);
-    let mut old = stand.broker.world(Version::V311);
-    let mut publisher = old.connect(old.client("old"));
-    publisher.publish(publish("owed/message", payload(99)).at(QoS1, 99));
-    publisher.expect_closed();
+    others_go_on(&mut world);
+    let late = Packet::Publish(publish("owed/message", "late").at(QoS1, 1));
+    let mut new = Client::open(address, v5("new"));
+    new.send(&late);
+    let answer = new.next().expect("the publisher is told");
+    assert!(matches!(&answer, Packet::PubAck(ack) if ack.code == 0x97), "{answer}");
+    let mut old = Client::open(address, v311("old"));
+    old.send(&late);
+    assert_eq!(old.next(), None, "an older client cannot be told");
     stand.mount.device.fault(|faults| faults.capacity = None);
     stand.broker.logs("takes records again");
-    let mut world = stand.broker.world(Version::V5);
     world.connect(world.client("later")).say("owed/message", "there is room", QoS1);
 }

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Instant;
 
-use whimbrel_testkit::{QoS1, Version, World};
+use whimbrel_testkit::{QoS0, QoS1, Version, World, publish};
 
 use crate::broker::Broker;
 use crate::disk::Cut;
@@ -42,7 +42,8 @@ pub(crate) fn run(whimbrel: &Path, filter: Option<&str>) -> Result<(), String> {
     for (name, scenario) in chosen {
         let start = Instant::now();
         let outcome = catch_unwind(AssertUnwindSafe(|| scenario(whimbrel)));
-        let said = outcome.as_ref().map_or_else(|panic| format!("FAILED: {}", text(&**panic)), |()| "ok".to_owned());
+        let said =
+            outcome.as_ref().map_or_else(|panic| format!("FAILED: {}", text(&**panic)), |()| "ok".to_owned());
         println!("{name} ({} ms): {said}", start.elapsed().as_millis());
         count += 1;
         failed.extend(outcome.is_err().then_some(*name));
@@ -62,8 +63,9 @@ fn text(panic: &(dyn Any + Send)) -> &str {
 /// A broker at level `power` on a disk of ours.
 struct Stand<'w> {
     whimbrel: &'w Path,
-    mount: Mount,
+    /// Before the mount: that goes when nobody uses it any more.
     broker: Broker,
+    mount: Mount,
 }
 
 impl<'w> Stand<'w> {
@@ -71,20 +73,31 @@ impl<'w> Stand<'w> {
         let mount = Mount::new(1).expect("the file system can be mounted");
         let flags: Vec<_> = ["--durability", "power"].iter().chain(flags).copied().collect();
         let broker = Broker::start(whimbrel, &mount.store(), &flags);
-        Stand { whimbrel, mount, broker }
+        Stand { whimbrel, broker, mount }
     }
 
     /// Cuts the power, and starts the broker again on what is left.
     fn cut(self, cut: Cut) -> Stand<'w> {
-        let Stand { whimbrel, mut mount, broker } = self;
+        let Stand { whimbrel, broker, mut mount } = self;
         mount.device.freeze();
         broker.strike();
         mount.device.let_go();
         broker.wait();
         mount.power_up(|_| cut).expect("it can be mounted again");
         let broker = Broker::start(whimbrel, &mount.store(), &["--durability", "power"]);
-        Stand { whimbrel, mount, broker }
+        Stand { whimbrel, broker, mount }
     }
+}
+
+/// Whether nobody waits for the disk who need not: somebody publishes at QoS 0, and at QoS 1 what nobody is owed.
+fn others_go_on(world: &mut World) {
+    let mut live = world.connect(world.client("live"));
+    live.subscribed("live", QoS0);
+    let mut other = world.connect(world.client("other"));
+    other.publish(publish("live", "goes on"));
+    live.taken("live", "goes on");
+    other.publish(publish("nobody", "asked").at(QoS1, 1));
+    other.expect_puback(1);
 }
 
 /// Makes a session that is owed everything under `owed/`, and leaves.

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
-use whimbrel_testkit::{QoS1, Version, publish};
+use whimbrel_testkit::{Version, v5};
 
-use super::{collect, keep};
+use super::full::{count, payloads, publish_all};
+use super::{collect, keep, others_go_on};
 use crate::broker::Broker;
 
 const DISK_BYTES: u64 = 24 << 20;
-const MESSAGE_BYTES: usize = 100 << 10;
 
 /// A mounted file system in a file.
 struct SmallDisk {
@@ -44,7 +44,8 @@ impl Drop for SmallDisk {
 
 fn command(program: &str, arguments: &[&str]) {
     let output = Command::new(program).args(arguments).output();
-    let output = output.unwrap_or_else(|error| panic!("{program}: {error} (it needs root, e2fsprogs and mount)"));
+    let output =
+        output.unwrap_or_else(|error| panic!("{program}: {error} (it needs root, e2fsprogs and mount)"));
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program} {arguments:?}: {}: {error}", output.status);
 }
@@ -69,21 +70,20 @@ pub(super) fn fills_up(whimbrel: &Path) {
     let mut world = broker.world(Version::V5);
     keep(&mut world);
     fill(&ballast);
-    let mut publisher = world.connect(world.client("publisher"));
-    let payloads: Vec<_> = (1..=20).map(|byte| vec![byte; MESSAGE_BYTES]).collect();
-    for (id, payload) in (1..).zip(&payloads) {
-        publisher.publish(publish("owed/message", payload).at(QoS1, id));
-    }
+    let mut publisher = publish_all(broker.address(), v5("publisher"));
     broker.logs("ALARM");
-    let known = publisher.drain_settled();
-    assert!(known.len() < payloads.len(), "all is acknowledged on a full disk");
+    others_go_on(&mut world);
+    let mut known = count(0, &publisher.come());
+    let all = payloads();
+    assert!(usize::from(known) < all.len(), "all is acknowledged on a full disk");
     fs::remove_file(&ballast).expect("it is there");
     broker.logs("takes records again");
-    for id in (1..=20).skip(known.len()) {
-        publisher.expect_puback(id);
+    while usize::from(known) < all.len() {
+        known = count(known, &[publisher.next().expect("the broker goes on")]);
     }
     broker.strike();
     broker.wait();
     let broker = Broker::start(whimbrel, &store, &["--durability", "power"]);
-    collect(&broker, Version::V5, &payloads);
+    collect(&broker, Version::V5, &all);
+    drop(broker);
 }

@@ -51,7 +51,8 @@ impl Program {
         let address = port.map_err(|error| format!("no free port: {error}"))?;
         let folder = TempDir::new().map_err(|error| format!("no temporary folder: {error}"))?;
         let dir = folder.path().display().to_string();
-        let fill = |command: &str| command.replace("{port}", &address.port().to_string()).replace("{dir}", &dir);
+        let fill =
+            |command: &str| command.replace("{port}", &address.port().to_string()).replace("{dir}", &dir);
         let (command, before_kill) = (fill(command), before_kill.map(fill));
         Ok(Program { command, before_kill, address, start_timeout, child: None, interrupt, folder })
     }
@@ -118,9 +119,10 @@ fn run(command: &str) -> Result<(), String> {
     let output = Command::new("sh").args(["-c", command]).stdin(Stdio::null()).output();
     match output.map_err(|error| format!("sh -c '{command}': {error}"))? {
         Output { status, .. } if status.success() => Ok(()),
-        Output { status, stderr, .. } => {
-            Err(format!("`{command}` before a kill: {status}: {}", String::from_utf8_lossy(&stderr).trim_end()))
-        }
+        Output { status, stderr, .. } => Err(format!(
+            "`{command}` before a kill: {status}: {}",
+            String::from_utf8_lossy(&stderr).trim_end()
+        )),
     }
 }
 
