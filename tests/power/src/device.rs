@@ -2,8 +2,7 @@
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
@@ -110,9 +109,10 @@ impl Device {
         use_it(&mut self.powered()?.disk)
     }
 
-    /// What a write takes. It is waited for where the write is answered.
-    pub(crate) fn write_time(&self) -> Duration {
-        self.shared.state.lock().pace.write
+    /// Takes as long as a write takes.
+    pub(crate) fn wait_for_write(&self) -> Result<(), Refusal> {
+        let takes = self.shared.state.lock().pace.write;
+        self.pass(takes)
     }
 
     /// Takes as long as the disk takes, and then what the sync covers is on stable storage.
@@ -120,7 +120,7 @@ impl Device {
         let pace = self.powered()?.pace.clone();
         if pace.is_slow() {
             let mut draw = self.shared.turn.lock();
-            thread::sleep(pace.of_sync(sync.bytes, &mut draw));
+            self.pass(pace.of_sync(sync.bytes, &mut draw))?;
         }
         self.with(|disk| disk.end_sync(sync))
     }
@@ -148,6 +148,7 @@ impl Device {
     /// From this instant nothing that is asked of the disk is done or answered, until [`Self::let_go`].
     pub(crate) fn freeze(&self) {
         self.shared.state.lock().power = Power::Frozen;
+        self.shared.power_changed.notify_all();
     }
 
     /// Whoever waits for an answer that never came gets an error: those who would believe it are dead.
@@ -170,6 +171,17 @@ impl Device {
         let State { disk, draw, .. } = &mut *state;
         let cut = choose(draw);
         Some((cut, disk.cut(cut, draw)))
+    }
+
+    /// Lets time pass, as long as there is power.
+    fn pass(&self, time: Duration) -> Result<(), Refusal> {
+        let due = Instant::now() + time;
+        let mut state = self.powered()?;
+        while state.power == Power::On && Instant::now() < due {
+            self.shared.power_changed.wait_until(&mut state, due);
+        }
+        drop(state);
+        self.powered().map(drop)
     }
 
     fn powered(&self) -> Result<MutexGuard<'_, State>, Refusal> {

@@ -151,11 +151,8 @@ impl Filesystem for Layer {
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        let takes = self.device.write_time();
-        if !takes.is_zero() {
-            thread::sleep(takes);
-        }
-        match self.device.with(|disk| disk.write(ino.0, offset, data)) {
+        let written = self.device.wait_for_write();
+        match written.and_then(|()| self.device.with(|disk| disk.write(ino.0, offset, data))) {
             // As many as the kernel has sent, which is less than 4 GiB.
             Ok(written) => reply.written(written as u32),
             Err(refusal) => reply.error(errno(refusal)),
