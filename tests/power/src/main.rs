@@ -32,6 +32,7 @@ usage: power CHORE --whimbrel PROGRAM [OPTION VALUE …]
   all                     the faults, and so many rounds as fit into a minute
   faults [NAME]           scenarios of a disk that is full, fails or is read-only, with the real broker
   rounds --rounds N --seed S [--cut lose|tear|reorder] [--durability LEVEL] [--disk sd-card]
+         [--load heavy]
                           power cuts at random moments under load, and the account of all promises
   slow                    what acknowledgements cost on a slow disk, as a table
   check                   whether such a file system can be mounted here
@@ -92,8 +93,14 @@ fn account(rounds: &Rounds, whimbrel: &Path) -> Result<(), String> {
 
 fn read(arguments: &[String]) -> Option<Options> {
     let mut whimbrel = None;
-    let mut rounds =
-        Rounds { rounds: FEW, seed: 1, cut: None, durability: "power".to_owned(), is_sd_card: false };
+    let mut rounds = Rounds {
+        rounds: FEW,
+        seed: 1,
+        cut: None,
+        durability: "power".to_owned(),
+        is_sd_card: false,
+        is_heavy: false,
+    };
     let mut rest = Vec::new();
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
@@ -103,6 +110,7 @@ fn read(arguments: &[String]) -> Option<Options> {
             "--seed" => rounds.seed = words.next()?.parse().ok()?,
             "--durability" => rounds.durability = words.next()?.clone(),
             "--disk" => rounds.is_sd_card = words.next()? == "sd-card",
+            "--load" => rounds.is_heavy = words.next()? == "heavy",
             "--cut" => {
                 let name = words.next()?;
                 rounds.cut = Some(Cut::ALL.into_iter().find(|cut| cut.name() == name)?);

@@ -12,6 +12,9 @@ use crate::device::Pace;
 use crate::disk::{Cut, Survival};
 use crate::mount::Mount;
 
+/// Four megabytes in a second at least, where the disk takes them.
+const HEAVY: &[&str] = &["--size", "16384", "--rate", "2000", "--window", "30"];
+
 /// What is to be done.
 #[derive(Clone, Debug)]
 pub(crate) struct Rounds {
@@ -22,6 +25,8 @@ pub(crate) struct Rounds {
     /// The broker's `--durability`.
     pub(crate) durability: String,
     pub(crate) is_sd_card: bool,
+    /// Payloads of many sectors, and enough of them to begin new files.
+    pub(crate) is_heavy: bool,
 }
 
 /// What came of it.
@@ -85,15 +90,20 @@ impl Rounds {
             .arg(&json)
             .args(["--kills", &self.rounds.to_string(), "--seed", &self.seed.to_string()])
             .args(["--kill-min", "30ms", "--kill-max", "600ms"])
+            .args(if self.is_heavy { HEAVY } else { &[] })
             .output();
+        let is_kept = output.as_ref().is_ok_and(|output| output.status.success());
+        let saved = if is_kept { None } else { save(&store) };
         let cuts = switch.lock().end();
         let output = output.map_err(|error| format!("{}: {error}", whimbrel.display()))?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let account =
             fs::read_to_string(&json).ok().and_then(|json| serde_json::from_str::<Value>(&json).ok());
         let Some(account) = account else {
-            return Err(format!("no account\n{text}{}", String::from_utf8_lossy(&output.stderr)));
+            let why = String::from_utf8_lossy(&output.stderr);
+            return Err(format!("no account\n{text}{why}{}", saved.unwrap_or_default()));
         };
+        let text = text + &saved.unwrap_or_default();
         Ok(Account {
             text,
             is_right: account["ok"] == true,
@@ -101,4 +111,13 @@ impl Rounds {
             cuts,
         })
     }
+}
+
+/// Copies the store to where it outlives the run, for whoever wants to know what is wrong with it. Says where.
+fn save(store: &Path) -> Option<String> {
+    let folder = tempfile::Builder::new().prefix("whimbrel-store-").tempdir().ok()?.keep();
+    for entry in fs::read_dir(store).ok()?.flatten() {
+        fs::copy(entry.path(), folder.join(entry.file_name())).ok()?;
+    }
+    Some(format!("the store as it was at the end: {}\n", folder.display()))
 }

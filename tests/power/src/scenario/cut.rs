@@ -63,6 +63,7 @@ pub(super) fn process_loses(whimbrel: &Path) {
         cut: Some(Cut::Lose),
         durability: "process".to_owned(),
         is_sd_card: false,
+        is_heavy: false,
     };
     let account = rounds.run(whimbrel).expect("there is an account");
     assert!(account.sum("acknowledged") > 0 && account.sum("sessions_lost") > 0, "{}", account.text);
