@@ -13,7 +13,6 @@ mod no_std;
 mod power;
 mod rust_source;
 mod sim;
-mod sim_planted;
 mod soak;
 mod tidy;
 mod workspace;
@@ -39,7 +38,7 @@ usage: cargo xtask <chore>
   sim --seed N | --seeds N [--from S] [--jobs J] [--keep-going]
                           engine and clients over simulated links, from one seed each; one seed alone is a replay
   sim --planted [--only NAME]
-                          whether the simulation finds the bugs of tests/sim/planted.toml
+                          whether the simulation finds the bugs of tests/interleaved/planted.toml
   power [--rounds N --seed S …] | power faults | power slow
                           power cuts and disk faults on a file system of our own (FUSE; needs root), against the release
                           build; without arguments what CI runs
@@ -66,7 +65,6 @@ fn main() -> ExitCode {
         ("fuzz", rest) => fuzz::run(rest),
         ("instructions", rest) => instructions::run(rest),
         ("interop", rest) => interop::run(rest),
-        ("sim", [planted, rest @ ..]) if planted == "--planted" => sim_planted::run(rest),
         ("sim", rest) => sim::run(rest),
         ("power", rest) => power::run(rest),
         ("soak", rest) => soak::run(rest),

@@ -71,7 +71,7 @@ fn who_may_connect(config: &Config, listener: &Listener) -> String {
     }
 }
 
-fn warnings(config: &Config, room: Room) -> Vec<String> {
+pub(crate) fn warnings(config: &Config, room: Room) -> Vec<String> {
     let open = |listener: &&Listener| {
         config.method(listener) == Method::Anonymous && !listener.address.is_loopback()
     };

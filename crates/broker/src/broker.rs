@@ -16,9 +16,10 @@ use whimbrel_engine::{Engine, Now, Progress, Wire, Written, proto::Millis};
 use whimbrel_net::{BACKLOG, IpVersions, ListenError, listen};
 
 use crate::{
-    announcement::{Room, announce},
-    auth::{Anonymous, Authenticator, Counts, PasswordFile, PasswordFileError},
+    announcement::{Room, announce, warnings},
+    auth::{Anonymous, Authenticator, PasswordFile, PasswordFileError},
     config::{Address, Config, Listener, Method},
+    control::{Control, Embedding, Entrance, Host, Parts, socket::PlaceError},
     file_limit, mapping,
     store::{self, Kept, Store, StoreError},
     worker::{self, Door, Shared},
@@ -59,6 +60,9 @@ pub enum Error {
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The control socket cannot be opened where the configuration wants it.
+    #[error(transparent)]
+    ControlSocket(#[from] PlaceError),
     /// The system refuses threads, a runtime, randomness or signals.
     #[error("the system refuses {what}: {source}")]
     System {
@@ -76,7 +80,7 @@ pub struct Broker {
     acceptors: Option<thread::JoinHandle<()>>,
     stop_accepting: Option<tokio::sync::oneshot::Sender<()>>,
     addresses: Vec<SocketAddr>,
-    passwords: Option<Arc<PasswordFile>>,
+    control: Control,
     store: Option<Store>,
 }
 
@@ -88,11 +92,19 @@ struct Opened<'a> {
 }
 
 impl Broker {
-    /// Opens the listeners and starts the workers.
+    /// Opens the listeners and starts the workers, inside a program that has made the configuration itself.
     ///
     /// # Errors
     /// See [`Error`]. Nothing is left running then.
     pub fn start(config: &Config) -> Result<Self, Error> {
+        Self::start_in(config, Arc::new(Embedding(config.clone())))
+    }
+
+    /// The same inside a program that can read the configuration again and changes its log where that is asked for.
+    ///
+    /// # Errors
+    /// See [`Error`]. Nothing is left running then.
+    pub fn start_in(config: &Config, host: Arc<dyn Host>) -> Result<Self, Error> {
         let files = file_limit::raise();
         let room = Room { files, borne: file_limit::connections(files) };
         let connections_max = room.connections_max(config) as usize;
@@ -103,7 +115,7 @@ impl Broker {
         let started = Instant::now();
         let now = Now { mono: Millis(0), wall_secs: worker::wall_secs() };
         let (doors, passwords) = open_doors(config)?;
-        let Kept { engine, store, bells } = store::open(config, limits, u64::from_ne_bytes(seed), now)?;
+        let Kept { engine, mut store, bells } = store::open(config, limits, u64::from_ne_bytes(seed), now)?;
         let shared = Shared::new(
             engine,
             started,
@@ -113,8 +125,12 @@ impl Broker {
             u64::from(config.sys.interval_secs),
             mapping::size(config.limits.input_bytes_max),
         );
+        if let Some(store) = &mut store {
+            store.keep_clean(&shared)?;
+        }
         let listening: Vec<(SocketAddr, &Listener)> =
             doors.iter().filter_map(|door| Some((door.socket.local_addr().ok()?, door.listener))).collect();
+        let entrances = entrances(config, &doors);
         let threads = usize::from(config.worker.threads.or_else(|| {
             u16::try_from(thread::available_parallelism().map_or(1, usize::from)).unwrap_or(u16::MAX)
         }));
@@ -126,13 +142,21 @@ impl Broker {
         let acceptors = start_acceptors(doors, &workers, &shared, stopped)
             .map_err(|source| Error::System { what: "the thread that accepts connections", source })?;
         announce(config, &listening, room, threads);
+        let parts = Parts {
+            config: config.clone(),
+            entrances,
+            passwords,
+            warnings: warnings(config, room),
+            workers: threads,
+            store: store.as_ref().map(|store| store.view.clone()),
+        };
         Ok(Broker {
+            control: Control::new(&shared, host, parts),
             shared,
             workers,
             acceptors: Some(acceptors),
             stop_accepting: Some(stop_accepting),
             addresses: listening.into_iter().map(|(address, _)| address).collect(),
-            passwords,
             store,
         })
     }
@@ -149,18 +173,10 @@ impl Broker {
         &self.shared.engine
     }
 
-    /// Reads the password file again, where there is one, and gives the number of its users. Blocks on the disk.
-    ///
-    /// # Errors
-    /// The file cannot be used; what was read before stays in force.
-    pub fn reload_passwords(&self) -> Result<Option<usize>, PasswordFileError> {
-        let Some(passwords) = &self.passwords else { return Ok(None) };
-        let Counts { accepted, denied, remembered, busy } = passwords.counts();
-        tracing::debug!(accepted, denied, remembered, busy, "passwords asked for since the start");
-        for warning in passwords.reload()? {
-            tracing::warn!("{warning}");
-        }
-        Ok(Some(passwords.user_count()))
+    /// The door for whoever administers the broker.
+    #[must_use]
+    pub fn control(&self) -> &Control {
+        &self.control
     }
 
     /// Ends the broker: wills are published, every client gets DISCONNECT 0x8B (5.0), sockets close. At most a few
@@ -214,6 +230,23 @@ impl Broker {
         }
         engine.flush(&mut turn);
     }
+}
+
+/// The listeners as the control door tells of them: one for all of its addresses.
+fn entrances(config: &Config, opened: &[Opened<'_>]) -> Vec<Entrance> {
+    let mut entrances: Vec<Entrance> = Vec::new();
+    for Opened { socket, door, listener } in opened {
+        let address = socket.local_addr().ok();
+        match entrances.last_mut().filter(|last| Arc::ptr_eq(&last.door, door)) {
+            Some(last) => last.addresses.extend(address),
+            None => entrances.push(Entrance {
+                door: door.clone(),
+                addresses: address.into_iter().collect(),
+                method: config.method(listener),
+            }),
+        }
+    }
+    entrances
 }
 
 /// Opens every address of every listener.
@@ -315,33 +348,7 @@ fn start_acceptors(
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
-    use crate::config::Auto;
-
-    const ALICE: &str = "alice:$argon2id$v=19$m=8,t=1,p=1$YSB0aW55IHRlc3Qgc2FsdA$OdwmiDkOf7gqKOUoKTEOHniv7XLlNaJmeCLmZjysAPo\n";
-
-    #[test]
-    fn a_reload_takes_new_users_in_and_a_file_with_faults_changes_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("passwords");
-        fs::write(&path, ALICE).unwrap();
-        let mut config =
-            Config { listeners: vec![Listener::on("127.0.0.1:0".parse().unwrap())], ..Config::default() };
-        config.store.durability = crate::config::Durability::Memory;
-        config.authentication.password_file = Some(path.clone());
-        config.worker.threads = Auto::Set(1);
-        let broker = Broker::start(&config).unwrap();
-
-        fs::write(&path, [ALICE, &ALICE.replace("alice", "bob")].concat()).unwrap();
-        assert_eq!(broker.reload_passwords().unwrap(), Some(2));
-        fs::write(&path, format!("{ALICE}carol\n")).unwrap();
-        let fault = broker.reload_passwords().unwrap_err().to_string();
-        assert!(fault.starts_with(&format!("{}:2: the line has no `:`", path.display())), "{fault}");
-        assert_eq!(broker.passwords.as_ref().unwrap().user_count(), 2);
-        broker.stop();
-    }
 
     #[test]
     fn a_password_file_that_is_not_there_is_told_with_the_reason_and_what_to_do() {

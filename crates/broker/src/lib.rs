@@ -1,27 +1,43 @@
-//! The engine with a real world around it: workers, listeners, authentication, configuration, signals.
+//! The engine with a real world around it: workers, listeners, authentication, configuration, control, signals.
 //!
-//! [`run`] is the whole broker until a signal ends it; [`Broker`] is the same for whoever embeds it.
+//! [`run`] is the whole broker until a signal ends it; [`Broker`] is the same for whoever embeds it, and
+//! [`control::Control`] the way to look at it and to command it.
 
 mod announcement;
 pub mod auth;
 mod broker;
 pub mod config;
+pub mod control;
 mod file_limit;
 mod mapping;
 mod signals;
 mod store;
 mod worker;
 
+use std::sync::Arc;
+
 pub use broker::{Broker, Error};
+use control::socket::Reserved;
 pub use store::StoreError;
 
-/// Runs the broker until SIGTERM or SIGINT. At SIGHUP `reopen_log` is called, and the password file is read again.
+/// Runs the broker until SIGTERM, SIGINT or [`control::Control::stop`]. SIGHUP is a reload.
 ///
 /// # Errors
 /// The broker cannot start; every reason says what to do.
-pub fn run(config: &config::Config, reopen_log: impl Fn() -> std::io::Result<()>) -> Result<(), Error> {
-    let broker = Broker::start(config)?;
-    signals::wait(&broker, reopen_log)?;
+pub fn run(config: &config::Config, host: Arc<dyn control::Host>) -> Result<(), Error> {
+    // First: no client is let in by a broker that then does not start.
+    let reserved = Reserved::open(&config.control)?;
+    let broker = Broker::start_in(config, host)?;
+    let socket = match reserved.map(|reserved| reserved.serve(broker.control())).transpose() {
+        Ok(socket) => socket,
+        Err(error) => {
+            broker.stop();
+            return Err(error.into());
+        }
+    };
+    signals::wait(&broker)?;
     broker.stop();
+    // Last: whoever has asked for the end learns by its going that it has come.
+    drop(socket);
     Ok(())
 }

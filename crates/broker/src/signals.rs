@@ -1,14 +1,11 @@
-//! Signals: SIGTERM and SIGINT end the broker, a second one ends the process at once; SIGHUP opens the log anew
-//! and reads the password file again.
-
-use std::io;
+//! Signals: SIGTERM and SIGINT end the broker, a second one ends the process at once; SIGHUP is a reload.
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{Broker, Error};
 
-/// Waits until a signal says that the broker is to end.
-pub(crate) fn wait(broker: &Broker, reopen_log: impl Fn() -> io::Result<()>) -> Result<(), Error> {
+/// Waits until a signal says that the broker is to end, or somebody at the control door.
+pub(crate) fn wait(broker: &Broker) -> Result<(), Error> {
     let system = |source| Error::System { what: "signal handlers", source };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(system)?;
     let connected = || broker.engine().connected();
@@ -20,13 +17,8 @@ pub(crate) fn wait(broker: &Broker, reopen_log: impl Fn() -> io::Result<()>) -> 
             tokio::select! {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
-                _ = hang_up.recv() => {
-                    match reopen_log() {
-                        Ok(()) => tracing::info!("SIGHUP: the log goes on here"),
-                        Err(error) => tracing::error!(%error, "SIGHUP: the log file cannot be opened anew; the old one stays"),
-                    }
-                    reload_passwords(broker);
-                }
+                () = broker.control().stop_asked() => break,
+                _ = hang_up.recv() => drop(broker.control().reload("SIGHUP").await),
             }
         }
         tracing::info!("ending; {} clients are told to disconnect", connected());
@@ -48,19 +40,4 @@ pub(crate) fn wait(broker: &Broker, reopen_log: impl Fn() -> io::Result<()>) -> 
         });
     });
     Ok(())
-}
-
-/// On this thread, which does nothing else: workers go on meanwhile.
-fn reload_passwords(broker: &Broker) {
-    match broker.reload_passwords() {
-        Ok(None) => {}
-        Ok(Some(users)) => tracing::info!("SIGHUP: the password file has {users} users now"),
-        Err(faults) => {
-            // One line for each fault, with the file and the number of its line.
-            for fault in faults.to_string().lines() {
-                tracing::error!("SIGHUP: {fault}");
-            }
-            tracing::error!("SIGHUP: the password file is not taken; the users stay as they were");
-        }
-    }
 }

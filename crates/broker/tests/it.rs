@@ -12,6 +12,9 @@ mod it {
     mod client;
     mod closing;
     mod connection_limits;
+    mod control;
+    mod control_passwords;
+    mod control_socket;
     mod exchange;
     mod fairness;
     mod listeners;

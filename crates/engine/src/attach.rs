@@ -221,7 +221,9 @@ impl Engine {
         if !self.admit(turn, &mut arrival.admitted) {
             return Some(Attach::Refused(ReasonCode::QuotaExceeded));
         }
-        if !arrival.negotiated.clean_start {
+        // What a crash has left of a session that ended with it is its will alone.
+        let is_relic = locked.state.rare.as_ref().is_some_and(|rare| rare.is_relic);
+        if !arrival.negotiated.clean_start && !is_relic {
             let attached = self.join(&mut locked, turn, arrival, will, true);
             drop(locked);
             self.resume_deliveries(turn, &attached);
@@ -297,7 +299,7 @@ impl Engine {
         let state = &mut *locked.state;
         state.epoch = state.epoch.wrapping_add(1);
         state.expiry_secs = negotiated.session_expiry_secs;
-        state.link = Some(Link::new(state.epoch, wire.clone(), negotiated, arrival.level));
+        state.link = Some(Link::new(state.epoch, wire.clone(), negotiated, arrival.level, turn.now.mono));
         if let Some(rare) = &mut state.rare {
             rare.will = None; // [MQTT-3.1.3-9]: the client is back before the will was due.
             rare.expires
@@ -461,10 +463,10 @@ impl Engine {
         {
             let (messages, bytes) = queue.remove(&mut Vec::new(), |delivery| delivery.qos == QoS::AtMostOnce);
             self.budget.dequeued(messages, bytes);
-            turn.count(Count::DroppedQos0Absent, messages as u64);
             if queue.is_empty() {
                 own.state.queue = None;
             }
+            own.lose(turn, Count::DroppedQos0Absent, messages as u64);
         }
         let groups = groups_in_flight(&own.state);
         own.state.subscriptions.shrink_to_fit();

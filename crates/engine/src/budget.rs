@@ -111,7 +111,7 @@ impl Budget {
     }
 
     /// Everything that queues and messages in flight cost.
-    fn used(&self) -> usize {
+    pub(crate) fn used(&self) -> usize {
         self.queue_bytes() + self.queued_messages() * MESSAGE_BYTES + self.held_bytes()
     }
 

@@ -163,14 +163,14 @@ impl Engine {
         let Some(journal) = self.store.journal() else { return };
         for (at, level) in [Level::Process, Level::Power].into_iter().enumerate() {
             let reached = journal.reached(level);
-            // Who is parked anew waits for more.
-            let count = turn.parked.get(at).map_or(0, VecDeque::len);
-            for _ in 0..count {
-                let Some(parked) = turn.parked.get_mut(at) else { break };
-                if parked.front().is_none_or(|(position, _)| *position > reached) {
-                    break;
-                }
-                let Some((_, session)) = parked.pop_front() else { break };
+            let Some(parked) = turn.parked.get_mut(at) else { break };
+            let waits = |(position, _): &(u64, Arc<Session>)| *position > reached;
+            let due = parked.iter().position(waits).unwrap_or(parked.len());
+            let mut due: Vec<Arc<Session>> = parked.drain(..due).map(|(_, session)| session).collect();
+            // Each once, however often it was parked: it is parked anew for all that it still waits for.
+            due.sort_unstable_by_key(|session| session.key);
+            due.dedup_by_key(|session| session.key);
+            for session in due {
                 self.release_session(turn, &session);
             }
         }
@@ -178,6 +178,7 @@ impl Engine {
 
     fn release_session(&self, turn: &mut Turn, session: &Arc<Session>) {
         let mut own = Locked::new(self, session);
+        own.state.parked_for = 0;
         if let Some((next, level)) = own.let_go(turn) {
             turn.park(next, level, session.clone());
         }

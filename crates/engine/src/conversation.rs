@@ -255,6 +255,7 @@ impl Conversation {
         match verdict {
             Ok(()) => {
                 arrival.allowed = true;
+                arrival.negotiated.durability = engine.told_durability(self.level);
                 self.arrive(engine, turn, wire);
             }
             Err(reason) => self.refuse(turn, reason),

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use whimbrel_proto::{Violation, codec::Malformed};
 
 macro_rules! counts {

@@ -74,7 +74,9 @@ impl Locked<'_> {
 
     /// The client has a QoS 2 message. Gives what its PUBREL waits for.
     pub(crate) fn note_received(&mut self, turn: &mut Turn, delivery: &Delivery) {
-        if delivery.is_recorded() {
+        if delivery.parked != NO_NUMBER {
+            self.strike(turn, delivery); // Its group was owed it: this session does not outlive a crash.
+        } else if delivery.is_recorded() {
             let store = &self.engine.store;
             let record = Record::Received { key: self.session.key, number: delivery.number };
             self.state.last = store.stage(turn, &record).end;
@@ -129,7 +131,10 @@ impl Locked<'_> {
         // The end of a publish under way is not known: it is beyond what is staged now.
         let position = if position == u64::MAX { self.engine.store.end() + 1 } else { position };
         turn.want(position, level);
-        turn.park(position, level, self.session.clone());
+        if self.state.parked_for != position {
+            self.state.parked_for = position;
+            turn.park(position, level, self.session.clone());
+        }
     }
 }
 

@@ -21,7 +21,10 @@ mod commit;
 mod conversation;
 mod counters;
 mod delivery;
+mod drops;
 mod flush;
+mod inspect;
+mod kick;
 mod limits;
 mod link;
 mod message;
@@ -36,6 +39,7 @@ mod sessions;
 mod share;
 pub mod store;
 mod subscription;
+mod sync;
 mod sys;
 mod timers;
 mod turn;
@@ -47,12 +51,14 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
-use parking_lot::Mutex;
-use whimbrel_proto::Millis;
+use whimbrel_proto::{Millis, server::connect::Durability};
 
+use crate::sync::Mutex;
 pub use attach::{Attach, Attached, Attention, End};
 pub use conversation::{Conversation, Question, Standing};
 pub use counters::{Count, Counters};
+pub use inspect::{ConnectionView, SessionView, SubscriptionView, WillView};
+pub use kick::{Held, Kicked};
 pub use limits::{DiskFull, Limits, QueueFull, ShareStrategy};
 pub use message::Message;
 pub use publish::{Progress, Publishing};
@@ -130,6 +136,15 @@ impl Engine {
         self
     }
 
+    /// What a client is told of the level of its connection: nothing where there is no journal.
+    fn told_durability(&self, level: Level) -> Option<Durability> {
+        self.store.is_on().then_some(match level {
+            Level::Memory => Durability::Memory,
+            Level::Process => Durability::Process,
+            Level::Power => Durability::Power,
+        })
+    }
+
     /// A server begins to write: the journal learns the time.
     pub fn begin_records(&self, now: Now) {
         let mut turn = Turn::new(routing::MatchCache::new(1), self.counters.register());
@@ -140,6 +155,7 @@ impl Engine {
     pub fn nudge(&self) {
         if let Some(journal) = self.store.journal() {
             journal.nudge();
+            self.store.let_in(); // Whoever waits for room and has nobody who is rung for.
         }
     }
 

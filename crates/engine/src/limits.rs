@@ -83,6 +83,8 @@ pub struct Limits {
     pub retained_bytes_max: usize,
     /// Which member of a shared subscription gets a message.
     pub share_strategy: ShareStrategy,
+    /// Receivers of one message that are served before its publisher's task lets others go on, at least 1.
+    pub fan_out_slice: usize,
     /// Topics in the match cache of one worker.
     pub match_cache_topics_max: usize,
 }
@@ -110,6 +112,7 @@ impl Default for Limits {
             retained_messages_max: 1_000_000,
             retained_bytes_max: 1 << 30,
             share_strategy: ShareStrategy::RoundRobin,
+            fan_out_slice: 1_000,
             match_cache_topics_max: 16_384,
         }
     }

@@ -37,6 +37,10 @@ pub(crate) struct Link {
     pub out: Outbox,
     pub version: Version,
     pub receive_maximum: u16,
+    /// In force, in seconds; 0 for none.
+    pub keep_alive_secs: u16,
+    /// When CONNECT was accepted.
+    pub since: Millis,
     packet_bytes_max: u32,
     /// Absent where the client allows no alias.
     aliases: Option<Box<AliasesOut>>,
@@ -66,7 +70,13 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(epoch: u32, wire: Arc<dyn Wire>, negotiated: &Negotiated, level: Level) -> Self {
+    pub(crate) fn new(
+        epoch: u32,
+        wire: Arc<dyn Wire>,
+        negotiated: &Negotiated,
+        level: Level,
+        now: Millis,
+    ) -> Self {
         let aliases = (negotiated.topic_aliases_max > 0 && negotiated.version == Version::V5)
             .then(|| Box::new(AliasesOut::new(negotiated.topic_aliases_max)));
         Link {
@@ -75,6 +85,8 @@ impl Link {
             out: Outbox::default(),
             version: negotiated.version,
             receive_maximum: negotiated.receive_maximum,
+            keep_alive_secs: negotiated.keep_alive_secs,
+            since: now,
             packet_bytes_max: negotiated.packet_bytes_max,
             aliases,
             dirty: false,

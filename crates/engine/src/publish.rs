@@ -23,8 +23,6 @@ use crate::{
     sys::is_reserved,
 };
 
-/// Receivers served before the publisher's task lets others go on.
-const SLICE_TARGETS: usize = 1_000;
 /// Nodes of the trie that cost a look-up about as much as a receiver costs the delivery.
 const NODES_PER_RECEIVER: u64 = 4;
 /// Links that are flushed together at the latest: their buffers are still in the cache of the core.
@@ -329,7 +327,7 @@ impl Engine {
     /// One slice of the fan-out. Links are flushed on the way, so that their buffers stay few and small.
     fn route(&self, turn: &mut Turn, fresh: &mut Fresh<'_>, route: &mut Route) {
         let matched = &route.matched;
-        let end = matched.targets.len().min(route.next + SLICE_TARGETS);
+        let end = matched.targets.len().min(route.next + self.limits.fan_out_slice);
         for target in matched.targets.get(route.next..end).unwrap_or_default() {
             route.receivers += usize::from(self.deliver(turn, fresh, target, matched));
             if turn.urgent || turn.dirty.len() >= DIRTY_MAX {

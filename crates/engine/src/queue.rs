@@ -98,6 +98,10 @@ impl Queue {
         Some(delivery)
     }
 
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Delivery> {
+        self.deliveries.iter_mut()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Delivery> {
         self.deliveries.iter()
     }

@@ -9,7 +9,6 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
 };
 
-use parking_lot::{Mutex, MutexGuard};
 use whimbrel_proto::{
     Incoming, Outgoing, Sent, Stage,
     codec::{self, Ack as AckPacket, PacketType, QoS},
@@ -18,6 +17,7 @@ use whimbrel_proto::{
 use crate::{
     Count, Limits, Notice, Turn,
     budget::{Budget, Charge},
+    drops::Drops,
     link::{Link, Sending},
     message::Fresh,
     queue::{Delivery, Queue, SubscriptionIds},
@@ -25,6 +25,7 @@ use crate::{
     share::Group,
     store::NO_PLACE,
     subscription::Subscription,
+    sync::{Mutex, MutexGuard},
     timers::TimerKey,
     will::Will,
 };
@@ -73,6 +74,8 @@ pub(crate) struct State {
     pub last: u64,
     /// Nothing of the queue is sent before the journal is here.
     pub not_before: u64,
+    /// A turn has it on its list for this position, so that what waits in the queue is looked at then; 0: none has.
+    pub parked_for: u64,
     /// Since when the client is absent, in seconds since 1970.
     pub absent_since: u64,
     /// How much of what it is owed may have been sent before it became absent, and from which number on nothing was.
@@ -99,6 +102,7 @@ impl Default for State {
             place: NO_PLACE,
             last: 0,
             not_before: 0,
+            parked_for: 0,
             absent_since: 0,
             receive_maximum: 0,
             unsent_from: u64::MAX,
@@ -118,9 +122,9 @@ pub(crate) struct Rare {
     pub fetches: Vec<Fetch>,
     /// The latest connection that waits until the present one has let go.
     pub waiter: Option<Arc<dyn crate::Wire>>,
-    /// Messages dropped because of this session's limits.
-    pub dropped: u64,
-    /// Of these, those that the client has not been told about.
+    /// Messages that it has lost.
+    pub drops: Option<Box<Drops>>,
+    /// Of those dropped because of this session's limits, how many the client has not been told about.
     pub dropped_untold: u64,
     /// The operator has been told; until the queue has been empty once there is nothing new to tell.
     pub drops_noticed: bool,
@@ -253,7 +257,7 @@ impl<'a> Locked<'a> {
             || offer.fresh.ledger.waits;
         if offer.qos == QoS::AtMostOnce {
             if blocked {
-                turn.count(Count::DroppedQos0Blocked, 1);
+                self.lose(turn, Count::DroppedQos0Blocked, 1);
                 return Offered::Dropped;
             }
             if !waiting {
@@ -271,7 +275,7 @@ impl<'a> Locked<'a> {
             return Offered::Over; // The connection is closing and the session ends with it.
         }
         if offer.qos == QoS::AtMostOnce && !self.limits().queue_qos0 {
-            turn.count(Count::DroppedQos0Absent, 1);
+            self.lose(turn, Count::DroppedQos0Absent, 1);
             return Offered::Dropped;
         }
         self.enqueue_fresh(turn, offer)
@@ -332,7 +336,7 @@ impl<'a> Locked<'a> {
             return Offered::Dropped;
         };
         if !link.takes(&fresh.body, &sending, now) {
-            turn.count(Count::DroppedTooLarge, 1); // [MQTT-3.1.2-25]
+            self.lose(turn, Count::DroppedTooLarge, 1); // [MQTT-3.1.2-25]
             return Offered::Dropped;
         }
         let packet_id = (qos > QoS::AtMostOnce).then(|| {
@@ -394,7 +398,7 @@ impl<'a> Locked<'a> {
             None
         };
         if let Some(cause) = cause {
-            turn.count(cause, 1);
+            self.lose(turn, cause, 1);
             self.strike(turn, &delivery);
             return Offered::Dropped;
         }
@@ -459,7 +463,7 @@ impl<'a> Locked<'a> {
         if !made.room && queue.is_empty() {
             self.state.queue = None;
         }
-        turn.count(Count::DroppedExpired, made.expired);
+        self.lose(turn, Count::DroppedExpired, made.expired);
         self.note_drops(turn, made.cause(), made.lost());
         self.strike_dropped(turn, &made.recorded);
         made.room
@@ -469,9 +473,8 @@ impl<'a> Locked<'a> {
         if lost == 0 {
             return;
         }
-        turn.count(cause, lost);
+        self.lose(turn, cause, lost);
         let rare = self.state.rare();
-        rare.dropped += lost;
         rare.dropped_untold += lost;
         if !std::mem::replace(&mut rare.drops_noticed, true) {
             turn.notice(Notice::QueueFull { client_id: self.session.client_id.clone(), cause });
@@ -583,7 +586,7 @@ impl<'a> Locked<'a> {
                     let _ = link.append_kept(turn, &delivery.message, &sending, Some(packet_id));
                 } else {
                     // The client takes less than on the connection before: as if it had been sent and acknowledged.
-                    turn.count(Count::DroppedTooLarge, 1);
+                    self.lose(turn, Count::DroppedTooLarge, 1);
                     for gone in self.extract(|sent| sent.packet_id() == packet_id) {
                         self.strike(turn, &gone);
                     }

@@ -7,11 +7,13 @@ use std::sync::{
 };
 
 use hashbrown::HashTable;
-use parking_lot::Mutex;
 
+use crate::sync::Mutex;
 use crate::{routing::Seed, session::Session};
 
-const SHARDS: usize = 64;
+/// So many that a listing, which copies a shard under its lock, holds nobody up for longer than a fan-out does: at a
+/// million sessions a shard has a thousand.
+const SHARDS: usize = 1_024;
 
 pub(crate) struct Sessions {
     shards: Box<[Mutex<HashTable<Arc<Session>>>]>,
@@ -65,6 +67,11 @@ impl Sessions {
     /// Every session at the moment; for rare tasks.
     pub(crate) fn all(&self) -> Vec<Arc<Session>> {
         self.shards.iter().flat_map(|shard| shard.lock().iter().cloned().collect::<Vec<_>>()).collect()
+    }
+
+    /// The sessions of one shard; `None` behind the last.
+    pub(crate) fn slice(&self, shard: usize) -> Option<Vec<Arc<Session>>> {
+        self.shards.get(shard).map(|shard| shard.lock().iter().cloned().collect())
     }
 
     /// Spreads a number over all others, so that assigned identifiers cannot be guessed from one another.

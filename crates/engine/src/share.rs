@@ -9,7 +9,6 @@ use std::sync::{
 };
 
 use hashbrown::HashTable;
-use parking_lot::Mutex;
 use whimbrel_proto::{
     Sent, Stage,
     codec::{Filter, QoS},
@@ -23,6 +22,7 @@ use crate::{
     session::{Locked, Offer, Session},
     store::{Ledger, Parked, Record},
     subscription::delivered_qos,
+    sync::Mutex,
 };
 
 /// A share name and a topic filter, with the sessions that subscribed to both.
@@ -277,6 +277,24 @@ impl Engine {
         let hash = self.groups.hash(name, filter);
         let groups = self.groups.groups.lock();
         groups.find(hash, |group| *group.name == *name && *group.filter == *filter).cloned()
+    }
+
+    /// Every group at the moment; for rare tasks.
+    pub(crate) fn all_groups(&self) -> Vec<Arc<Group>> {
+        self.groups.groups.lock().iter().cloned().collect()
+    }
+
+    /// Records what waits in the group's queue anew as far as it lies before `below`. Gives the number of records.
+    pub(crate) fn reclaim_group(&self, turn: &mut Turn, group: &Arc<Group>, below: u64) -> u64 {
+        let mut state = group.state.lock();
+        let mut moved = 0;
+        for delivery in state.queue.iter_mut() {
+            // In the queue a delivery does not name its group: it is the queue's.
+            delivery.group = Some(group.clone());
+            moved += self.move_delivery(turn, 0, delivery, below);
+            delivery.group = None;
+        }
+        moved
     }
 
     /// Puts a message of an earlier life of the server at the end of the group's queue.

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use whimbrel_proto::{
     Millis,
     codec::{QoS, matches},
@@ -14,6 +13,7 @@ use whimbrel_proto::{
 use crate::{
     Count, Engine, Publishing, Turn, Wire,
     message::{Body, Message},
+    sync::Mutex,
 };
 
 /// What is told as an average per minute.

@@ -5,10 +5,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use parking_lot::Mutex;
 use whimbrel_proto::Millis;
 
 use crate::session::Session;
+use crate::sync::Mutex;
 
 /// What to look at when the time has come.
 pub(crate) enum Timer {

@@ -115,10 +115,22 @@ impl Turn {
         !self.dirty.is_empty() || self.staged || self.wanted != [0; 2] || self.is_releasable
     }
 
+    /// Whether something waits to be written, and to be synced.
+    #[must_use]
+    pub fn parks(&self) -> [bool; 2] {
+        [0, 1].map(|at| self.parked.get(at).is_some_and(|parked| !parked.is_empty()))
+    }
+
     /// Whether something waits for the disk that [`crate::Engine::release`] lets go.
     #[must_use]
     pub fn has_parked(&self) -> bool {
         self.parked.iter().any(|parked| !parked.is_empty())
+    }
+
+    /// How many looks [`crate::Engine::release`] will take at sessions at most.
+    #[must_use]
+    pub fn parked(&self) -> usize {
+        self.parked.iter().map(VecDeque::len).sum()
     }
 
     /// The next flush asks the journal for this.
@@ -133,6 +145,9 @@ impl Turn {
 
     /// The session is looked at again when the journal has come so far.
     pub(crate) fn park(&mut self, position: u64, level: Level, session: Arc<Session>) {
+        if position == u64::MAX {
+            return; // The journal has refused the record: nobody will ever report it.
+        }
         let [written, synced] = &mut self.parked;
         let parked = if level == Level::Power { synced } else { written };
         parked.push_back((position, session));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use whimbrel_proto::{Millis, codec};
 
 use crate::{
-    Count, Engine, Progress, Publishing, Turn, Wire,
+    Count, Engine, Progress, Publishing, Turn, WillView, Wire,
     budget::Charge,
     message::{Body, Message},
     publish::Origin,
@@ -89,6 +89,13 @@ impl Will {
     /// Bytes that it costs its session.
     pub(crate) fn size(&self) -> usize {
         self.message.size()
+    }
+
+    /// What an administrator sees of it.
+    pub(crate) fn view(&self) -> WillView {
+        let body = self.message.body();
+        let (topic, qos, retain) = (body.topic.into(), body.qos, body.retain);
+        WillView { topic, qos, retain, delay_secs: self.delay_secs }
     }
 }
 

@@ -20,4 +20,10 @@ pub trait Wire: Send + Sync {
     /// Lets the task that owns the connection look at its link ([`crate::Engine::attend`]). May be called at any time,
     /// from any thread, also while locks are held; it must not call back.
     fn wake(&self);
+
+    /// The address of the other end, where there is one that somebody could use. Asked by whoever looks at a session, and
+    /// never with a lock held.
+    fn peer(&self) -> Option<String> {
+        None
+    }
 }

@@ -9,6 +9,7 @@
 )]
 
 mod it {
+    mod administration;
     mod answers;
     mod arbitrary;
     mod blocked;

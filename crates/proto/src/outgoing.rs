@@ -256,6 +256,11 @@ impl<M> Outgoing<M> {
         given
     }
 
+    /// The messages in flight that the peer has not received, oldest first.
+    pub fn messages_mut(&mut self) -> impl Iterator<Item = &mut M> {
+        self.sent.iter_mut().filter_map(|sent| sent.message.as_mut())
+    }
+
     /// Everything in flight, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &Sent<M>> {
         self.sent.iter()

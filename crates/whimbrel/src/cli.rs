@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, completions, config_command, man, passwd, publish, serve, subscribe};
+use crate::{bench, completions, config_command, ctl, man, passwd, publish, serve, subscribe};
 
 /// Something failed while it ran.
 pub(crate) const FAILED: u8 = 1;
@@ -43,6 +43,8 @@ enum Command {
     Subscribe(subscribe::Args),
     /// Load a broker, any broker, and tell what it costs and whether all is right.
     Bench(bench::Args),
+    /// Look at a running broker and command it.
+    Ctl(ctl::Args),
     /// Check a configuration, or show what can be configured.
     Config(config_command::Args),
     /// Set, delete or check a user's password in a password file.
@@ -66,6 +68,7 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Publish(args)) => publish::run(args),
         Some(Command::Subscribe(args)) => subscribe::run(args),
         Some(Command::Bench(args)) => bench::run(args),
+        Some(Command::Ctl(args)) => ctl::run(args),
         Some(Command::Config(args)) => config_command::run(args),
         Some(Command::Passwd(args)) => passwd::run(args),
         Some(Command::Completions(args)) => completions::run(args),

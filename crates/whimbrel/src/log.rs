@@ -2,6 +2,8 @@
 //!
 //! Lines are written by a thread of their own: whoever reads the log and stops reading stops nobody but the log.
 
+mod lines;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -15,8 +17,10 @@ use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuild
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::{Registry, fmt};
+use tracing_subscriber::{Registry, fmt, reload};
 use whimbrel_broker::config::{Format, Level, Levels, Log};
+
+use lines::{Lines, has_modules};
 
 /// Lines that wait to be written. What comes beyond is dropped, counted and told.
 const WAITING_LINES_MAX: usize = 8_192;
@@ -24,9 +28,18 @@ const WAITING_LINES_MAX: usize = 8_192;
 /// How long the end of the process waits for what has not been written.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
+/// Which events are written, and the way to change that while others write. A clone changes the same.
+#[derive(Clone)]
+pub(crate) struct Filter {
+    targets: reload::Handle<Targets, Registry>,
+    /// Whether lines for people have the name of the module.
+    modules: Arc<AtomicBool>,
+}
+
 /// The log of the process. When it is dropped, what waits is written, if that takes no more than a second.
 pub(crate) struct Running {
     destination: Destination,
+    filter: Filter,
     writer: Option<WorkerGuard>,
 }
 
@@ -73,8 +86,9 @@ pub(crate) fn start(log: &Log) -> Result<Running, String> {
         },
     };
     let (writer, guard) = writer(destination.clone());
-    match tracing::dispatcher::set_global_default(dispatch(log, writer, destination.bears_colours())) {
-        Ok(()) => Ok(Running { destination, writer: Some(guard) }),
+    let (dispatch, filter) = dispatch(log, writer, destination.bears_colours());
+    match tracing::dispatcher::set_global_default(dispatch) {
+        Ok(()) => Ok(Running { destination, filter, writer: Some(guard) }),
         Err(error) => Err(format!("the log cannot be started: {error}")),
     }
 }
@@ -116,25 +130,37 @@ impl Write for Telling {
     }
 }
 
-fn dispatch<W>(log: &Log, writer: W, colours: bool) -> Dispatch
+fn dispatch<W>(log: &Log, writer: W, colours: bool) -> (Dispatch, Filter)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let registry = Registry::default().with(filter(&log.level));
+    let (targets, handle) = reload::Layer::new(targets(&log.level));
+    let filter = Filter { targets: handle, modules: Arc::new(AtomicBool::new(has_modules(&log.level))) };
+    let registry = Registry::default().with(targets);
     // A line that cannot be written is told by the destination; the layer would panic if standard error is
     // closed.
     let layer = fmt::layer().with_writer(writer).log_internal_errors(false);
-    match log.format {
+    let dispatch = match log.format {
         Format::Json => registry.with(layer.json().flatten_event(true)).into(),
         Format::Human => {
-            // The module matters to whoever looks for a fault, not to whoever reads that the broker has
-            // started.
-            registry.with(layer.with_target(log.level.most() > Level::Info).with_ansi(colours)).into()
+            let lines = Lines::new(filter.modules.clone());
+            registry.with(layer.event_format(lines).with_ansi(colours)).into()
         }
+    };
+    (dispatch, filter)
+}
+
+impl Filter {
+    /// Changes what is written, from the next event on.
+    pub(crate) fn set(&self, levels: &Levels) -> Result<(), String> {
+        self.targets.reload(targets(levels)).map_err(|error| error.to_string())?;
+        self.modules.store(has_modules(levels), Ordering::Relaxed);
+        Ok(())
     }
 }
 
-fn filter(levels: &Levels) -> Targets {
+/// What these levels let through.
+fn targets(levels: &Levels) -> Targets {
     let parts = levels.parts.iter().map(|(part, level)| (part.clone(), filter_of(*level)));
     Targets::new().with_default(filter_of(levels.base)).with_targets(parts)
 }
@@ -154,6 +180,11 @@ impl Running {
     /// Where it goes.
     pub(crate) fn destination(&self) -> Destination {
         self.destination.clone()
+    }
+
+    /// Which events are written.
+    pub(crate) fn filter(&self) -> Filter {
+        self.filter.clone()
     }
 }
 
@@ -280,7 +311,7 @@ mod tests {
             failing: AtomicBool::new(false),
         };
         let (writer, guard) = writer(Destination::File(Arc::new(file)));
-        tracing::dispatcher::with_default(&dispatch(&Log::default(), writer.clone(), false), || {
+        tracing::dispatcher::with_default(&dispatch(&Log::default(), writer.clone(), false).0, || {
             for number in 0..20_000 {
                 tracing::warn!(number, "the log goes on");
             }
@@ -297,7 +328,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.log");
         let destination = Destination::File(Arc::new(LogFile::open(path.clone()).unwrap()));
-        tracing::dispatcher::with_default(&dispatch(log, destination, false), || {
+        tracing::dispatcher::with_default(&dispatch(log, destination, false).0, || {
             tracing::warn!(listener = "house", "nobody is asked for a password");
             tracing::debug!("for the curious");
         });
@@ -317,6 +348,31 @@ mod tests {
         let level = Levels { base: Level::Debug, parts: Vec::new() };
         let text = logged(&Log { level, ..Log::default() });
         assert!(text.contains("DEBUG whimbrel::log::tests: for the curious\n"), "{text}");
+    }
+
+    #[test]
+    fn the_levels_can_be_changed_while_the_log_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.log");
+        let destination = Destination::File(Arc::new(LogFile::open(path.clone()).unwrap()));
+        let (dispatch, filter) = dispatch(&Log::default(), destination, false);
+        tracing::dispatcher::with_default(&dispatch, || {
+            for base in [Level::Debug, Level::Warn] {
+                filter.set(&Levels { base, parts: Vec::new() }).unwrap();
+                tracing::debug!("for the curious");
+                tracing::warn!("for all");
+            }
+        });
+        let text = fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> =
+            text.lines().filter_map(|line| Some(line.split_once("Z ")?.1.trim_start())).collect();
+        let module = "whimbrel::log::tests";
+        let expect = [
+            format!("DEBUG {module}: for the curious"),
+            format!("WARN {module}: for all"),
+            "WARN for all".into(),
+        ];
+        assert_eq!(lines, expect);
     }
 
     #[test]
@@ -340,7 +396,7 @@ mod tests {
     #[test]
     fn a_part_of_the_program_has_the_level_that_was_set_for_it() {
         let parts = vec![("whimbrel_broker::worker".to_owned(), Level::Trace)];
-        let targets = filter(&Levels { base: Level::Warn, parts });
+        let targets = targets(&Levels { base: Level::Warn, parts });
         let check = |target: &str, level: tracing::Level, expect: bool| {
             assert_eq!(targets.would_enable(target, &level), expect, "{target} at {level}");
         };

@@ -6,6 +6,7 @@ mod cli;
 mod completions;
 mod config_command;
 mod connect;
+mod ctl;
 mod log;
 mod man;
 mod output;

@@ -37,10 +37,15 @@ fn with_causes(error: &dyn Error) -> String {
     sentence
 }
 
-/// Says on standard error what went wrong.
-pub(crate) fn failure(code: u8, sentence: impl Display) -> ExitCode {
+/// Says on standard error what is beside the point of what standard output has.
+pub(crate) fn note(sentence: impl Display) {
     // Nobody is left to tell if this fails.
     let _ = writeln!(io::stderr(), "whimbrel: {sentence}");
+}
+
+/// Says on standard error what went wrong.
+pub(crate) fn failure(code: u8, sentence: impl Display) -> ExitCode {
+    note(sentence);
     ExitCode::from(code)
 }
 

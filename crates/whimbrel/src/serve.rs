@@ -1,11 +1,14 @@
 //! `whimbrel serve`: reads the configuration, starts the log, and runs the broker. Not the broker.
 
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::builder::{PossibleValuesParser, ValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches, ValueHint};
-use whimbrel_broker::config::{self, Config, File, Flag, Key, Kind, Problems, Sources};
+use whimbrel_broker::config::{self, Config, File, Flag, Key, Kind, Levels, Problems, Sources};
+use whimbrel_broker::control::Host;
 
 use crate::cli::FAILED;
 use crate::{config_command, log, output};
@@ -17,25 +20,53 @@ pub(crate) struct Args {
     flags: Vec<Flag>,
 }
 
+/// What the broker may ask of this program while it runs.
+struct Program {
+    args: Args,
+    config_file: Option<PathBuf>,
+    log: log::Destination,
+    filter: log::Filter,
+}
+
 pub(crate) fn run(args: Args) -> ExitCode {
-    let config = match configure(args) {
-        Ok(config) => config,
+    let (config, config_file) = match configure(&args) {
+        Ok(configured) => configured,
         Err(problems) => return config_command::refuse(&problems),
     };
     let log = match log::start(&config.log) {
         Ok(log) => log,
         Err(error) => return output::failure(FAILED, error),
     };
-    let destination = log.destination();
-    match whimbrel_broker::run(&config, move || destination.reopen()) {
+    let program = Program { args, config_file, log: log.destination(), filter: log.filter() };
+    match whimbrel_broker::run(&config, Arc::new(program)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => output::failed(FAILED, &error),
     }
 }
 
-fn configure(args: Args) -> Result<Config, Problems> {
-    let sources = Sources { flags: args.flags, ..sources(args.file)? };
-    Config::load(&sources)
+/// The configuration, and the file from which it comes.
+fn configure(args: &Args) -> Result<(Config, Option<PathBuf>), Problems> {
+    let sources = Sources { flags: args.flags.clone(), ..sources(args.file.clone())? };
+    let config = Config::load(&sources)?;
+    Ok((config, sources.file.map(|file| std::path::absolute(&file.path).unwrap_or(file.path))))
+}
+
+impl Host for Program {
+    fn config(&self) -> Result<Config, Problems> {
+        configure(&self.args).map(|(config, _)| config)
+    }
+
+    fn config_file(&self) -> Option<PathBuf> {
+        self.config_file.clone()
+    }
+
+    fn reopen_log(&self) -> io::Result<()> {
+        self.log.reopen()
+    }
+
+    fn set_log_levels(&self, levels: &Levels) -> Result<(), String> {
+        self.filter.set(levels)
+    }
 }
 
 /// The environment, and the file that was named by a flag or else by the environment.

@@ -6,6 +6,7 @@ mod it {
     mod bench;
     mod command_line;
     mod config;
+    mod ctl;
     mod passwd;
     mod program;
     mod serve;

@@ -3,7 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::event::{Arrival, ClientNo, Ending, Event, LinkNo, MessageNo, Publication, Terms, What, Wish};
+use crate::{
+    Facts,
+    event::{Arrival, ClientNo, Ending, Event, LinkNo, MessageNo, Publication, Terms, What, Wish},
+};
 
 /// The place of an event in a run.
 pub type Seq = usize;
@@ -25,6 +28,8 @@ pub struct Story {
     pub settled: Seq,
     /// How often it may have been sent again.
     pub resends: u32,
+    /// How often it may have been sent again to a session that knew nothing of it.
+    pub anew: u32,
     /// It is the will of a connection.
     pub is_will: bool,
 }
@@ -45,7 +50,8 @@ impl Story {
     /// How often the server may have taken it for a new message.
     #[must_use]
     pub fn routings_max(&self) -> usize {
-        if self.publication.qos == 1 { 1 + self.resends as usize } else { 1 }
+        // What a session knows of a QoS 2 message ends with it.
+        1 + if self.publication.qos == 1 { self.resends } else { self.anew } as usize
     }
 }
 
@@ -60,6 +66,8 @@ pub struct Step {
     pub wish: Option<Wish>,
     /// The server refused.
     pub refused: bool,
+    /// It is the step of an earlier session, which may be the same.
+    pub is_inherited: bool,
 }
 
 /// A session as its client knows it.
@@ -88,12 +96,37 @@ pub struct LinkStory {
     pub connect: Seq,
     /// CONNACK that accepted, and whether it said that the session goes on.
     pub connected: Option<(Seq, bool)>,
+    /// CONNACK that refused has come.
+    pub refused: bool,
     /// The last packet that came.
     pub heard: Seq,
     /// DISCONNECT of the client: when, its code, its expiry.
     pub disconnect: Option<(Seq, u8, Option<u32>)>,
     /// The end.
     pub ended: Option<(Seq, Ending)>,
+}
+
+impl LinkStory {
+    /// The last moment at which the server certainly had the connection.
+    #[must_use]
+    pub fn proof(&self) -> Seq {
+        // Who did not read for a while may have heard words of a connection that was long over.
+        let read_on = matches!(self.ended, Some((_, Ending::Own)));
+        if read_on { self.heard } else { self.connected.map_or(self.connect, |(at, _)| at) }
+    }
+
+    /// Seconds that its session may outlive it, by what CONNECT and DISCONNECT said.
+    #[must_use]
+    pub fn lives(&self) -> Vec<u32> {
+        let mut lives = vec![self.terms.expiry_secs];
+        if let Some((_, _, Some(changed))) = self.disconnect {
+            if matches!(self.ended, Some((_, Ending::Own))) {
+                lives.clear();
+            }
+            lives.push(changed);
+        }
+        lives
+    }
 }
 
 /// What a client has done.
@@ -144,13 +177,23 @@ pub struct History {
     /// Every connection.
     pub links: BTreeMap<LinkNo, LinkStory>,
     requests: BTreeMap<(LinkNo, u16), Vec<Box<str>>>,
+    /// When each message was sent, in order.
+    sent: Vec<(Seq, MessageNo)>,
+    times: Vec<u64>,
+    delay_max_millis: u64,
+    expiry_max_secs: u32,
 }
 
 impl History {
     /// Puts events in order.
     #[must_use]
-    pub fn new(events: Vec<Event>) -> History {
-        let mut history = History::default();
+    pub fn new(events: Vec<Event>, facts: &Facts) -> History {
+        let mut history = History {
+            times: events.iter().map(|event| event.at).collect(),
+            delay_max_millis: facts.delay_max_millis,
+            expiry_max_secs: facts.expiry_max_secs,
+            ..History::default()
+        };
         for (seq, event) in events.iter().enumerate() {
             history.note(seq, event);
         }
@@ -178,7 +221,27 @@ impl History {
     /// The time of an event.
     #[must_use]
     pub fn at(&self, seq: Seq) -> u64 {
-        self.events.get(seq).map_or(u64::MAX, |event| event.at)
+        self.times.get(seq).copied().unwrap_or(u64::MAX)
+    }
+
+    /// The messages that were sent from this moment on, in the order of sending.
+    pub fn messages_since(&self, from: Seq) -> impl Iterator<Item = &Story> {
+        let first = self.sent.get(self.sent.partition_point(|(sent, _)| *sent < from));
+        self.messages.range(first.map_or(MessageNo::MAX, |(_, number)| *number)..).map(|(_, story)| story)
+    }
+
+    /// The connections of a client before this one, the latest first.
+    pub fn links_before(&self, client: ClientNo, link: LinkNo) -> impl Iterator<Item = &LinkStory> {
+        let links = self.clients.get(&client).map_or(&[][..], |story| &story.links);
+        let before = links.partition_point(|one| *one < link);
+        links.iter().take(before).rev().filter_map(|one| self.links.get(one))
+    }
+
+    /// The connection of a client after this one.
+    #[must_use]
+    pub fn link_after(&self, client: ClientNo, link: LinkNo) -> Option<&LinkStory> {
+        let links = &self.clients.get(&client)?.links;
+        self.links.get(links.get(links.partition_point(|one| *one <= link))?)
     }
 
     fn note(&mut self, seq: Seq, event: &Event) {
@@ -230,7 +293,12 @@ impl History {
                 }
             }
             What::Ended(ending) => self.note_ended(seq, client, link, ending),
-            What::Refused { .. } | What::Stray { .. } => {}
+            What::Refused { .. } => {
+                if let Some(story) = self.links.get_mut(&link) {
+                    story.refused = true;
+                }
+            }
+            What::Stray { .. } => {}
         }
     }
 
@@ -247,9 +315,10 @@ impl History {
         is_will: bool,
     ) {
         let publication = publication.clone();
-        let (settled, done, resends, sent) = (Seq::MAX, None, 0, seq);
+        let (settled, done, sent) = (Seq::MAX, None, seq);
         let number = publication.message;
-        let story = Story { publication, publisher, link, sent, done, settled, resends, is_will };
+        let story = Story { publication, publisher, link, sent, done, settled, resends: 0, anew: 0, is_will };
+        self.sent.push((seq, number));
         self.messages.insert(number, story);
     }
 
@@ -259,8 +328,8 @@ impl History {
         }
         let (terms, connect, heard) = (terms.clone(), seq, seq);
         let clean_start = terms.clean_start;
-        let story =
-            LinkStory { client, terms, connect, heard, connected: None, disconnect: None, ended: None };
+        let (connected, disconnect, ended) = (None, None, None);
+        let story = LinkStory { client, terms, connect, connected, refused: false, heard, disconnect, ended };
         self.links.insert(link, story);
         let story = self.client(client);
         story.links.push(link);
@@ -275,19 +344,31 @@ impl History {
         let is_persistent = known.terms.expiry_secs > 0;
         // 3.1 has no such flag, so that its client can only guess.
         let told = known.terms.version > 3;
+        let lost = self.lost_since_expiry(client, link, seq).filter(|_| session_present);
         let last_break = self.client(client).breaks.last().copied().unwrap_or(seq);
-        let story = self.client(client);
-        match story.sessions.last_mut() {
-            Some(session) if session_present && (told || session.end.is_none()) => {
-                session.end = None;
-                session.is_persistent = is_persistent;
-                for number in story.in_flight.clone() {
-                    if let Some(message) = self.messages.get_mut(&number) {
-                        message.resends += 1;
-                    }
+        let goes_on = |session: &SessionStory| session_present && (told || session.end.is_none());
+        if self.client(client).sessions.last().is_some_and(goes_on) {
+            for number in self.client(client).in_flight.clone() {
+                if let Some(message) = self.messages.get_mut(&number) {
+                    message.resends += 1;
+                    message.anew += u32::from(lost.is_some());
                 }
             }
-            last => {
+        }
+        let story = self.client(client);
+        match (story.sessions.last_mut(), lost) {
+            (Some(session), None) if goes_on(session) => {
+                session.end = None;
+                session.is_persistent = is_persistent;
+            }
+            (Some(session), Some(connect)) if goes_on(session) => {
+                session.end.get_or_insert(last_break);
+                session.over = Some(seq);
+                let filters = inherited(&session.filters, connect);
+                let (end, over) = (None, None);
+                story.sessions.push(SessionStory { begin: seq, end, over, filters, is_persistent });
+            }
+            (last, _) => {
                 if let Some(session) = last {
                     session.end.get_or_insert(last_break);
                     session.over = Some(seq);
@@ -302,6 +383,23 @@ impl History {
                 story.sessions.push(session);
             }
         }
+    }
+
+    /// The CONNECT of a connection without CONNACK, by which the session of the one before may have expired: the
+    /// session that is present now may be the one that it began.
+    fn lost_since_expiry(&self, client: ClientNo, link: LinkNo, connected: Seq) -> Option<Seq> {
+        let mut lost = None;
+        for before in self.links_before(client, link).filter(|before| !before.refused) {
+            if before.connected.is_none() {
+                lost = Some(before.connect);
+                continue;
+            }
+            let least = self.at(before.proof()).saturating_sub(self.delay_max_millis);
+            let secs = before.lives().into_iter().min().unwrap_or(0).min(self.expiry_max_secs);
+            let expired = self.at(connected) >= least.saturating_add(u64::from(secs) * 1_000);
+            return lost.filter(|_| expired);
+        }
+        None
     }
 
     fn note_acknowledged(&mut self, seq: Seq, client: ClientNo, link: LinkNo, message: MessageNo, code: u8) {
@@ -324,7 +422,7 @@ impl History {
     fn add_step(&mut self, seq: Seq, client: ClientNo, filter: &str, wish: Option<Wish>) {
         if let Some(session) = self.client(client).sessions.last_mut() {
             let steps = session.filters.entry(filter.into()).or_default();
-            steps.push(Step { sent: seq, acked: None, wish, refused: false });
+            steps.push(Step { sent: seq, acked: None, wish, refused: false, is_inherited: false });
         }
     }
 
@@ -335,7 +433,7 @@ impl History {
         let Some(session) = self.client(client).sessions.last_mut() else { return };
         for (at, filter) in filters.iter().enumerate() {
             let steps = session.filters.get_mut(filter);
-            let open = |step: &&mut Step| step.acked.is_none() && step.sent > begin;
+            let open = |step: &&mut Step| step.acked.is_none() && step.sent > begin && !step.is_inherited;
             let Some(step) = steps.and_then(|steps| steps.iter_mut().find(open)) else { continue };
             step.acked = Some(seq);
             if let Some(code) = codes.get(at) {
@@ -364,6 +462,17 @@ impl History {
     }
 }
 
+/// The subscriptions of a session that may or may not go on: each may have ended with a CONNECT.
+fn inherited(filters: &BTreeMap<Box<str>, Vec<Step>>, connect: Seq) -> BTreeMap<Box<str>, Vec<Step>> {
+    let gone = Step { sent: connect, acked: None, wish: None, refused: false, is_inherited: true };
+    let mut filters = filters.clone();
+    for steps in filters.values_mut() {
+        steps.iter_mut().for_each(|step| step.is_inherited = true);
+        steps.push(gone.clone());
+    }
+    filters
+}
+
 impl SessionStory {
     /// Every form that a filter may have between two moments; `None` is its absence.
     pub fn forms(steps: &[Step], from: Seq, to: Seq) -> Vec<Option<&Wish>> {
@@ -382,9 +491,13 @@ impl SessionStory {
     pub fn interest(&self, topic: &str, shared: bool, from: Seq, to: Seq) -> Interest<'_> {
         let mut interest = Interest::default();
         for steps in self.filters.values() {
+            // All steps speak of one filter.
+            let wish = steps.iter().find_map(|step| step.wish.as_ref());
+            if !wish.is_some_and(|wish| wish.is_shared() == shared && wish.fits(topic)) {
+                continue;
+            }
             let forms = Self::forms(steps, from, to);
-            let fits = |form: &&Wish| form.is_shared() == shared && form.fits(topic);
-            let present: Vec<&Wish> = forms.iter().copied().flatten().filter(fits).collect();
+            let present: Vec<&Wish> = forms.iter().copied().flatten().collect();
             interest.maybe.extend(&present);
             if !present.is_empty() && present.len() == forms.len() {
                 interest.sure.push(present);

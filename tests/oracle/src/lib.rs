@@ -4,11 +4,13 @@
 //! Each promise is a file. An oracle only claims what follows from what clients could see: where an acknowledgement was
 //! under way when a connection broke, both outcomes are right.
 
+mod counted;
 pub mod event;
 pub mod history;
 mod leftovers;
 mod lost;
 mod order;
+mod prompt;
 mod protocol;
 mod retained;
 mod session;
@@ -40,8 +42,12 @@ pub struct Facts {
     pub witness: Option<ClientNo>,
     /// Clients for which nothing ever waits at the server while they are connected.
     pub unqueued: Vec<ClientNo>,
+    /// Milliseconds within which these have what is acknowledged to its publisher.
+    pub prompt_millis: Option<u64>,
     /// Clients that are away: what is theirs has not reached them.
     pub absent: Vec<ClientNo>,
+    /// Subscriptions that the server counted when all was at rest.
+    pub subscriptions: Option<usize>,
     /// A client that subscribed to everything when all was over.
     pub auditor: Option<ClientNo>,
 }
@@ -82,16 +88,18 @@ impl fmt::Display for Finding {
 /// Asks every oracle.
 #[must_use]
 pub fn judge(history: &History, facts: &Facts) -> Vec<Finding> {
-    let oracles: [fn(&History, &Facts) -> Vec<Finding>; 9] = [
+    let oracles: [fn(&History, &Facts) -> Vec<Finding>; 11] = [
         protocol::check,
         session::check,
         lost::check,
+        prompt::check,
         twice::check,
         order::check,
         wanted::check,
         retained::check,
         share::check,
         will::check,
+        counted::check,
     ];
     oracles.iter().flat_map(|oracle| oracle(history, facts)).collect()
 }

@@ -50,7 +50,8 @@ fn of_session(
     }
     let first_arrivals = first_arrivals(history, client);
     let witnesses = later_arrivals(history, client, session);
-    for story in history.messages.values() {
+    // Messages are numbered as they are sent.
+    for story in history.messages_since(session.begin).take_while(|story| story.sent <= end) {
         let Some((done, _)) = story.done.filter(|_| is_owed_to_somebody(story)) else { continue };
         if story.sent < session.begin || done > end {
             continue;
@@ -78,7 +79,7 @@ fn of_session(
 }
 
 /// Whether anybody can rely on it: promised, QoS 1 or 2, to be told from others, and not to expire.
-fn is_owed_to_somebody(story: &Story) -> bool {
+pub(crate) fn is_owed_to_somebody(story: &Story) -> bool {
     let publication = &story.publication;
     story.is_promised()
         && !story.is_will
@@ -87,7 +88,10 @@ fn is_owed_to_somebody(story: &Story) -> bool {
         && publication.expiry_secs.is_none()
 }
 
-fn first_arrivals(history: &History, client: &ClientStory) -> std::collections::BTreeMap<u64, Seq> {
+pub(crate) fn first_arrivals(
+    history: &History,
+    client: &ClientStory,
+) -> std::collections::BTreeMap<u64, Seq> {
     let mut first = std::collections::BTreeMap::new();
     for (seq, arrival) in history.arrivals(client) {
         if let Some(message) = arrival.message {

@@ -34,9 +34,10 @@ pub(crate) fn check(history: &History, facts: &Facts) -> Vec<Finding> {
                 && (arrival.qos == 0
                     || facts.refuses
                     || facts.dropped > 0
+                    || story.publication.expiry_secs.is_some()
                     || !is_sure(client, story, *number, arrival.qos))
             {
-                continue; // Its first copy was lost or refused, or routed before the client had subscribed, perhaps.
+                continue; // Its first copy was lost, refused, expired, or routed before it had subscribed, perhaps.
             }
             let line = (story.publisher, &*arrival.topic, story.publication.qos, arrival.qos);
             let newest = last.entry(line).or_default();

@@ -114,6 +114,10 @@ fn unserved(
         for (topic, stories) in topics.0.iter().filter(|(topic, _)| wish.fits(topic)) {
             let is_there = |story: &&&Story| story.settled < step.sent && lasts(story, stories);
             let Some(story) = stories.iter().rfind(is_there) else { continue };
+            // Its own may have taken its place [MQTT-3.8.3-3].
+            if wish.no_local && stories.iter().any(|story| story.publisher == number) {
+                continue;
+            }
             let mut arrivals = history.arrivals(client);
             if !arrivals.any(|(seq, arrival)| seq > step.sent && *arrival.topic == **topic) {
                 let message = story.publication.message;
@@ -202,7 +206,8 @@ fn wrong_final(stories: &[&Story], value: Option<u64>) -> Option<String> {
 fn watched(history: &History, client: &ClientStory, stories: &[&Story], topic: &str, last: Seq) -> bool {
     let Some(session) = client.sessions.last().filter(|session| session.end.is_none()) else { return false };
     let Some(link) = client.links.last().and_then(|link| history.links.get(link)) else { return false };
-    let begun = link.connected.is_some_and(|(at, _)| at <= session.begin) && link.ended.is_none();
+    let begun =
+        link.connected.is_some_and(|(at, present)| at <= session.begin && !present) && link.ended.is_none();
     let solid = stories.iter().all(|story| story.publication.qos > 0 && !story.is_will);
     let now = history.events.len();
     let groups = session.interest(topic, true, 0, now).maybe;

@@ -6,28 +6,32 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     Facts, Finding,
     event::Wish,
-    history::{ClientStory, History, Seq, SessionStory, Step, Story},
+    history::{History, Seq, SessionStory, Step, Story},
 };
 
 const TOLD: usize = 5;
 
 pub(crate) fn check(history: &History, facts: &Facts) -> Vec<Finding> {
     let groups = Group::all(history);
+    if groups.is_empty() {
+        return Vec::new();
+    }
+    let receivers = receivers(history);
+    let mut matching_of: BTreeMap<&str, Vec<&Group<'_>>> = BTreeMap::new();
     let mut missing = Vec::new();
     let mut findings = Vec::new();
     for story in history.messages.values().filter(|story| story.publication.qos > 0 && !story.is_will) {
-        let matching: Vec<&Group<'_>> =
-            groups.iter().filter(|group| group.fits(&story.publication.topic)).collect();
+        let topic = &*story.publication.topic;
+        let matching = matching_of
+            .entry(topic)
+            .or_insert_with(|| groups.iter().filter(|group| group.fits(topic)).collect());
         let message = story.publication.message;
-        if let Some(text) = twice(history, story, &matching) {
+        if let Some(text) = twice(history, story, matching, &receivers) {
             findings.push(Finding::new("share", text).on(message));
         }
         for group in matching.iter().filter(|group| is_owed(story) && group.keeps(history, facts, story)) {
-            let came = group.members.keys().any(|member| {
-                let client = history.clients.get(member);
-                client.is_some_and(|client| came(history, client, message))
-            });
-            if !came {
+            let came = receivers.get(&message);
+            if !came.is_some_and(|clients| group.members.keys().any(|one| clients.contains_key(one))) {
                 let text = format!("m{message} was acknowledged and came to no member of {}", group.name);
                 missing.push(Finding::new("share", text).on(message));
             }
@@ -44,8 +48,20 @@ fn is_owed(story: &Story) -> bool {
     story.is_promised() && !publication.empty && publication.expiry_secs.is_none()
 }
 
-fn came(history: &History, client: &ClientStory, message: u64) -> bool {
-    history.arrivals(client).any(|(_, arrival)| arrival.message == Some(message))
+/// Who has got each message, and how often at QoS 2.
+type Receivers = BTreeMap<u64, BTreeMap<u32, usize>>;
+
+fn receivers(history: &History) -> Receivers {
+    let mut receivers = Receivers::new();
+    for (number, client) in &history.clients {
+        for (_, arrival) in history.arrivals(client) {
+            if let Some(message) = arrival.message {
+                let copies = receivers.entry(message).or_default().entry(*number).or_default();
+                *copies += usize::from(arrival.qos == 2);
+            }
+        }
+    }
+    receivers
 }
 
 /// A group as its members know it: for each of them the sessions in which it belonged to it.
@@ -106,22 +122,21 @@ impl<'a> Group<'a> {
 }
 
 /// At QoS 2 one member of each group gets it, and each of the others that subscribe on their own.
-fn twice(history: &History, story: &Story, groups: &[&Group<'_>]) -> Option<String> {
+fn twice(history: &History, story: &Story, groups: &[&Group<'_>], receivers: &Receivers) -> Option<String> {
     if groups.is_empty() || story.publication.retain {
         return None;
     }
+    let message = story.publication.message;
+    let came = receivers.get(&message)?;
     let topic = &*story.publication.topic;
     let members: BTreeSet<u32> = groups.iter().flat_map(|group| group.members.keys().copied()).collect();
-    let (mut copies, mut own) = (0, 0);
-    for client in members.iter().filter_map(|member| history.clients.get(member)) {
-        let of_it = |arrival: &crate::event::Arrival| {
-            arrival.message == Some(story.publication.message) && arrival.qos == 2
-        };
-        copies += history.arrivals(client).filter(|(_, arrival)| of_it(arrival)).count();
-        own +=
-            usize::from(!client.maybe(topic, false, story.sent, story.settled.min(Seq::MAX - 1)).is_empty());
+    let copies: usize = members.iter().filter_map(|member| came.get(member)).sum();
+    if copies <= groups.len() {
+        return None;
     }
-    let allowed = groups.len() + own;
-    let message = story.publication.message;
+    let until = story.settled.min(Seq::MAX - 1);
+    let members = members.iter().filter_map(|member| history.clients.get(member));
+    let own = members.filter(|client| !client.maybe(topic, false, story.sent, until).is_empty()).count();
+    let allowed = (groups.len() + own) * story.routings_max();
     (copies > allowed).then(|| format!("m{message} came {copies} times to {} groups at QoS 2", groups.len()))
 }

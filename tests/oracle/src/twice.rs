@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     Facts, Finding,
     event::Arrival,
-    history::{ClientStory, History, Seq, Story},
+    history::{ClientStory, History, Seq, Step, Story},
 };
 
 pub(crate) fn check(history: &History, _facts: &Facts) -> Vec<Finding> {
@@ -80,7 +80,8 @@ struct Slots {
     /// SUBSCRIBEs that may have brought it because it was retained.
     fetches: usize,
     as_published: bool,
-    /// SUBSCRIBEs: each brings it once, because it was retained or because it was published later.
+    /// A subscription that was there before it was sent, and SUBSCRIBEs since: each brings it once, because it was
+    /// retained or because it was published later.
     subscribes: usize,
     /// Times that a group may have got it back from a member whose connection broke.
     breaks_of_members: usize,
@@ -108,7 +109,7 @@ impl Slots {
             live: usize::from(!plain.is_empty()) + groups.len(),
             groups: groups.len(),
             fetches: if story.publication.retain { subscribes(client, topic, last, 2) } else { 0 },
-            subscribes: subscribes(client, topic, last, u8::MAX),
+            subscribes: subscribes_since(client, topic, story.sent, last),
             as_published: plain.iter().chain(&shared).any(|wish| wish.retain_as_published),
             breaks_of_members,
         }
@@ -123,6 +124,24 @@ pub(crate) fn fetches(client: &ClientStory, topic: &str, before: Seq) -> usize {
 /// SUBSCRIBEs of this client before a moment that match the topic, with a retain handling below this.
 fn subscribes(client: &ClientStory, topic: &str, before: Seq, handling: u8) -> usize {
     let steps = client.sessions.iter().flat_map(|session| session.filters.values().flatten());
-    let wishes = steps.filter(|step| step.sent < before).filter_map(|step| step.wish.as_ref());
+    let own = steps.filter(|step| step.sent < before && !step.is_inherited);
+    let wishes = own.filter_map(|step| step.wish.as_ref());
     wishes.filter(|wish| !wish.is_shared() && wish.retain_handling < handling && wish.fits(topic)).count()
+}
+
+/// SUBSCRIBEs between two moments that match the topic, and one more if a subscription was there before.
+fn subscribes_since(client: &ClientStory, topic: &str, from: Seq, to: Seq) -> usize {
+    let mut count = 0;
+    let mut was_there = false;
+    for steps in client.sessions.iter().flat_map(|session| session.filters.values()) {
+        let asks = |step: &&Step| {
+            step.wish.as_ref().is_some_and(|wish| !wish.is_shared() && wish.fits(topic)) && step.sent < to
+        };
+        let is_past = |step: &Step| step.acked.is_some_and(|acked| acked < from);
+        let (past, since): (Vec<&Step>, Vec<&Step>) =
+            steps.iter().filter(asks).partition(|step| is_past(step));
+        was_there |= !past.is_empty();
+        count += since.iter().filter(|step| !step.is_inherited).count();
+    }
+    count + usize::from(was_there)
 }

@@ -1,6 +1,8 @@
 //! Wills: one for each connection that ends without a normal DISCONNECT, none for one that ends with it, none where the
 //! client was back before the delay had passed. The witness counts them.
 
+use std::collections::BTreeMap;
+
 use crate::{
     Facts, Finding,
     event::{Ending, WillTerms},
@@ -14,11 +16,15 @@ pub(crate) fn check(history: &History, facts: &Facts) -> Vec<Finding> {
     let Some(witness) = facts.witness.and_then(|number| history.clients.get(&number)) else {
         return Vec::new();
     };
+    let mut came_of: BTreeMap<u64, usize> = BTreeMap::new();
+    for message in history.arrivals(witness).filter_map(|(_, arrival)| arrival.message) {
+        *came_of.entry(message).or_default() += 1;
+    }
     let mut findings = Vec::new();
     for (number, link) in &history.links {
         let Some(will) = &link.terms.will else { continue };
         let message = will.publication.message;
-        let came = history.arrivals(witness).filter(|(_, arrival)| arrival.message == Some(message)).count();
+        let came = came_of.get(&message).copied().unwrap_or(0);
         let (mut least, most) = bounds(history, facts, *number, link, will);
         if facts.dropped > 0 {
             least = 0;
@@ -54,8 +60,7 @@ fn bounds(
     let delay = u64::from(will.delay_secs.min(link.terms.expiry_secs).min(facts.expiry_max_secs)) * 1_000;
     let bounds = end_bounds(history, facts, link, *ended);
     let last = history.events.last().map_or(0, |event| event.at);
-    let next = history.links.range(number + 1..).find(|(_, next)| next.client == link.client);
-    let Some((_, next)) = next else {
+    let Some(next) = history.link_after(link.client, number) else {
         return if bounds.1 + delay + TICK_MILLIS < last { (1, 1) } else { (0, 1) };
     };
     let Some((connected, _)) = next.connected else { return (0, 1) };
@@ -73,10 +78,7 @@ fn bounds(
 
 /// When the server has let go of a connection: not before, not after.
 pub(crate) fn end_bounds(history: &History, facts: &Facts, link: &LinkStory, ended: usize) -> (u64, u64) {
-    // Who did not read for a while may have heard words of a connection that was long over.
-    let read_on = matches!(link.ended, Some((_, Ending::Own)));
-    let heard = if read_on { link.heard } else { link.connected.map_or(link.connect, |(at, _)| at) };
-    let earliest = history.at(heard).saturating_sub(facts.delay_max_millis);
+    let earliest = history.at(link.proof()).saturating_sub(facts.delay_max_millis);
     let keep_alive = u64::from(link.terms.keep_alive_secs) * 1_500 + 2_000;
     (earliest, history.at(ended) + keep_alive.max(facts.notice_max_millis))
 }

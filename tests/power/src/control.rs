@@ -57,6 +57,11 @@ impl Switch {
         Ok(switch)
     }
 
+    /// Brings the power back, should it be gone, for whoever wants to look.
+    pub(crate) fn recover(&mut self) -> io::Result<()> {
+        self.mount.as_mut().map_or(Ok(()), |mount| mount.power_up(|_| Cut::Lose).map(drop))
+    }
+
     /// Ends the run: unmounts, and tells what the cuts were.
     pub(crate) fn end(&mut self) -> Cuts {
         self.mount = None;

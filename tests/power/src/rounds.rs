@@ -93,7 +93,7 @@ impl Rounds {
             .args(if self.is_heavy { HEAVY } else { &[] })
             .output();
         let is_kept = output.as_ref().is_ok_and(|output| output.status.success());
-        let saved = if is_kept { None } else { save(&store) };
+        let saved = if is_kept { None } else { switch.lock().recover().ok().and_then(|()| save(&store)) };
         let cuts = switch.lock().end();
         let output = output.map_err(|error| format!("{}: {error}", whimbrel.display()))?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -8,9 +8,11 @@
 )]
 
 pub mod dice;
+mod duel;
 pub mod link;
 pub mod log;
 pub mod plan;
+pub mod planted;
 pub mod player;
 pub mod run;
 pub mod server;

@@ -10,10 +10,10 @@ use std::{
     time::Instant,
 };
 
-use whimbrel_sim::{log::Tally, run::run_caught};
+use whimbrel_sim::{log::Tally, planted, run::run_caught};
 
-const USAGE: &str =
-    "usage: sim --seed N | --seeds N [--from S] [--jobs J] [--keep-going] [--quiet] [--events]";
+const USAGE: &str = "usage: sim --seed N | --seeds N [--from S] [--jobs J] [--keep-going] [--quiet] [--events]\n       \
+                     sim --planted [--only NAME]";
 
 struct Options {
     from: u64,
@@ -26,6 +26,9 @@ struct Options {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(("--planted", only)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return plant(only);
+    }
     let Some(options) = read(&arguments) else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
@@ -73,6 +76,33 @@ fn main() -> ExitCode {
         println!("{failed} seeds failed; {} s", start.elapsed().as_secs());
     }
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Whether planted bugs are found: all of them, or the one that is named.
+fn plant(arguments: &[String]) -> ExitCode {
+    let only = match arguments {
+        [] => None,
+        [only, name] if only == "--only" => Some(name.as_str()),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    // Some show themselves by a panic, which is a finding and no news.
+    std::panic::set_hook(Box::new(|_| ()));
+    let (mut looked, mut missed) = (0, 0);
+    for (number, bug) in planted::bugs().filter(|(_, bug)| only.is_none_or(|only| only == bug.name)) {
+        looked += 1;
+        match planted::look_for(number, bug, false) {
+            Ok((seed, finding)) => println!("{:<66} seed {seed:>3}  {finding:.90}", bug.name),
+            Err(why) => {
+                missed += 1;
+                println!("{:<66} {why}", bug.name);
+            }
+        }
+    }
+    println!("{} of {looked} planted bugs were found", looked - missed);
+    if missed == 0 && looked > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn read(arguments: &[String]) -> Option<Options> {

@@ -29,6 +29,10 @@ pub struct Weather {
     pub cut_per_mille: u32,
     /// How often another worker goes on in the middle of a write, in a hundred.
     pub interrupt_percent: u32,
+    /// How often, in a thousand times that a worker holds no lock, another worker goes on.
+    pub interleave_per_mille: u32,
+    /// Milliseconds between two moments at which workers have their turns: what has piled up meets there.
+    pub beat_millis: u64,
     /// How often the authenticator answers later, in a hundred.
     pub verdict_percent: u32,
 }
@@ -47,12 +51,25 @@ pub struct Plan {
     pub weather: Weather,
     /// Milliseconds of the phase with faults.
     pub faults_millis: u64,
+    /// Faults stop when so much has happened: many short runs show more than a few long ones.
+    pub events_max: usize,
     /// Limits are so small that messages are dropped.
     pub is_tight: bool,
     /// A client that the network spares watches everything.
     pub has_witness: bool,
-    /// Receivers that subscribe to one topic and do nothing else.
-    pub crowd: usize,
+    /// Receivers that subscribe once and do nothing else.
+    pub crowd: Vec<Listener>,
+}
+
+/// A receiver that subscribes once and does nothing else.
+#[derive(Copy, Clone, Debug)]
+pub struct Listener {
+    /// To what.
+    pub filter: &'static str,
+    /// At which QoS.
+    pub qos: u8,
+    /// Its Receive Maximum.
+    pub receive_maximum: Option<u16>,
 }
 
 impl Plan {
@@ -66,33 +83,18 @@ impl Plan {
         };
         let is_tight = on(dice, "runs with small limits", 15);
         let has_wills = on(dice, "runs with wills", 40);
-        let crowd = if on(dice, "runs with a large fan-out", 2) { 1_050 } else { 0 };
-        let groups = on(dice, "runs with shared groups", 40);
-        let wildcards = on(dice, "runs with wildcards", 70);
-        let retained = on(dice, "runs with retained messages", 50);
-        let expiry = on(dice, "runs with message expiry", 20);
-        let ids = on(dice, "runs with subscription identifiers", 40);
-        let options = on(dice, "runs with subscription options", 40);
-        let habits = Habits {
-            prefix: Box::default(),
-            topics: topics(dice),
-            filters: filters(dice, groups, wildcards, crowd > 0),
-            publish_qos: weights_of_qos(dice),
-            subscribe_qos: weights_of_qos(dice),
-            retain_percent: if retained { percents(dice, 10, 80) } else { 0 },
-            clear_percent: percents(dice, 0, 40),
-            expiry_percent: if expiry { percents(dice, 5, 50) } else { 0 },
-            large_percent: percents(dice, 0, 40),
-            burst_max: dice.within(2, 80),
-            id_percent: if ids { 70 } else { 0 },
-            option_percent: if options { 40 } else { 0 },
-            clean_start_percent: if on(dice, "runs with clean starts", 40) { 15 } else { 0 },
-            rest_millis_max: *dice.pick(&[20, 200, 1_000, 5_000]).unwrap_or(&200),
-        };
+        let crowd = crowd(dice, &mut on);
+        let habits = habits(dice, &mut on);
         let mut weights = weights(dice, &mut on, has_wills);
         // What only the next PINGREQ would set going is stuck then; and nobody else would notice a silence.
         let no_pings = on(dice, "runs without keep-alive", 20);
         if no_pings {
+            weights.silence = 0;
+        }
+        // Who is told that an UNSUBSCRIBE is through, and takes all at once, can tell what comes too late.
+        let is_swift = on(dice, "runs where nothing waits", 25);
+        if is_swift {
+            weights.pause = 0;
             weights.silence = 0;
         }
         let count = dice.within(2, 9);
@@ -100,31 +102,86 @@ impl Plan {
         for number in 0..count {
             personas.push(persona(dice, u32::try_from(number).unwrap_or(0), has_wills, &weights));
         }
-        let mut limits = limits(dice, is_tight, personas.len() + crowd);
-        if limits.queue_full == QueueFull::Refuse {
-            // Who cannot be told is closed, and comes back with the same message: no run would come to rest.
-            personas.iter_mut().for_each(|persona| persona.version = Version::V5);
-        }
-        if no_pings {
-            personas.iter_mut().for_each(|persona| persona.keep_alive_secs = 0);
-        }
-        if crowd > 0 || no_pings {
-            limits.connection.keep_alive_secs_max = 1_200; // A crowd would always have a PINGREQ under way.
-        }
+        let limits = limits(dice, is_tight, personas.len() + crowd.len());
         let weather = weather(dice, &mut on);
-        let has_witness = has_wills || dice.percent(50);
-        tally.add("runs with a witness", u64::from(has_witness));
-        Plan {
+        let has_witness = on(dice, "runs with a witness", if has_wills { 100 } else { 50 });
+        let mut plan = Plan {
             limits,
             workers: *dice.pick(&[2, 2, 2, 3, 4]).unwrap_or(&2),
             personas,
             habits: Arc::new(habits),
             weather,
             faults_millis: *dice.pick(&[2_000, 10_000, 30_000, 60_000]).unwrap_or(&10_000),
+            events_max: *dice.pick(&[200, 1_000, 4_000]).unwrap_or(&1_000),
             is_tight,
             has_witness,
             crowd,
+        };
+        plan.settle(is_swift, no_pings);
+        if !is_tight && on(dice, "duels", 40) {
+            plan.become_duel(dice);
         }
+        plan
+    }
+
+    /// What follows from what was drawn.
+    fn settle(&mut self, is_swift: bool, no_pings: bool) {
+        let Plan { limits, weather, personas, .. } = self;
+        if is_swift {
+            weather.window_bytes = 1 << 20;
+            limits.connection.inflight_max = 1_000;
+        }
+        if no_pings {
+            limits.connection.keep_alive_secs_max = 1_200;
+        }
+        for persona in personas {
+            if limits.queue_full == QueueFull::Refuse {
+                // Who cannot be told is closed, and comes back with the same message: no run would come to rest.
+                persona.version = Version::V5;
+            }
+            if no_pings {
+                persona.keep_alive_secs = 0;
+            }
+            if is_swift {
+                (persona.receive_maximum, persona.lazy_percent) = (None, 0);
+            }
+        }
+    }
+}
+
+fn crowd(dice: &mut Dice, on: &mut impl FnMut(&mut Dice, &'static str, u32) -> bool) -> Vec<Listener> {
+    let crowd = if on(dice, "runs with a crowd", 10) { dice.within(5, 30) } else { 0 };
+    let listener = |number: u64| Listener {
+        filter: "a/b",
+        qos: u8::try_from(number % 3).unwrap_or(0),
+        receive_maximum: None,
+    };
+    (0..crowd).map(listener).collect()
+}
+
+fn habits(dice: &mut Dice, on: &mut impl FnMut(&mut Dice, &'static str, u32) -> bool) -> Habits {
+    let is_narrow = on(dice, "runs with one topic", 25);
+    let groups = on(dice, "runs with shared groups", 40);
+    let wildcards = on(dice, "runs with wildcards", 70);
+    let retained = on(dice, "runs with retained messages", 50);
+    let expiry = on(dice, "runs with message expiry", 20);
+    let ids = on(dice, "runs with subscription identifiers", 40);
+    let options = on(dice, "runs with subscription options", 40);
+    Habits {
+        prefix: Box::default(),
+        topics: topics(dice, is_narrow),
+        filters: filters(dice, groups, wildcards, is_narrow),
+        publish_qos: weights_of_qos(dice),
+        subscribe_qos: weights_of_qos(dice),
+        retain_percent: if retained { percents(dice, 10, 80) } else { 0 },
+        clear_percent: percents(dice, 0, 40),
+        expiry_percent: if expiry { percents(dice, 5, 50) } else { 0 },
+        large_percent: percents(dice, 0, 40),
+        burst_max: dice.within(2, 80),
+        id_percent: if ids { 70 } else { 0 },
+        option_percent: if options { 40 } else { 0 },
+        clean_start_percent: if on(dice, "runs with clean starts", 40) { 15 } else { 0 },
+        rest_millis_max: *dice.pick(&[20, 200, 1_000, 5_000]).unwrap_or(&200),
     }
 }
 
@@ -136,26 +193,33 @@ fn weights_of_qos(dice: &mut Dice) -> [u32; 3] {
     *dice.pick(&[[1, 1, 1], [0, 1, 1], [0, 0, 1], [0, 1, 0], [1, 4, 4], [4, 1, 1]]).unwrap_or(&[1, 1, 1])
 }
 
-fn topics(dice: &mut Dice) -> Vec<Box<str>> {
+fn topics(dice: &mut Dice, is_narrow: bool) -> Vec<Box<str>> {
+    if is_narrow {
+        return vec!["a/b".into()];
+    }
     let all = ["a/b", "a/c", "a/b/c", "a", "d", "d/e", "f/g/h", "/x"];
     let count = 1 + dice.below(all.len());
     all.iter().take(count).map(|topic| (*topic).into()).collect()
 }
 
-fn filters(dice: &mut Dice, groups: bool, wildcards: bool, crowd: bool) -> Vec<Box<str>> {
-    let mut filters = vec!["a/b", "a/c", "a/b/c", "d"];
+fn filters(dice: &mut Dice, groups: bool, wildcards: bool, is_narrow: bool) -> Vec<Box<str>> {
+    let plain = ["a/b", "a/c", "a/b/c", "d"];
+    let wild = ["a/+", "a/#", "#", "+/b", "+", "d/#", "a/+/c", "+/+/+"];
+    let shared = ["$share/g/a/b", "$share/g/a/#", "$share/h/#", "$share/g/d", "$share/h/a/b"];
+    // Of each kind those come first that match the first topic.
+    let some = |all: &[&'static str], narrow: usize| {
+        all.iter().take(if is_narrow { narrow } else { all.len() }).copied().collect::<Vec<_>>()
+    };
+    let mut filters = some(&plain, 1);
     if wildcards {
-        filters.extend(["a/+", "a/#", "#", "+/b", "+", "d/#", "a/+/c", "+/+/+"]);
+        filters.extend(some(&wild, 2));
     }
     if groups {
-        filters.extend(["$share/g/a/b", "$share/g/a/#", "$share/h/#", "$share/g/d", "$share/h/a/b"]);
+        filters.extend(some(&shared, 1));
     }
     let keep = 3 + dice.below(filters.len());
     while filters.len() > keep {
         filters.remove(dice.below(filters.len()));
-    }
-    if crowd {
-        filters.push("a/b");
     }
     filters.into_iter().map(Box::from).collect()
 }
@@ -230,6 +294,7 @@ fn limits(dice: &mut Dice, tight: bool, clients: usize) -> Limits {
     limits.connection.topic_aliases_out_max = *dice.pick(&[0, 2, 64]).unwrap_or(&64);
     limits.link_soft_bytes = *dice.pick(&[200, 2_000, 64 << 10]).unwrap_or(&(64 << 10));
     limits.match_cache_topics_max = *dice.pick(&[2, 16_384]).unwrap_or(&16_384);
+    limits.fan_out_slice = *dice.pick(&[1, 1, 2, 5, 1_000]).unwrap_or(&1_000);
     limits.connections_max = clients * 4 + 100;
     if tight {
         limits.queue_messages_max = *dice.pick(&[1, 5, 30]).unwrap_or(&5);
@@ -262,6 +327,12 @@ fn weather(dice: &mut Dice, on: &mut impl FnMut(&mut Dice, &'static str, u32) ->
         } else {
             0
         },
+        interleave_per_mille: if on(dice, "runs with interleaved workers", 50) {
+            percents(dice, 5, 300)
+        } else {
+            0
+        },
+        beat_millis: if on(dice, "runs in beats", 40) { dice.within(10, 400) } else { 1 },
         verdict_percent: if on(dice, "runs with late verdicts", 20) { 50 } else { 0 },
     }
 }

@@ -14,7 +14,7 @@ use whimbrel_oracle::{
 use crate::{
     dice::Dice,
     log::Tally,
-    plan::{EXPIRY_SECS_MAX, Plan, Weather},
+    plan::{EXPIRY_SECS_MAX, Listener, Plan, Weather},
     player::{Habits, Persona, Player, Weights},
     server::Server,
     world::{Stuck, World},
@@ -75,7 +75,7 @@ pub fn run(seed: u64) -> Outcome {
     let facts = facts(&world, &plan);
     note_counts(&mut world);
     let events = std::mem::take(&mut world.log.events);
-    let history = History::new(events);
+    let history = History::new(events, &facts);
     findings.extend(judge(&history, &facts));
     if findings.is_empty() {
         findings = everybody_leaves(&mut world);
@@ -101,13 +101,9 @@ fn play(world: &mut World, plan: &Plan, dice: &mut Dice) -> Result<Vec<Finding>,
         Weather { partial_percent: 0, window_bytes: 1 << 24, cut_per_mille: 0, ..plan.weather.clone() };
     let mut steady = Vec::new();
     if plan.has_witness {
-        let options = (1, true);
-        steady.push((WITNESS, "#", 2, options));
+        steady.push((WITNESS, Listener { filter: "#", qos: 2, receive_maximum: None }));
     }
-    let crowd = u32::try_from(plan.crowd).unwrap_or(0);
-    steady.extend(
-        (0..crowd).map(|number| (CROWD + number, "a/b", u8::try_from(number % 3).unwrap_or(0), (0, false))),
-    );
+    steady.extend((CROWD..).zip(plan.crowd.iter().copied()));
     if !come_in(world, &spared, dice, &steady)? {
         return Ok(vec![finding("liveness", "the first clients cannot subscribe".to_owned())]);
     }
@@ -116,7 +112,7 @@ fn play(world: &mut World, plan: &Plan, dice: &mut Dice) -> Result<Vec<Finding>,
         world.seat(player, &plan.weather, false);
     }
     let end = world.now() + plan.faults_millis;
-    world.run_until(end, |_| false)?;
+    world.run_until(end, |world| world.log.events.len() > plan.events_max)?;
     world.faulty = false;
     let World { seats, log, .. } = world;
     for seat in seats.iter_mut() {
@@ -136,7 +132,8 @@ fn play(world: &mut World, plan: &Plan, dice: &mut Dice) -> Result<Vec<Finding>,
     if !world.run_until(end, |world| world.now() >= quiet_at && world.is_settled())? {
         return Ok(vec![finding("liveness", unsettled(world))]);
     }
-    if !come_in(world, &spared, dice, &[(AUDITOR, "#", 2, (0, false))])? {
+    if !come_in(world, &spared, dice, &[(AUDITOR, Listener { filter: "#", qos: 2, receive_maximum: None })])?
+    {
         return Ok(vec![finding("liveness", "the auditor gets no answer".to_owned())]);
     }
     Ok(Vec::new())
@@ -155,11 +152,12 @@ fn come_in(
     world: &mut World,
     weather: &Weather,
     dice: &mut Dice,
-    who: &[(u32, &str, u8, (u8, bool))],
+    who: &[(u32, Listener)],
 ) -> Result<bool, Stuck> {
     let mut seats = Vec::new();
-    for (number, ..) in who {
-        let player = bystander(*number, dice.fork());
+    for (number, listener) in who {
+        let mut player = bystander(*number, dice.fork());
+        player.persona.receive_maximum = listener.receive_maximum;
         seats.push(world.seat(player, weather, true));
     }
     let end = world.now() + 600_000;
@@ -167,14 +165,15 @@ fn come_in(
     if !world.run_until(end, all_in)? {
         return Ok(false);
     }
-    for (seat, (_, filter, qos, (id, retain_as_published))) in seats.iter().zip(who) {
+    for (seat, (number, listener)) in seats.iter().zip(who) {
+        let is_witness = *number == WITNESS;
         let wish = Wish {
-            text: (*filter).into(),
-            qos: *qos,
+            text: listener.filter.into(),
+            qos: listener.qos,
             no_local: false,
-            retain_as_published: *retain_as_published,
+            retain_as_published: is_witness,
             retain_handling: 0,
-            id: u32::from(*id),
+            id: u32::from(is_witness),
         };
         world.subscribe(*seat, vec![wish]);
     }
@@ -220,7 +219,10 @@ fn facts(world: &World, plan: &Plan) -> Facts {
         expiry_max_secs: EXPIRY_SECS_MAX,
         witness,
         unqueued: unqueued(plan),
+        prompt_millis: Some(2 * plan.weather.delay_millis_max + 2 * plan.weather.beat_millis + 300),
         absent: absent(world),
+        // Where nobody came to rest there is nothing to compare.
+        subscriptions: arrived.then(|| world.server.engine.subscriptions()),
         auditor: arrived.then_some(AUDITOR),
     }
 }
@@ -287,4 +289,5 @@ fn note_counts(world: &mut World) {
         log.tally.add(name, server.engine.count(count));
     }
     log.tally.add("writes interrupted by another worker", server.interrupts.get());
+    log.tally.add("turns interleaved with another worker's", server.interleaved.get());
 }

@@ -1,5 +1,5 @@
 //! The server: one engine, several workers, each with a turn and its tasks, and a keeper. Whose turn it is the dice
-//! say; a worker may go on in the middle of another one's write, as threads do.
+//! say; a worker may go on in the middle of another one's write and wherever another one holds no lock, as threads do.
 
 use std::{
     cell::{Cell, RefCell},
@@ -9,6 +9,7 @@ use std::{
 };
 
 use whimbrel_engine::{Engine, Limits, Progress, Publishing, Turn, Wire, Written, proto::Millis};
+use whimbrel_locks::Moment;
 
 use crate::{
     dice::Dice,
@@ -29,9 +30,25 @@ thread_local! {
 
 /// A wire calls it where other threads may go on.
 pub(crate) fn interrupt() {
-    let server = CURRENT.with(|current| current.try_borrow().ok().and_then(|current| current.clone()));
-    if let Some(server) = server {
-        server.interrupt();
+    if let Some(server) = current() {
+        server.interrupt(server.weather.interrupt_percent * 10, &server.interrupts);
+    }
+}
+
+fn current() -> Option<Rc<Server>> {
+    CURRENT.with(|current| current.try_borrow().ok().and_then(|current| current.clone()))
+}
+
+/// The locks of the engine call it: where a worker holds none, other threads may go on.
+fn heed(moment: Moment) {
+    match moment {
+        Moment::Between { held: 0 } => {
+            if let Some(server) = current() {
+                server.interrupt(server.weather.interleave_per_mille, &server.interleaved);
+            }
+        }
+        Moment::Between { .. } => {}
+        Moment::Waiting => unreachable!("a worker waits for a lock that it holds itself"),
     }
 }
 
@@ -47,6 +64,12 @@ struct Worker {
     /// The engine has more that is due.
     reminds: bool,
     nobody: Arc<dyn Wire>,
+}
+
+impl Worker {
+    fn is_busy(&self) -> bool {
+        self.flush_due || self.reminds || !self.jobs.is_empty() || !self.ready.lock().is_empty()
+    }
 }
 
 /// Stands in for a client where the server itself publishes.
@@ -68,8 +91,12 @@ pub struct Server {
     dice: RefCell<Dice>,
     weather: Weather,
     depth: Cell<u32>,
-    /// Turns of one worker in the middle of another's.
+    /// A worker has its turn.
+    is_running: Cell<bool>,
+    /// Turns of one worker in the middle of another's write.
     pub interrupts: Cell<u64>,
+    /// Turns of one worker where another one held no lock.
+    pub interleaved: Cell<u64>,
     now: Cell<u64>,
     last_tick: Cell<u64>,
     active: Cell<bool>,
@@ -97,12 +124,15 @@ impl Server {
             dice: RefCell::new(dice),
             weather: weather.clone(),
             depth: Cell::new(0),
+            is_running: Cell::new(false),
             interrupts: Cell::new(0),
+            interleaved: Cell::new(0),
             now: Cell::new(0),
             last_tick: Cell::new(0),
             active: Cell::new(false),
         });
         CURRENT.set(Some(server.clone()));
+        whimbrel_locks::tell((weather.interleave_per_mille > 0).then_some(heed));
         server
     }
 
@@ -115,6 +145,7 @@ impl Server {
     /// Takes the server away from its thread.
     pub fn dismiss() {
         CURRENT.set(None);
+        whimbrel_locks::tell(None);
     }
 
     /// A client dials.
@@ -138,14 +169,22 @@ impl Server {
 
     /// Workers that have something to do.
     pub fn busy(&self) -> Vec<usize> {
-        let is_busy = |worker: &Worker| {
-            worker.flush_due || worker.reminds || !worker.jobs.is_empty() || !worker.ready.lock().is_empty()
-        };
-        (0..self.workers.len()).filter(|at| is_busy(&self.workers[*at].borrow())).collect()
+        (0..self.workers.len()).filter(|at| self.workers[*at].borrow().is_busy()).collect()
+    }
+
+    /// When workers that have something to do have their turns: now, or at the next beat.
+    pub fn next_beat(&self) -> u64 {
+        self.now.get().next_multiple_of(self.weather.beat_millis.max(1))
     }
 
     /// One of the things that a worker has to do, drawn.
     pub fn step(&self, at: usize) {
+        let was_running = self.is_running.replace(true);
+        self.step_once(at);
+        self.is_running.set(was_running);
+    }
+
+    fn step_once(&self, at: usize) {
         let Ok(mut worker) = self.workers[at].try_borrow_mut() else { return };
         let now = self.now.get();
         self.active.set(true);
@@ -209,15 +248,20 @@ impl Server {
         }
     }
 
-    fn interrupt(&self) {
-        let Ok(mut dice) = self.dice.try_borrow_mut() else { return };
-        if self.depth.get() >= DEPTH_MAX || !dice.percent(self.weather.interrupt_percent) {
+    fn interrupt(&self, per_mille: u32, count: &Cell<u64>) {
+        if per_mille == 0 || self.depth.get() >= DEPTH_MAX || !self.is_running.get() {
             return;
         }
-        let at = dice.below(self.workers.len());
+        let Ok(mut dice) = self.dice.try_borrow_mut() else { return };
+        if !dice.per_mille(per_mille) {
+            return;
+        }
+        let busy = |at: &usize| self.workers[*at].try_borrow().is_ok_and(|worker| worker.is_busy());
+        let others: Vec<usize> = (0..self.workers.len()).filter(busy).collect();
+        let Some(at) = dice.pick(&others).copied() else { return };
         drop(dice);
         self.depth.set(self.depth.get() + 1);
-        self.interrupts.set(self.interrupts.get() + 1);
+        count.set(count.get() + 1);
         self.step(at);
         self.depth.set(self.depth.get() - 1);
     }

@@ -17,7 +17,7 @@ use crate::{
 /// When virtual time begins.
 const START_MILLIS: u64 = 1_000;
 /// Rounds after which a run that still is not over never will be.
-const ROUNDS_MAX: u64 = 3_000_000;
+const ROUNDS_MAX: u64 = 1_000_000;
 /// After its last word a client waits so long for the server to close.
 const CLOSE_MILLIS_MAX: u64 = 120_000;
 
@@ -129,8 +129,11 @@ impl World {
 
     /// Everybody once, in an order that is drawn. Whether anybody had something to do.
     fn round(&mut self) -> bool {
-        let mut turns: Vec<(bool, usize)> = self.server.busy().into_iter().map(|at| (true, at)).collect();
         let now = self.now();
+        let mut turns = Vec::new();
+        if self.server.next_beat() == now {
+            turns.extend(self.server.busy().into_iter().map(|at| (true, at)));
+        }
         turns.extend((0..self.seats.len()).filter(|at| self.seats[*at].is_busy(now)).map(|at| (false, at)));
         if turns.is_empty() {
             return false;
@@ -157,10 +160,14 @@ impl World {
         let now = self.now();
         self.next_verdict = self.server.tell_verdicts(now);
         self.next_tick = self.server.next_tick();
-        if !self.server.busy().is_empty() {
-            return true;
-        }
         let mut next = self.next_tick.min(self.next_verdict);
+        if !self.server.busy().is_empty() {
+            let beat = self.server.next_beat();
+            if beat == now {
+                return true;
+            }
+            next = next.min(beat);
+        }
         for link in self.server.links() {
             next = next.min(link.next().0);
         }

@@ -1,6 +1,6 @@
 //! A bounded number of seeds. More of them, and one alone: `cargo xtask sim`.
 
-use whimbrel_sim::{log::Tally, run::run};
+use whimbrel_sim::{log::Tally, planted, run::run};
 
 /// Seeds of this test; those of `cargo xtask sim` begin at 0 as well.
 const SEEDS: u64 = 60;
@@ -21,6 +21,7 @@ const FEATURES: &[&str] = &[
     "sessions taken over",
     "silences",
     "subscriptions shared",
+    "turns interleaved with another worker's",
     "unsubscribes",
     "wills published",
     "writes interrupted by another worker",
@@ -44,4 +45,12 @@ fn a_seed_is_one_run() {
     let (once, again) = (run(3), run(3));
     assert!(once.events == again.events && once.tally == again.tally);
     assert!(once.events != run(4).events);
+}
+
+#[test]
+fn planted_bugs_are_found() {
+    for (number, bug) in planted::bugs() {
+        let found = planted::look_for(number, bug, true);
+        assert!(found.is_ok(), "{}: {found:?}", bug.name);
+    }
 }

@@ -54,9 +54,11 @@ pub enum Kind {
 pub enum Reload {
     /// The value is read at start.
     Restart,
-    /// The value is read at start; SIGHUP opens the file that it names anew.
+    /// The value is read at start and at a reload.
+    Live,
+    /// The value is read at start; a reload opens the file that it names anew.
     Reopened,
-    /// The value is read at start; SIGHUP reads the file that it names again.
+    /// The value is read at start; a reload reads the file that it names again.
     Reread,
 }
 
@@ -159,7 +161,7 @@ impl Kind {
         matches!(self, Self::Whole | Self::OrAuto(Self::Whole))
     }
 
-    fn in_words(self, (min, max): (u64, u64)) -> String {
+    pub(super) fn in_words(self, (min, max): (u64, u64)) -> String {
         match self {
             Self::Switch => "true or false".to_owned(),
             Self::Whole => format!("an integer from {} to {}", grouped(min), grouped(max)),
@@ -188,8 +190,9 @@ impl Reload {
     pub fn in_words(self) -> &'static str {
         match self {
             Self::Restart => "Read at start.",
-            Self::Reopened => "Read at start; SIGHUP opens the file of that name anew.",
-            Self::Reread => "Read at start; SIGHUP reads the file of that name again.",
+            Self::Live => "Read at start and at a reload.",
+            Self::Reopened => "Read at start; a reload opens the file of that name anew.",
+            Self::Reread => "Read at start; a reload reads the file of that name again.",
         }
     }
 }

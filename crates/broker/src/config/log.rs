@@ -1,5 +1,6 @@
 //! The room `[log]`: what is logged, how and where. Not the writer.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use super::key::{Kind, Reload};
@@ -12,8 +13,10 @@ room! {
         /// How much is logged: `off`, `error`, `warn`, `info`, `debug` or `trace`. At `info` the broker says
         /// what it listens on and what an operator should know: which clients are refused, slow or lose
         /// messages too, but no more than five lines of a kind in a second for each worker thread. Parts of the
-        /// program can have levels of their own after a comma: `info,whimbrel_broker=debug`.
-        level: Levels = Levels::default(), flag("log-level"), environment_short("WHIMBREL_LOG");
+        /// program can have levels of their own after a comma: `info,whimbrel_broker=debug`. `whimbrel ctl log`
+        /// changes it while the broker runs.
+        level: Levels = Levels::default(), flag("log-level"), environment_short("WHIMBREL_LOG"),
+            reload(Reload::Live);
 
         /// `human` writes lines to read, in colours on a terminal; `json` writes one JSON object for each
         /// line.
@@ -90,7 +93,13 @@ impl Levels {
         self.parts.iter().fold(self.base, |most, (_, level)| most.max(*level))
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// What may be written for it, in words that follow "allowed is".
+    pub fn allowed() -> String {
+        Kind::Levels.in_words((0, 0))
+    }
+
+    /// Reads what the key may hold; nothing if it may not hold that.
+    pub fn parse(text: &str) -> Option<Self> {
         let mut levels = Self::default();
         for rule in text.split(',').map(str::trim) {
             match rule.split_once('=') {
@@ -111,6 +120,13 @@ impl Default for Levels {
     }
 }
 
+impl fmt::Display for Levels {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.base.word())?;
+        self.parts.iter().try_for_each(|(part, level)| write!(out, ",{part}={}", level.word()))
+    }
+}
+
 impl Setting for Levels {
     const KIND: Kind = Kind::Levels;
 
@@ -122,7 +138,6 @@ impl Setting for Levels {
     }
 
     fn show(&self) -> Option<String> {
-        let parts = self.parts.iter().map(|(part, level)| format!(",{part}={}", level.word()));
-        Some(quoted(&std::iter::once(self.base.word().to_owned()).chain(parts).collect::<String>()))
+        Some(quoted(&self.to_string()))
     }
 }

@@ -8,7 +8,9 @@
 mod address;
 mod authentication;
 mod check;
+mod control;
 mod default_file;
+mod difference;
 mod key;
 mod limits;
 mod listener;
@@ -29,7 +31,9 @@ mod worker;
 
 pub use address::{Address, NotAnAddress};
 pub use authentication::{Authentication, Method};
+pub use control::Control;
 pub use default_file::default_file;
+pub use difference::Difference;
 pub use key::{Key, Kind, Reload};
 pub use limits::Limits;
 pub use listener::Listener;
@@ -67,6 +71,8 @@ pub struct Config {
     pub log: Log,
     /// The topics under `$SYS/broker`.
     pub sys: Sys,
+    /// The local socket for `whimbrel ctl`.
+    pub control: Control,
 }
 
 impl Config {
@@ -116,6 +122,7 @@ impl Default for Config {
             worker: Worker::default(),
             log: Log::default(),
             sys: Sys::default(),
+            control: Control::default(),
         }
     }
 }
@@ -138,7 +145,7 @@ impl Section {
 }
 
 /// Every section, in the order of the file and of the reference.
-fn sections() -> [Section; 8] {
+fn sections() -> [Section; 9] {
     [
         Section::of::<Listener>(),
         Section::of::<Authentication>(),
@@ -148,6 +155,7 @@ fn sections() -> [Section; 8] {
         Section::of::<Worker>(),
         Section::of::<Log>(),
         Section::of::<Sys>(),
+        Section::of::<Control>(),
     ]
 }
 

@@ -62,6 +62,7 @@ pub(super) fn read(sources: &Sources) -> (Config, Findings) {
         worker: reader.room(&document),
         log: reader.room(&document),
         sys: reader.room(&document),
+        control: reader.room(&document),
     };
     reader.unknown_variables();
     (config, Findings { problems: reader.problems, places: reader.places, whole: reader.whole })

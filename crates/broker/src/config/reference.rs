@@ -28,8 +28,9 @@ whimbrel serve --config whimbrel.toml
   number after the last adds a listener.
 * A relative path in the file counts from the folder of the file; elsewhere, from the folder in which the
   broker runs.
-* A changed value counts after a restart. SIGHUP (`kill -HUP`) opens the log file anew and reads the password
-  file again.
+* A changed value counts after a restart, if its key does not say that it is read at a reload. `whimbrel ctl reload`
+  or SIGHUP (`kill -HUP`) is a reload: it opens the log file anew, reads the password file and the configuration
+  again, and tells which changes wait for a restart ([control.md](control.md)).
 ";
 
 /// The page.

@@ -18,6 +18,8 @@ pub(super) struct Entry<R> {
     pub(super) key: Key,
     /// Puts the value into the field; false if the key does not allow it.
     pub(super) read: fn(&mut R, &Given<'_>, (u64, u64)) -> bool,
+    /// The value of the field as it would stand in the file.
+    pub(super) show: fn(&R) -> Option<String>,
 }
 
 /// Makes the struct, its `Default` and its keys out of one list, so that no field is without a key, no key
@@ -62,6 +64,7 @@ macro_rules! room {
                         let value = <$ty as $crate::config::setting::Setting>::read(given, bounds);
                         value.map(|value| room.$name = value).is_some()
                     },
+                    show: |room| <$ty as $crate::config::setting::Setting>::show(&room.$name),
                 },
             )+];
         }

@@ -31,7 +31,7 @@ pub struct File {
 }
 
 /// A flag that sets a key.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Flag {
     /// The key.
     pub key: &'static Key,

@@ -60,6 +60,17 @@ impl Choice for Durability {
     const VALUES: &'static [Self] = &[Self::Memory, Self::Process, Self::Power];
 }
 
+impl Durability {
+    /// Its word in the configuration.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Process => "process",
+            Self::Power => "power",
+        }
+    }
+}
+
 impl Choice for DiskFull {
     const WORDS: &'static [&'static str] = &["wait", "refuse"];
     const VALUES: &'static [Self] = &[Self::Wait, Self::Refuse];

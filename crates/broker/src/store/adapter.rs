@@ -24,7 +24,9 @@ impl Journal for LogJournal {
     }
 
     fn nudge(&self) {
-        self.0.wake();
+        if self.0.staged() > self.0.written() {
+            self.0.wake();
+        }
     }
 
     fn reached(&self, level: Level) -> u64 {

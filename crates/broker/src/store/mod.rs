@@ -2,11 +2,18 @@
 //! is the engine's business.
 
 mod adapter;
+mod cleaner;
 mod folder;
 mod measure;
 mod writer;
 
-use std::{io, path::PathBuf, sync::Arc, thread, time::Instant};
+use std::{
+    io,
+    path::PathBuf,
+    sync::{Arc, mpsc},
+    thread,
+    time::Instant,
+};
 
 use whimbrel_engine::{
     Engine, Limits, Now,
@@ -14,10 +21,10 @@ use whimbrel_engine::{
 };
 use whimbrel_journal::{FileDisk, Log, OpenError, Options, Position, RECORD_HEADER_BYTES, Recovery};
 
-use crate::config::Config;
+use crate::{config::Config, worker::Shared};
 
 pub(crate) use measure::Measures;
-pub(crate) use writer::{Bell, Bells};
+pub(crate) use writer::{Bell, Bells, SYNCED, WRITTEN};
 
 /// The store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -63,12 +70,19 @@ pub enum StoreError {
     Thread(io::Error),
 }
 
-/// A store that is open, and the thread that writes it.
-pub(crate) struct Store {
+/// What can be looked at of an open store.
+#[derive(Clone)]
+pub(crate) struct StoreView {
     pub log: Log,
     pub folder: PathBuf,
     pub measures: Arc<Measures>,
-    thread: Option<thread::JoinHandle<()>>,
+}
+
+/// A store that is open, and the threads that write and clean it.
+pub(crate) struct Store {
+    pub view: StoreView,
+    writer: Option<thread::JoinHandle<()>>,
+    cleaner: Option<(mpsc::Sender<()>, thread::JoinHandle<()>)>,
 }
 
 /// An engine with all that its store holds.
@@ -110,9 +124,11 @@ pub(crate) fn open(config: &Config, limits: Limits, seed: u64, now: Now) -> Resu
     }
     engine.begin_records(now);
     let measures = Arc::new(Measures::default());
-    let thread = writer::start(committer, log.clone(), bells.clone(), measures.clone(), folder.clone())
+    let writer = writer::start(committer, log.clone(), bells.clone(), measures.clone(), folder.clone())
         .map_err(StoreError::Thread)?;
-    Ok(Kept { engine, store: Some(Store { log, folder, measures, thread: Some(thread) }), bells })
+    let view = StoreView { log, folder, measures };
+    let store = Store { view, writer: Some(writer), cleaner: None };
+    Ok(Kept { engine, store: Some(store), bells })
 }
 
 /// What a new store is called in its files.
@@ -144,12 +160,27 @@ fn tell(folder: &std::path::Path, recovery: &Recovery, restored: Restored, start
     }
 }
 
+impl Store {
+    /// Begins to give back the space of what is needed no more.
+    pub(crate) fn keep_clean(&mut self, shared: &Arc<Shared>) -> Result<(), StoreError> {
+        let (stop, stopped) = mpsc::channel();
+        let thread =
+            cleaner::start(shared.clone(), self.view.log.clone(), stopped).map_err(StoreError::Thread)?;
+        self.cleaner = Some((stop, thread));
+        Ok(())
+    }
+}
+
 impl Drop for Store {
     /// Writes what is staged and ends the thread. Blocks on the disk.
     fn drop(&mut self) {
-        self.log.stop();
-        if let Some(thread) = self.thread.take() {
+        if let Some((stop, thread)) = self.cleaner.take() {
+            drop(stop);
             let _ = thread.join(); // A panic there was reported where it happened.
+        }
+        self.view.log.stop();
+        if let Some(thread) = self.writer.take() {
+            let _ = thread.join();
         }
     }
 }

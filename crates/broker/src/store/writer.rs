@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        atomic::{AtomicU8, Ordering::SeqCst},
     },
     task::Waker,
     thread,
@@ -14,12 +14,16 @@ use std::{
 };
 
 use parking_lot::{Mutex, RwLock};
-use whimbrel_journal::{Committer, Log, State, Stopped};
+use whimbrel_journal::{Committer, Log, Reached, State, Stopped};
 
 use super::Measures;
 
 /// How long after a failure the disk is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
+
+/// What a worker can wait for.
+pub(crate) const WRITTEN: u8 = 1;
+pub(crate) const SYNCED: u8 = 2;
 
 /// One for each worker: rung when the journal has come further and the worker waits for that.
 #[derive(Default)]
@@ -30,7 +34,8 @@ pub(crate) struct Bells {
 /// A worker's bell.
 #[derive(Default)]
 pub(crate) struct Bell {
-    waits: AtomicBool,
+    /// For what the worker waits.
+    waits: AtomicU8,
     waker: Mutex<Option<Waker>>,
 }
 
@@ -42,12 +47,11 @@ impl Bells {
         bell
     }
 
-    fn ring(&self) {
+    /// Rings for whoever waits for any of `what`.
+    fn ring(&self, what: u8) {
         for bell in self.bells.read().iter() {
-            if bell.waits.swap(false, SeqCst)
-                && let Some(waker) = &*bell.waker.lock()
-            {
-                waker.wake_by_ref();
+            if bell.waits.load(SeqCst) & what != 0 {
+                bell.ring();
             }
         }
     }
@@ -59,15 +63,15 @@ impl Bell {
         *self.waker.lock() = Some(waker.clone());
     }
 
-    /// The worker waits. True if it did not wait before: then it has to look once more whether something has come
-    /// meanwhile.
-    pub(crate) fn wait(&self) -> bool {
-        !self.waits.swap(true, SeqCst)
+    /// The worker waits for `what`. True if it did not wait for all of that before: then it has to look once more whether
+    /// something has come meanwhile.
+    pub(crate) fn wait(&self, what: u8) -> bool {
+        self.waits.swap(what, SeqCst) & what != what
     }
 
     /// As if the journal had come further.
     pub(crate) fn ring(&self) {
-        self.waits.store(false, SeqCst);
+        self.waits.store(0, SeqCst);
         if let Some(waker) = &*self.waker.lock() {
             waker.wake_by_ref();
         }
@@ -84,10 +88,14 @@ pub(super) fn start(
     let mut alarm = Alarm { folder, log, state: State::Running };
     let hook = {
         let mut alarm = alarm.clone();
-        move |reached| {
+        let mut before = Reached::default();
+        move |reached: Reached| {
             measures.note(reached);
             alarm.tell();
-            bells.ring();
+            let written = if reached.written > before.written { WRITTEN } else { 0 };
+            let synced = if reached.synced > before.synced { SYNCED } else { 0 };
+            before = reached;
+            bells.ring(written | synced);
         }
     };
     committer.on_reached(hook);

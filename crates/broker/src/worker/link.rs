@@ -93,4 +93,8 @@ impl Wire for TcpWire {
             task.wake_by_ref();
         }
     }
+
+    fn peer(&self) -> Option<String> {
+        self.half.peer_addr().ok().map(|address| address.to_string())
+    }
 }

@@ -32,11 +32,12 @@ use whimbrel_engine::{Engine, Level, Now, Turn, proto::Millis};
 
 use crate::{
     auth::Authenticator,
-    store::{Bell, Bells},
+    store::{Bell, Bells, SYNCED, WRITTEN},
 };
 use link::TcpWire;
 
 pub(crate) use accept::accept;
+pub(crate) use telling::Words;
 
 /// Bytes read at once. One buffer per worker, none per connection.
 const READ_BYTES: usize = 64 << 10;
@@ -167,6 +168,19 @@ impl Bench {
         self.turn.now = self.shared.now();
     }
 
+    /// Has the bell rung when the journal has come so far that something here may leave.
+    fn listen(&self) {
+        let what = match self.turn.parks() {
+            [false, false] => return,
+            [true, false] => WRITTEN,
+            [false, true] => SYNCED,
+            [true, true] => WRITTEN | SYNCED,
+        };
+        if self.bell.wait(what) && self.shared.engine.may_release(&self.turn) {
+            self.bell.ring(); // The journal has reported before anybody listened.
+        }
+    }
+
     /// Ends a turn: the log hears of it, and what it appended is written when the tasks that are ready have run.
     fn finish(&mut self) {
         let now = self.turn.now.mono;
@@ -174,9 +188,7 @@ impl Bench {
             self.telling.notice(&notice, now);
         }
         self.telling.catch_up(now);
-        if self.turn.has_parked() && self.bell.wait() && self.shared.engine.may_release(&self.turn) {
-            self.bell.ring(); // The journal has reported before anybody listened.
-        }
+        self.listen();
         if self.turn.has_output() && !self.flush_due {
             self.flush_due = true;
             if let Some(flusher) = &self.flusher {

@@ -141,7 +141,7 @@ impl Kind {
 }
 
 /// Words that a client has chosen, fit for one line of a log.
-pub(super) struct Words<'a>(pub(super) &'a str);
+pub(crate) struct Words<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Words<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -18,7 +18,6 @@ use std::{
     },
 };
 
-use parking_lot::RwLock;
 use whimbrel_proto::Millis;
 
 pub(crate) use fetch::{Fetch, Slice};
@@ -31,6 +30,7 @@ use crate::{
     Engine, Turn,
     message::{Body, Message},
     store::{Ledger, NO_PLACE, Record, Store},
+    sync::RwLock,
     timers::{Timer, TimerKey, Timers},
 };
 
@@ -47,7 +47,7 @@ pub(crate) struct Kept {
     pub message: Arc<Message>,
     timer: Option<TimerKey>,
     /// Where the journal says that it is retained.
-    pub place: u64,
+    pub place: AtomicU64,
 }
 
 /// What became of a topic.
@@ -139,7 +139,7 @@ impl Retained {
         let timer = (body.expires != Millis::NEVER).then(|| {
             timers.add(body.expires, Timer::Retained { topic: body.topic.into(), number: body.number })
         });
-        let replaced = tree.insert(body.topic, Kept { message: message.clone(), timer, place });
+        let replaced = tree.insert(body.topic, Kept { message: message.clone(), timer, place: place.into() });
         self.account(&tree, before.unwrap_or(0), size);
         drop(tree);
         Ok(Changed { message: Some(message), replaced: forget(replaced, timers), end })
@@ -151,7 +151,8 @@ impl Retained {
         let (topic, number) = (message.topic(), message.body().number);
         let timer = (message.expires() != Millis::NEVER)
             .then(|| timers.add(message.expires(), Timer::Retained { topic: topic.into(), number }));
-        let before = tree.insert(topic, Kept { message: message.clone(), timer, place });
+        let kept = Kept { message: message.clone(), timer, place: place.into() };
+        let before = tree.insert(topic, kept);
         self.account(&tree, before.map_or(0, |kept| kept.message.size()), message.size());
     }
 
@@ -163,7 +164,7 @@ impl Retained {
     /// Looks at the messages behind a cursor, some at a time, while nobody can change them; true when all have been seen.
     pub(crate) fn visit(&self, cursor: &mut Cursor, steps: usize, mut visitor: impl FnMut(&Kept)) -> bool {
         let tree = self.tree.read();
-        let walk = tree.walk("#", cursor, steps, |kept| {
+        let walk = tree.walk_all(cursor, steps, |kept| {
             visitor(kept);
             ControlFlow::Continue(())
         });
@@ -197,9 +198,10 @@ impl Retained {
         let removed = tree.remove(topic);
         self.account(&tree, removed.as_ref().map_or(0, |kept| kept.message.size()), 0);
         if let Some(kept) = removed
-            && kept.place != NO_PLACE
+            && let place = kept.place.into_inner()
+            && place != NO_PLACE
         {
-            store.needs_not(kept.place);
+            store.needs_not(place);
             store.release(&kept.message);
         }
         true
@@ -218,5 +220,5 @@ fn forget(kept: Option<Kept>, timers: &Timers) -> Option<(Arc<Message>, u64)> {
     if let Some(timer) = timer {
         timers.cancel(timer);
     }
-    Some((message, place))
+    Some((message, place.into_inner()))
 }

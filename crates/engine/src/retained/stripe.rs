@@ -4,9 +4,8 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use crate::Wire;
+use crate::sync::Mutex;
 
 const STRIPES: usize = 1_024;
 

@@ -49,13 +49,37 @@ impl<V> Tree<V> {
         filter: &str,
         cursor: &mut Cursor,
         steps_max: usize,
+        visit: impl FnMut(&V) -> ControlFlow<()>,
+    ) -> Walk {
+        self.walk_by(&Plan::new(self, filter), cursor, steps_max, visit)
+    }
+
+    /// Visits all values, those under `$` too; else like [`walk`](Self::walk).
+    pub fn walk_all(
+        &self,
+        cursor: &mut Cursor,
+        steps_max: usize,
+        visit: impl FnMut(&V) -> ControlFlow<()>,
+    ) -> Walk {
+        self.walk_by(
+            &Plan { levels: Vec::new(), ends_with_hash: true, is_all: true },
+            cursor,
+            steps_max,
+            visit,
+        )
+    }
+
+    fn walk_by(
+        &self,
+        plan: &Plan,
+        cursor: &mut Cursor,
+        steps_max: usize,
         mut visit: impl FnMut(&V) -> ControlFlow<()>,
     ) -> Walk {
         if cursor.is_done {
             return Walk::Done;
         }
-        let plan = Plan::new(self, filter);
-        let mut open = self.reopen(&plan, &cursor.path);
+        let mut open = self.reopen(plan, &cursor.path);
         let mut steps = 0;
         while let Some(siblings) = open.last_mut() {
             let Some((level, node)) = siblings.next() else {
@@ -104,6 +128,8 @@ struct Plan {
     /// The levels before the `#`, if there is one. `None`: no topic has this text.
     levels: Vec<Option<LevelId>>,
     ends_with_hash: bool,
+    /// Topics that start with `$` too.
+    is_all: bool,
 }
 
 impl Plan {
@@ -114,7 +140,7 @@ impl Plan {
         };
         let level_of = |text| if text == "+" { Some(PLUS) } else { tree.levels.find(text) };
         let levels = front.map(|front| front.split('/').map(level_of).collect()).unwrap_or_default();
-        Self { levels, ends_with_hash }
+        Self { levels, ends_with_hash, is_all: false }
     }
 
     /// The children of `node` that the level of the filter at `depth` may match, behind `after`.
@@ -140,7 +166,7 @@ impl Plan {
         match self.levels.get(depth) {
             Some(&Some(PLUS)) | None => {
                 // [MQTT-4.7.2-1] A filter that starts with a wildcard does not match a topic that starts with `$`.
-                depth > 0 || !tree.levels.bytes_of(level).starts_with(b"$")
+                depth > 0 || self.is_all || !tree.levels.bytes_of(level).starts_with(b"$")
             }
             Some(&literal) => literal == Some(level),
         }

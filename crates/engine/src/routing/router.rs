@@ -6,7 +6,6 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
-use parking_lot::RwLock;
 use whimbrel_proto::codec::QoS;
 
 use super::{
@@ -14,6 +13,7 @@ use super::{
     target::{Target, merge},
     trie::{Scratch, Trie},
 };
+use crate::sync::RwLock;
 use crate::{session::Session, share::Group};
 
 /// Generations of filters without wildcards, by hash of the topic: a client that subscribes to its own command topic

@@ -33,6 +33,8 @@ impl std::error::Error for BadRecord {}
 pub(super) struct FoldMessage {
     pub content: Option<Content>,
     needed: u32,
+    /// Its publish is not closed: more may need it, though nobody does now.
+    is_open: bool,
 }
 
 pub(super) struct Content {
@@ -202,7 +204,7 @@ impl Fold {
                 self.retain(*message, (*topic).into(), position)
             }
             Record::Retain { message, topic, closed: false } => {
-                self.open.entry(*message).or_default().retain = Some(((*topic).into(), position));
+                self.begin(*message).retain = Some(((*topic).into(), position));
             }
             Record::Clear { topic } => {
                 if let Some((message, _)) = self.retained.remove(*topic) {
@@ -231,6 +233,12 @@ impl Fold {
             }
             Record::WillGone { key } => self.end_will(*key),
         }
+    }
+
+    /// A publish that something of is recorded.
+    fn begin(&mut self, message: u64) -> &mut Open {
+        self.messages.entry(message).or_default().is_open = true;
+        self.open.entry(message).or_default()
     }
 
     fn known(&mut self, key: u64) -> &mut FoldSession {
@@ -330,7 +338,7 @@ impl Fold {
             self.unpark(parked);
         }
         if !closed {
-            self.open.entry(*message).or_default().sessions.push((*key, *number));
+            self.begin(*message).sessions.push((*key, *number));
         }
     }
 
@@ -341,7 +349,7 @@ impl Fold {
             Owed { message, place, qos: QoS::AtMostOnce, retain: false, ids: Vec::new(), group: None, open };
         hold(&mut self.messages, message);
         if open {
-            self.open.entry(message).or_default().groups.push((name.clone(), parked.number));
+            self.begin(message).groups.push((name.clone(), parked.number));
         }
         if let Some(before) = self.groups.entry(name).or_default().insert(parked.number, owed) {
             release(&mut self.messages, before.message);
@@ -380,9 +388,7 @@ impl Fold {
                 self.retain(message, topic, place);
             }
         }
-        if self.messages.get(&message).is_some_and(|known| known.needed == 0) {
-            self.messages.remove(&message);
-        }
+        self.end(message);
         match owner {
             Owner::Nobody => {}
             Owner::Publisher(key, packet_id) => {
@@ -392,9 +398,19 @@ impl Fold {
         }
     }
 
+    /// Nobody more will need the message.
+    fn end(&mut self, message: u64) {
+        let Some(known) = self.messages.get_mut(&message) else { return };
+        known.is_open = false;
+        if known.needed == 0 {
+            self.messages.remove(&message);
+        }
+    }
+
     /// Forgets publishes that were never closed: their publishers were not told that they were taken. Gives how many.
     pub(super) fn drop_open(&mut self) -> usize {
         let open = std::mem::take(&mut self.open);
+        open.keys().for_each(|message| self.end(*message));
         for publish in open.values() {
             for (key, number) in &publish.sessions {
                 let Some(session) = self.sessions.get_mut(key) else { continue };
@@ -424,7 +440,7 @@ fn hold(messages: &mut Numbered<FoldMessage>, message: u64) {
 fn release(messages: &mut Numbered<FoldMessage>, message: u64) {
     if let Some(known) = messages.get_mut(&message) {
         known.needed = known.needed.saturating_sub(1);
-        if known.needed == 0 {
+        if known.needed == 0 && !known.is_open {
             messages.remove(&message);
         }
     }

@@ -8,6 +8,7 @@ mod fold;
 mod journal;
 mod ledger;
 
+mod reclaim;
 mod record;
 mod restore;
 
@@ -15,6 +16,7 @@ mod staging;
 
 pub use fold::{BadRecord, Fold};
 pub use journal::{Journal, Level, StageRefused, Staged};
+pub use reclaim::{Reclaim, Reclaimed};
 pub use record::{Record, describe};
 pub use restore::Restored;
 

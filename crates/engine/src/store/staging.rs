@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use whimbrel_proto::Millis;
 
 use super::{Journal, Level, Record, Staged};
-use crate::{Count, Turn, Wire, message::Message, turn::Now};
+use crate::{Count, Turn, Wire, message::Message, sync::Mutex, turn::Now};
 
 /// What a record without a message counts as needed bytes: near enough for deciding when to clean.
 const RECORD_BYTES: i64 = 40;
@@ -76,12 +75,16 @@ impl Store {
         self.stage(turn, &record)
     }
 
-    /// Records a message anew, so that its first place may go.
-    pub(crate) fn move_message(&self, turn: &mut Turn, message: &Message) {
+    /// Records a message anew if it lies before `below`. Gives the number of records.
+    pub(crate) fn move_before(&self, turn: &mut Turn, message: &Message, below: u64) -> u64 {
+        if message.stored.id() == 0 || message.stored.place().0 >= below {
+            return 0;
+        }
         let staged = self.stage_message(turn, message, message.stored.id());
         let (from, bytes) = message.stored.move_to(staged);
         self.count(from, -i64::from(bytes));
         self.count(staged.position, i64::from(bytes));
+        1
     }
 
     /// Somebody more is owed the message.

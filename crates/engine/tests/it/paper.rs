@@ -1,8 +1,10 @@
 //! A journal in memory, for tests: what is written and what is synced is said by the test, and a crash loses the rest.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
-use parking_lot::Mutex;
 use whimbrel_engine::{
     Engine, Journal, Level, Limits, Now,
     store::{Fold, Record, Restored, StageRefused, Staged},
@@ -29,33 +31,33 @@ pub(super) struct Paper(Arc<Mutex<State>>);
 impl Paper {
     /// Everything that is staged is on the disk now.
     pub(super) fn commit(&self) {
-        let mut state = self.0.lock();
+        let mut state = self.0.lock().unwrap();
         (state.written, state.synced) = (state.end, state.end);
     }
 
     /// Everything that is staged survives the end of the process, but not a loss of power.
     pub(super) fn write(&self) {
-        let mut state = self.0.lock();
+        let mut state = self.0.lock().unwrap();
         state.written = state.end;
     }
 
     /// The disk takes nothing, or takes again.
     pub(super) fn set_full(&self, is_full: bool) {
-        self.0.lock().is_full = is_full;
+        self.0.lock().unwrap().is_full = is_full;
     }
 
     pub(super) fn set_over_budget(&self, is_over: bool) {
-        self.0.lock().is_over_budget = is_over;
+        self.0.lock().unwrap().is_over_budget = is_over;
     }
 
     /// The records so far.
     pub(super) fn records(&self) -> usize {
-        self.0.lock().records.len()
+        self.0.lock().unwrap().records.len()
     }
 
     /// The kinds of the records from number `from` on, as a person reads them.
     pub(super) fn told(&self, from: usize) -> Vec<String> {
-        let state = self.0.lock();
+        let state = self.0.lock().unwrap();
         let told = state
             .records
             .iter()
@@ -66,12 +68,42 @@ impl Paper {
 
     /// Bytes that are needed still, by the engine's count.
     pub(super) fn live(&self) -> i64 {
-        self.0.lock().live.values().sum()
+        self.0.lock().unwrap().live.values().sum()
+    }
+
+    /// Where the last record ends.
+    pub(super) fn end(&self) -> u64 {
+        self.0.lock().unwrap().end
+    }
+
+    /// Bytes before this position that are needed still.
+    pub(super) fn live_before(&self, below: u64) -> i64 {
+        self.0.lock().unwrap().live.range(..below).map(|(_, bytes)| bytes).sum()
+    }
+
+    /// The records before this position that are needed still.
+    pub(super) fn needed_before(&self, below: u64) -> Vec<String> {
+        let state = self.0.lock().unwrap();
+        let needed = state.live.range(..below).filter(|(_, bytes)| **bytes != 0);
+        needed
+            .map(|(at, bytes)| {
+                let record = state.records.iter().find(|(position, _)| position == at);
+                format!("{bytes} of {:?}", record.and_then(|(_, record)| Record::decode(record)))
+            })
+            .collect()
+    }
+
+    /// What is left on the disk when everything before this position is given back.
+    pub(super) fn without_before(&self, below: u64) -> Paper {
+        let state = self.0.lock().unwrap();
+        let records = state.records.iter().filter(|(at, _)| *at >= below).cloned().collect();
+        let (end, written, synced) = (state.end, state.end, state.end);
+        Paper(Arc::new(Mutex::new(State { records, end, written, synced, ..State::default() })))
     }
 
     /// The power fails: only the first `keep` records are left, and at least what was synced.
     pub(super) fn crash(&self, keep: usize) -> Paper {
-        let state = self.0.lock();
+        let state = self.0.lock().unwrap();
         let synced =
             state.records.iter().filter(|(at, bytes)| at + HEADER + bytes.len() as u64 <= state.synced);
         let keep = keep.max(synced.count()).min(state.records.len());
@@ -84,7 +116,7 @@ impl Paper {
     /// An engine with what the records say.
     pub(super) fn start(&self, limits: Limits, now: Now) -> (Arc<Engine>, Restored) {
         let mut fold = Fold::new();
-        let records = self.0.lock().records.clone();
+        let records = self.0.lock().unwrap().records.clone();
         for (at, bytes) in &records {
             fold.take(*at, at + HEADER + bytes.len() as u64, bytes).expect("records that can be read");
         }
@@ -97,7 +129,7 @@ impl Paper {
 
 impl Journal for Paper {
     fn stage(&self, record: &[u8]) -> Result<Staged, StageRefused> {
-        let mut state = self.0.lock();
+        let mut state = self.0.lock().unwrap();
         let position = state.end;
         state.records.push((position, record.to_vec()));
         state.end += HEADER + record.len() as u64;
@@ -111,7 +143,7 @@ impl Journal for Paper {
     fn nudge(&self) {}
 
     fn reached(&self, level: Level) -> u64 {
-        let state = self.0.lock();
+        let state = self.0.lock().unwrap();
         match level {
             Level::Memory => u64::MAX,
             Level::Process => state.written,
@@ -120,18 +152,18 @@ impl Journal for Paper {
     }
 
     fn staged(&self) -> u64 {
-        self.0.lock().end
+        self.0.lock().unwrap().end
     }
 
     fn is_over_budget(&self) -> bool {
-        self.0.lock().is_over_budget
+        self.0.lock().unwrap().is_over_budget
     }
 
     fn is_running(&self) -> bool {
-        !self.0.lock().is_full
+        !self.0.lock().unwrap().is_full
     }
 
     fn count_live(&self, position: u64, bytes: i64) {
-        *self.0.lock().live.entry(position).or_default() += bytes;
+        *self.0.lock().unwrap().live.entry(position).or_default() += bytes;
     }
 }

@@ -110,6 +110,7 @@ fn attach(worker: &mut Worker, wire: &Arc<Pipe>) -> Attached {
         receive_maximum: 10,
         packet_bytes_max: u32::MAX,
         topic_aliases_max: 0,
+        durability: None,
     };
     let wire: Arc<dyn Wire> = wire.clone();
     match worker.engine.attach(&mut worker.turn, &connect, &mut None, &mut 0, Level::default(), &wire) {

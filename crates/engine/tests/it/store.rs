@@ -1,7 +1,9 @@
 //! Durability: what waits for the journal, and what is there again after a crash. Time is virtual, the journal is paper.
 
-use whimbrel_engine::{Count, Limits};
-use whimbrel_testkit::{Ack, Packet, Publish, QoS0, QoS1, QoS2, Subscribe, publish, v5, v311, will};
+use whimbrel_engine::{Count, Level, Limits, store::Reclaimed};
+use whimbrel_testkit::{
+    Ack, Packet, Property, Publish, QoS0, QoS1, QoS2, Subscribe, publish, v5, v311, will,
+};
 
 use super::{
     paper::Paper,
@@ -63,6 +65,27 @@ fn what_nobody_durable_is_owed_is_acknowledged_without_the_disk() {
     assert!(matches!(worker.take(writer)[..], [Packet::PubRec(_)]));
     assert_eq!(worker.payloads(reader), ["one", "two"]);
     assert_eq!(worker.paper.as_ref().unwrap().records(), before, "records");
+}
+
+#[test]
+fn an_acknowledgement_waits_for_the_level_of_its_listener() {
+    let mut worker = durable();
+    let reader = stayer(&mut worker, "reader");
+    subscribe(&mut worker, reader, "t", QoS1);
+    let [memory, process, power] = [Level::Memory, Level::Process, Level::Power].map(|level| {
+        worker.level = level;
+        guest(&mut worker, &format!("{level:?}"))
+    });
+    for who in [memory, process, power] {
+        send(&mut worker, who, 1, "x", QoS1);
+    }
+    let acked = |worker: &mut Worker| [memory, process, power].map(|who| worker.take(who).len());
+    assert_eq!(acked(&mut worker), [1, 0, 0]);
+    worker.paper.as_ref().unwrap().write();
+    worker.engine.release(&mut worker.turn);
+    assert_eq!(acked(&mut worker), [0, 1, 0]);
+    worker.commit();
+    assert_eq!(acked(&mut worker), [0, 0, 1]);
 }
 
 #[test]
@@ -136,6 +159,21 @@ fn returns(worker: &mut Worker, id: &str) -> (bool, Vec<Publish>) {
     let all = worker.consume(who);
     worker.cut(who);
     (ack.session_present, all)
+}
+
+#[test]
+fn a_5_0_client_is_told_what_an_acknowledgement_is_worth_where_its_connack_has_room() {
+    let mut worker = durable();
+    worker.commits = true;
+    let told = |worker: &mut Worker, connect| {
+        let (_, ack) = worker.connect_answered(connect);
+        let user = ack.properties.0.into_iter().filter(|one| matches!(one, Property::User(..)));
+        user.collect::<Vec<_>>()
+    };
+    let power = vec![Property::User("whimbrel-durability".into(), "power".into())];
+    assert_eq!(told(&mut worker, v5("roomy")), power);
+    assert_eq!(told(&mut worker, v5("small").packet_size_max(30)), []);
+    assert_eq!(told(&mut worker, v311("old")), []);
 }
 
 #[test]
@@ -525,4 +563,132 @@ fn time_goes_on_while_the_server_is_down_but_never_back() {
     assert_eq!(at(1_700_020_000), 0);
     // The clock stands at 1970: no time has passed.
     assert_eq!(at(3), 2);
+}
+
+/// Records everything that lies before the end anew, and loses what is older.
+fn clean(worker: &mut Worker) -> Paper {
+    let paper = worker.paper.clone().unwrap();
+    let below = paper.end();
+    let mut reclaim = worker.engine.begin_reclaim(below);
+    while worker.engine.reclaim(&mut worker.turn, &mut reclaim) == Reclaimed::More {}
+    assert_eq!(
+        paper.live_before(below),
+        0,
+        "what is needed of the old part: {:?}",
+        paper.needed_before(below)
+    );
+    paper.without_before(below)
+}
+
+#[test]
+fn what_lives_is_recorded_anew_and_the_rest_may_go() {
+    let mut worker = durable();
+    worker.commits = true;
+    let writer = stayer(&mut worker, "writer");
+    let reader = worker.connect(v5("reader").expiry(1_000).receive_maximum(3));
+    worker.subscribe(reader, "t", QoS2);
+    worker.subscribe(reader, "$share/g/t", QoS1);
+    worker.subscribe(reader, "gone", QoS1);
+    worker.unsubscribe(reader, "gone");
+    let offline = stayer(&mut worker, "offline");
+    worker.subscribe(offline, "#", QoS1);
+    worker.cut(offline);
+    let fleeting = guest(&mut worker, "fleeting");
+    worker.subscribe(fleeting, "$share/h/u", QoS1);
+    let sleeper = stayer(&mut worker, "sleeper");
+    worker.subscribe(sleeper, "$share/h/u", QoS1);
+    worker.cut(sleeper);
+    for id in 1..=9 {
+        send(&mut worker, writer, id, &format!("m{id}"), if id % 2 == 0 { QoS2 } else { QoS1 });
+        worker.publish(writer, publish("u", format!("u{id}")).at(QoS1, 100 + id));
+        worker.publish(writer, publish(&format!("$r/{id}"), "kept").at(QoS1, 200 + id).retain());
+    }
+    let of_reader = worker.messages(reader);
+    assert_eq!(of_reader.len(), 3);
+    worker.send(reader, Packet::PubRec(Ack::new(of_reader.iter().find(|one| one.qos == 2).unwrap().id, 0)));
+    worker.take(reader);
+    let plain = worker.paper.clone().unwrap().crash(usize::MAX);
+    let cleaned = clean(&mut worker);
+    let after = |paper: &Paper| {
+        let mut worker = Worker::durable(Limits::default(), paper);
+        worker.commits = true;
+        let mut told = vec![format!("{:?}", worker.engine.retained())];
+        for id in ["reader", "offline", "sleeper"] {
+            let who = worker.connect(v311(id).resume().keep_alive(0));
+            let packets = worker.take(who);
+            told.push(format!("{id}: {packets:?}"));
+            worker.acknowledge(who, &packets);
+            told.push(format!("{:?}", worker.consume(who)));
+            worker.cut(who);
+        }
+        let writer = worker.connect(v311("writer").resume().keep_alive(0));
+        for id in [2, 4, 50] {
+            worker.send(writer, Packet::PubRel(Ack::new(id, 0)));
+        }
+        worker.publish(writer, publish("t", "again").at(QoS2, 6).dup());
+        told.push(format!("{:?}", worker.take(writer)));
+        told
+    };
+    let (expected, got) = (after(&plain), after(&cleaned.crash(usize::MAX)));
+    for (expected, got) in expected.iter().zip(&got) {
+        assert_eq!(got, expected);
+    }
+    // And once more, from what was cleaned.
+    let mut worker = Worker::durable(Limits::default(), &cleaned.crash(usize::MAX));
+    worker.commits = true;
+    assert_eq!(after(&clean(&mut worker)), expected);
+}
+
+#[test]
+fn what_a_crash_left_of_a_session_that_ended_with_it_is_no_session_that_is_present() {
+    let mut worker = durable();
+    let who = worker.start(v5("back").keep_alive(0).will(will("w", "gone")));
+    worker.settle();
+    worker.commit();
+    worker.next_connack(who);
+    let mut worker = worker.crash(Limits::default(), 0);
+    worker.commits = true;
+    let who = worker.start(v5("back").resume().keep_alive(0));
+    worker.settle();
+    assert!(!worker.next_connack(who).session_present);
+}
+
+#[test]
+fn a_session_is_looked_at_once_however_often_the_journal_reports_less_than_it_waits_for() {
+    let mut worker = durable();
+    let reader = stayer(&mut worker, "reader");
+    subscribe(&mut worker, reader, "t", QoS2);
+    for id in 1..=3 {
+        send(&mut worker, reader, id, "two", QoS2);
+    }
+    let paper = worker.paper.clone().unwrap();
+    for _ in 0..20 {
+        paper.write();
+        worker.engine.clone().release(&mut worker.turn);
+        worker.settle();
+    }
+    assert!(worker.turn.parked() <= 4, "{} looks", worker.turn.parked());
+    assert_eq!(worker.come(reader), []);
+    worker.commit();
+    assert!(matches!(worker.take(reader)[..], [Packet::PubRec(_), ..]));
+}
+
+#[test]
+fn what_a_member_without_a_session_has_completed_at_qos_2_comes_to_nobody_after_the_crash() {
+    let mut worker = durable();
+    let stayer = stayer(&mut worker, "stayer");
+    subscribe(&mut worker, stayer, "$share/g/t", QoS2);
+    worker.cut(stayer);
+    worker.commit();
+    let fleeting = guest(&mut worker, "fleeting");
+    worker.subscribe(fleeting, "$share/g/t", QoS2);
+    let writer = guest(&mut worker, "writer");
+    send(&mut worker, writer, 1, "taken", QoS2);
+    worker.commits = true;
+    worker.settle();
+    let come = worker.consume(fleeting);
+    assert_eq!(come.iter().map(text).collect::<Vec<_>>(), ["taken"]);
+    worker.commit();
+    let mut worker = worker.crash(Limits::default(), 0);
+    assert_eq!(returns(&mut worker, "stayer").1, []);
 }

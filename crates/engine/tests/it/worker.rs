@@ -4,8 +4,8 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use whimbrel_engine::{
-    Conversation, Count, Engine, Limits, Notice, Now, Progress, Publishing, Standing, Ticked, Turn, Wire,
-    proto::Millis,
+    Conversation, Count, Engine, Level, Limits, Notice, Now, Progress, Publishing, Standing, Ticked, Turn,
+    Wire, proto::Millis,
 };
 use whimbrel_testkit::{
     Ack, ConnAck, Connect, Disconnect, Options, Packet, Publish, QoS, Sender, SubAck, Subscribe, Unsubscribe,
@@ -48,6 +48,8 @@ pub(super) struct Worker {
     /// The journal of the engine, and whether it commits by itself.
     pub(super) paper: Option<Paper>,
     pub(super) commits: bool,
+    /// Of the listener on which connections open.
+    pub(super) level: Level,
 }
 
 /// Has every test run on an engine with a journal that commits at once, if the environment says so: what they ask must
@@ -104,6 +106,7 @@ impl Worker {
             nobody,
             paper: None,
             commits: false,
+            level: Level::Power,
         }
     }
 
@@ -112,7 +115,7 @@ impl Worker {
         self.clients.push(Client {
             version,
             pipe: Arc::default(),
-            conversation: Some(Conversation::new(&self.engine, self.turn.now.mono)),
+            conversation: Some(Conversation::new(&self.engine, self.turn.now.mono).at_level(self.level)),
             input: Vec::new(),
             fresh: false,
             raw: Vec::new(),

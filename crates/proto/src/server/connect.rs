@@ -3,7 +3,7 @@
 use alloc::{boxed::Box, vec::Vec};
 
 use super::Limits;
-use crate::codec::{ConnAck, ConnAckProperties, Connect, QoS, ReasonCode, Version};
+use crate::codec::{ConnAck, ConnAckProperties, Connect, QoS, ReasonCode, UserProperties, Version};
 
 /// CONNECT is refused with this reason code; in 3.x its return code.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,29 @@ pub struct Negotiated {
     pub packet_bytes_max: u32,
     /// Topic aliases towards the client.
     pub topic_aliases_max: u16,
+    /// How sure an acknowledgement is, in a word that a 5.0 client is told; nothing where the caller says nothing.
+    pub durability: Option<Durability>,
+}
+
+/// What an acknowledgement is worth, as a user property of CONNACK tells it.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// What was acknowledged is lost with the server's process.
+    Memory,
+    /// It survives the end of the process.
+    Process,
+    /// It survives a loss of power.
+    Power,
+}
+
+impl Durability {
+    const fn pairs(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Durability::Memory => &[("whimbrel-durability", "memory")],
+            Durability::Process => &[("whimbrel-durability", "process")],
+            Durability::Power => &[("whimbrel-durability", "power")],
+        }
+    }
 }
 
 /// Decides what the client gets. Pure: it asks neither who the client is nor which sessions exist.
@@ -79,6 +102,7 @@ pub fn negotiate(connect: &Connect<'_>, limits: &Limits) -> Result<Negotiated, R
         receive_maximum: properties.receive_maximum.unwrap_or(u16::MAX).min(limits.inflight_max),
         packet_bytes_max: properties.packet_size_max.unwrap_or(u32::MAX),
         topic_aliases_max: properties.topic_alias_max.unwrap_or(0).min(limits.topic_aliases_out_max),
+        durability: None,
     })
 }
 
@@ -139,11 +163,13 @@ fn granted<'a>(negotiated: &Negotiated, assigned: Option<&'a str>, limits: &Limi
         subscription_ids_available: unavailable(limits.subscription_ids_available),
         shared_available: unavailable(limits.shared_available),
         server_keep_alive_secs: negotiated.keep_alive_imposed.then_some(negotiated.keep_alive_secs),
+        user_properties: UserProperties::from_pairs(negotiated.durability.map_or(&[], Durability::pairs)),
         ..ConnAckProperties::default()
     };
-    // Without the first the client sets no alias; a refusal tells it of the next three, and who takes only small packets
+    // Nothing depends on the first. Without the second the client sets no alias; a refusal tells it of the next three, and who takes only small packets
     // hardly sends one that is too large. All else would make it break a rule, or hold to what does not hold.
-    let leave_out: [fn(&mut ConnAckProperties<'_>); 5] = [
+    let leave_out: [fn(&mut ConnAckProperties<'_>); 6] = [
+        |properties| properties.user_properties = UserProperties::default(), // [MQTT-3.2.2-20]
         |properties| properties.topic_alias_max = None,
         |properties| properties.wildcard_available = None,
         |properties| properties.subscription_ids_available = None,

@@ -13,6 +13,7 @@ use super::desk::Run;
 use super::display::Display;
 use super::findings::Findings;
 use super::interrupt::{INTERRUPTED, Interrupt};
+use super::lazy;
 use super::meter::Meter;
 use super::ready::{self, Course, Ready};
 use super::report;
@@ -142,6 +143,10 @@ fn go(ready: Ready) -> ExitCode {
         }
     };
     let (broker, own, machine, looked) = meter.usage();
+    let nap = match raw.tally.naps_measured {
+        naps @ 1.. if Findings::costs_more_than(&own, broker.as_ref()) => lazy::price_of_a_nap(looked / naps),
+        _ => None,
+    };
     let findings = Findings {
         scenario: ready.name,
         label: ready.results.label.clone(),
@@ -157,6 +162,7 @@ fn go(ready: Ready) -> ExitCode {
         broker_has_gone: meter.has_lost_broker(),
         own,
         machine,
+        nap,
         looked,
         rate,
         figures: raw.figures,

@@ -1,28 +1,23 @@
 //! One client: from dialling to DISCONNECT. Not the sockets' readiness, and not who sends when.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use mio::{Registry, Token};
 use whimbrel_codec::{
-    Ack, ConnAck, Connect, ConnectProperties, Disconnect, Filters, Frame, Malformed, PacketId, PacketType,
-    Peer, Publish, QoS, ReasonCode, Split, SubAck, Subscribe, SubscribeOptions, Unsubscribe,
-    UnsubscribeFilters, split,
+    Ack, ConnAck, Disconnect, Frame, PacketType, Peer, Publish, QoS, ReasonCode, Split, SubAck, split,
 };
 
+use super::broken::Broken;
 use super::clock::Nanos;
 use super::desk::{Desk, Run};
+use super::greeting::{FILTERS_MAX, put_connect, put_subscribe, put_unsubscribe};
 use super::link::{Input, Link};
-use super::plan::Client;
 use super::publisher::Publisher;
 use super::receiver::Receiver;
 
 /// What a packet from the broker may take, in bytes: more than the longest payload.
 const PACKET_BYTES_MAX: u32 = 64 << 20;
-/// Filters in one SUBSCRIBE.
-const FILTERS_MAX: usize = 500;
-/// How long the session of a client that comes back is kept, in seconds.
-const SESSION_EXPIRY_SECS: u32 = 3_600;
 
 pub(super) struct Connection {
     /// Its index in the plan.
@@ -75,51 +70,6 @@ pub(super) enum Ping {
     Answered,
 }
 
-/// Why a connection is of no more use.
-#[derive(Debug)]
-pub(super) enum Broken {
-    Io(io::Error),
-    Closed,
-    Malformed(Malformed),
-    Refused(ReasonCode),
-}
-
-impl From<io::Error> for Broken {
-    fn from(error: io::Error) -> Broken {
-        Broken::Io(error)
-    }
-}
-
-impl From<Malformed> for Broken {
-    fn from(malformed: Malformed) -> Broken {
-        Broken::Malformed(malformed)
-    }
-}
-
-impl Broken {
-    /// What happened, and what can be done about it. `address` is the broker's.
-    pub(super) fn told(&self, address: SocketAddr) -> String {
-        match self {
-            Broken::Io(error) => match error.kind() {
-                io::ErrorKind::ConnectionRefused => {
-                    format!("nobody listens on {address}: does the broker run?")
-                }
-                io::ErrorKind::AddrNotAvailable => {
-                    format!(
-                        "{error}: no port is left on the address to connect from (see --source), or it is not here"
-                    )
-                }
-                _ => error.to_string(),
-            },
-            Broken::Closed => "the broker closed the connection".to_owned(),
-            Broken::Malformed(malformed) => {
-                format!("the broker sent a malformed packet (is it an MQTT broker?): {malformed}")
-            }
-            Broken::Refused(reason) => format!("the broker refused the connection: {}", reason.name()),
-        }
-    }
-}
-
 impl Connection {
     pub(super) fn new(client: usize, job: Job) -> Connection {
         Connection {
@@ -145,7 +95,8 @@ impl Connection {
         run: &Run,
     ) -> io::Result<()> {
         let Some(client) = run.plan.clients.get(self.client) else { return Ok(()) };
-        let mut link = Link::dial(run.settings.address, source, place.0, place.1)?;
+        let stamped = run.settings.reads_late && matches!(self.job, Job::Receive(_));
+        let mut link = Link::dial(run.settings.address, source, stamped, place)?;
         put_connect(client, entrance, run, &mut link.out);
         self.link = Some(link);
         self.state = State::AwaitsConnAck;
@@ -189,13 +140,12 @@ impl Connection {
     ) -> Result<(), Broken> {
         loop {
             let Some(link) = &mut self.link else { return Ok(()) };
-            let (len, more) = match link.read(buffer)? {
-                Input::Bytes { len, more } => (len, more),
+            let (len, more, now) = match link.read(buffer, &mut desk.arrivals)? {
+                Input::Bytes { len, more, at } => (len, more, at),
                 Input::Nothing => break,
                 Input::Closed if self.state == State::Done => return Ok(()),
                 Input::Closed => return Err(Broken::Closed),
             };
-            let now = run.clock.now();
             let mut rest = buffer.get(..len).unwrap_or_default();
             while let Split::Whole { frame, len } = split(rest, PACKET_BYTES_MAX)? {
                 self.on_frame(frame, now, run, desk)?;
@@ -225,12 +175,21 @@ impl Connection {
     }
 
     /// Lets a publisher send what it may.
-    pub(super) fn send(&mut self, now: Nanos, run: &Run, desk: &mut Desk) -> Result<(), Broken> {
-        if let (Job::Publish(publisher), Some(link), State::Up) = (&mut self.job, &mut self.link, self.state)
-        {
+    pub(super) fn send(&mut self, now: Nanos, desk: &mut Desk) -> Result<(), Broken> {
+        let Some(link) = &mut self.link else { return Ok(()) };
+        if let (Job::Publish(publisher), State::Up) = (&mut self.job, self.state) {
             publisher.fill(now, desk, link);
         }
-        self.flush(run)
+        if link.unwritten() > 0 {
+            link.flush()?;
+            self.written_at = now;
+        }
+        Ok(())
+    }
+
+    /// Whether the system has not taken all that was to be written.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.unwritten() > 0)
     }
 
     #[inline]
@@ -357,20 +316,7 @@ impl Connection {
         if let Job::Receive(receiver) = &mut self.job {
             receiver.begin(now);
         }
-        for (index, filters) in client.filters.chunks(FILTERS_MAX).enumerate() {
-            let filters: Vec<_> = filters
-                .iter()
-                .map(|filter| (filter.as_str(), SubscribeOptions::with_qos(client.qos)))
-                .collect();
-            let Some(packet_id) = PacketId::new(index as u16 + 1) else { return };
-            let subscribe = Subscribe {
-                packet_id,
-                subscription_id: None,
-                user_properties: Default::default(),
-                filters: Filters::from_slice(&filters),
-            };
-            subscribe.encode(run.settings.version, &mut link.out);
-        }
+        put_subscribe(client, run, &mut link.out);
     }
 
     fn check_suback(&self, suback: SubAck<'_>, run: &Run, desk: &mut Desk) {
@@ -451,34 +397,3 @@ impl Connection {
 }
 
 const PINGREQ: [u8; 2] = [PacketType::PingReq.bits() << 4, 0];
-
-fn put_connect(client: &Client, entrance: Entrance, run: &Run, out: &mut Vec<u8>) {
-    let settings = &run.settings;
-    let keeps = client.persistent && entrance != Entrance::Wipe;
-    let connect = Connect {
-        version: settings.version,
-        // Before 5.0 one flag tells both that the old session goes and that the new one will not stay.
-        clean_start: if settings.version.has_properties() { entrance != Entrance::Return } else { !keeps },
-        keep_alive_secs: settings.keep_alive_secs,
-        client_id: &client.id,
-        user_name: settings.user_name.as_deref(),
-        password: settings.password.as_deref().map(str::as_bytes),
-        properties: ConnectProperties {
-            session_expiry_secs: keeps.then_some(SESSION_EXPIRY_SECS),
-            ..ConnectProperties::default()
-        },
-        will: None,
-    };
-    connect.encode(settings.version, out);
-}
-
-fn put_unsubscribe(client: Option<&Client>, run: &Run, out: &mut Vec<u8>) {
-    let (Some(client), Some(packet_id)) = (client, PacketId::new(1)) else { return };
-    let filters: Vec<&str> = client.filters.iter().map(String::as_str).collect();
-    let unsubscribe = Unsubscribe {
-        packet_id,
-        user_properties: Default::default(),
-        filters: UnsubscribeFilters::from_slice(&filters),
-    };
-    unsubscribe.encode(run.settings.version, out);
-}

@@ -17,6 +17,7 @@ use super::connection::{Connection, Job};
 use super::desk::{Desk, Run};
 use super::display::Display;
 use super::interrupt::Interrupt;
+use super::mail::Mailbox;
 use super::orders::{Event, Order};
 use super::plan::Work;
 use super::publish_frame::filler;
@@ -25,7 +26,7 @@ use super::receiver::Receiver;
 use super::recorder::{Interval, Recorder};
 use super::sequence::Seen;
 use super::tally::Tally;
-use super::worker::{Mailbox, Outfit, Place, WAKER, Worker};
+use super::worker::{Outfit, Place, WAKER, Worker};
 
 /// How long an interval of the series is.
 pub(super) const INTERVAL: Nanos = 250 * MILLI;
@@ -362,6 +363,7 @@ fn work(outfit: Outfit, clients: &[usize]) -> io::Result<Ending> {
     let (lost, lost_qos0) = worker.missing();
     worker.desk.tally.lost += lost;
     worker.desk.tally.lost_qos0 += lost_qos0;
+    worker.desk.tally.doubted = worker.desk.arrivals.doubted();
     let Desk { tally, seen, corrupt_of_groups, .. } = worker.desk;
     Ok(Ending { tally, seen, corrupt_of_groups })
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::arrival::Arrivals;
 use super::clock::{Clock, Nanos};
 use super::plan::Plan;
 use super::recorder::Recorder;
 use super::sequence::Seen;
-use super::settings::Settings;
+use super::settings::{Drive, Settings};
 use super::tally::Tally;
 
 /// What all threads of a run see.
@@ -63,6 +64,7 @@ pub(super) struct Desk {
     pub(super) measured: Measured,
     pub(super) tally: Tally,
     pub(super) recorder: Recorder,
+    pub(super) arrivals: Arrivals,
     /// Senders whose messages have arrived, with how many, since the end of the last turn.
     pub(super) credits: Vec<(u32, u32)>,
     /// By group and sender of the group: what members of this thread have got.
@@ -84,11 +86,13 @@ impl Desk {
         let seen = run.plan.groups.iter().map(|senders| vec![Seen::default(); senders.len()]).collect();
         let corrupt_of_groups = vec![0; run.plan.groups.len()];
         let live_groups = corrupt_of_groups.clone();
+        let arrivals = Arrivals::new(run.clock);
         Desk {
             run,
             measured: Measured::NEVER,
             tally: Tally::default(),
             recorder,
+            arrivals,
             credits: Vec::new(),
             seen,
             corrupt_of_groups,
@@ -118,6 +122,10 @@ impl Desk {
         }
         if self.measured.holds(due.max(self.measured.since)) {
             self.recorder.latency(now.saturating_sub(due.max(self.measured.since)));
+        }
+        if let Drive::Open { .. } = self.run.settings.pace {
+            // Nobody waits for it.
+            return;
         }
         match self.credits.last_mut() {
             Some((last, count)) if *last == sender => *count += 1,

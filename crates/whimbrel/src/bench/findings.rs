@@ -41,6 +41,8 @@ pub(super) struct Findings {
     pub(super) broker_has_gone: bool,
     pub(super) own: Usage,
     pub(super) machine: MachineUsage,
+    /// What a nap of one of the generator's threads costs by itself, in nanoseconds of processor time, if that matters.
+    pub(super) nap: Option<Nanos>,
     /// The time between the two looks at the processes.
     pub(super) looked: Nanos,
     /// Messages per second that were asked for, in an open loop.
@@ -135,17 +137,35 @@ impl Findings {
         None
     }
 
+    /// Whether the generator spent more than the broker.
+    pub(super) fn costs_more_than(own: &Usage, broker: Option<&Usage>) -> bool {
+        broker.is_some_and(|broker| own.cpu_nanos > broker.cpu_nanos)
+    }
+
+    /// What of the generator's processor time per message goes into sleeping and waking, in microseconds.
+    pub(super) fn napping_micros(&self) -> Option<f64> {
+        let naps = self.tally.naps_measured as f64 / self.tally.delivered_measured.max(1) as f64;
+        Some(naps * self.nap? as f64 / 1e3)
+    }
+
     /// Why the generator may spend more processor time than the broker: what it cannot do at a lower price.
-    fn why(&self) -> &'static str {
-        match (self.scenario, self.rate) {
-            ("connect", _) => {
-                "on one machine whoever opens a connection pays for both sides of its handshake, and looks for a \
-                 free port (see --source)"
+    fn why(&self) -> String {
+        match (self.scenario, self.rate, self.nap.zip(self.napping_micros())) {
+            ("connect", _, _) => {
+                "on one machine whoever opens a connection pays for both sides of its handshake, \
+                 and looks for a free port (see --source)"
+                    .to_owned()
             }
-            (_, Some(_)) => {
-                "it wakes when a message is due and again when it arrives, the broker once (see --gather)"
+            (_, Some(_), Some((nap, per_message))) => format!(
+                "it sleeps until a message is due, and a thread that does only that spends {:.1} µs each time on this \
+                 machine, {per_message:.1} µs per message; the broker is woken by what is sent (see --gather)",
+                nap as f64 / 1e3
+            ),
+            (_, Some(_), None) => {
+                "it wakes when a message is due and again when there is something to answer (see --gather)"
+                    .to_owned()
             }
-            (_, None) => "on one machine whoever sends pays for the way to the receiver",
+            (_, None, _) => "on one machine whoever sends pays for the way to the receiver".to_owned(),
         }
     }
 
@@ -159,9 +179,7 @@ impl Findings {
                 busiest * 100.0
             ));
         }
-        if self.tally.delivered_measured > 0
-            && self.broker.is_some_and(|broker| self.own.cpu_nanos > broker.cpu_nanos)
-        {
+        if self.tally.delivered_measured > 0 && Findings::costs_more_than(&self.own, self.broker.as_ref()) {
             let why = self.why();
             warnings.push(format!("the generator spent more processor time than the broker: {why}"));
         }
@@ -184,6 +202,12 @@ impl Findings {
         let had_work = self.tally.delivered_measured > 1_000 && self.looked > SECOND;
         if had_work && self.broker.is_some_and(|broker| broker.cpu_nanos == 0) {
             warnings.push("the process of --pid did nothing meanwhile: is it the broker?".to_owned());
+        }
+        if self.tally.doubted > 0 {
+            warnings.push(format!(
+                "the wall clock was set meanwhile: what {} reads brought counts as having come when it was read",
+                self.tally.doubted
+            ));
         }
         if self.tally.stalls > 0 {
             warnings.push(format!(

@@ -51,6 +51,7 @@ pub(super) fn value(findings: &Findings) -> Value {
         "latency": latency(findings),
         "broker": findings.broker.as_ref().map(|usage| of_process(findings, usage)),
         "generator": of_process(findings, &findings.own),
+        "generator_napping_us_per_message": findings.napping_micros(),
         "machine": { "cores": findings.cores, "others_cores": findings.others(),
             "stolen_cores": findings.cores_of(findings.machine.stolen_nanos) },
         "figures": figures,

@@ -4,6 +4,8 @@
 //! each a `worker` with its own poll and connections; `findings` come out.
 
 mod alarm;
+mod arrival;
+mod broken;
 mod cast;
 mod clock;
 mod command;
@@ -14,10 +16,13 @@ mod desk;
 mod dialler;
 mod display;
 mod findings;
+mod greeting;
 mod histogram_log;
 mod interrupt;
 mod json;
+mod lazy;
 mod link;
+mod mail;
 mod meter;
 mod options;
 mod orders;
@@ -31,6 +36,7 @@ mod ready;
 mod receiver;
 mod recorder;
 mod report;
+mod roster;
 mod rounds;
 mod scenario;
 mod script;

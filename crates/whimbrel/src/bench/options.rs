@@ -117,11 +117,16 @@ pub(super) struct Pace {
     #[arg(short, long, conflicts_with = "rate", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) window: Option<u16>,
     /// Open loop: messages per second of all publishers together; latency counts from the moment when a message was
-    /// due, however late the broker or the generator is; at over 10,000 writes per second, groups are due every 100 µs
+    /// due, however late the broker or the generator is; at over 10,000 writes per second, groups are due every 100 µs.
+    /// At QoS 0 arrivals do not wake the generator (Linux): it reads them when something is due, and takes the time from
+    /// the kernel's stamp. Of several messages that one read brings all have the last one's: none looks faster than it
+    /// was, and one that came first slower by the time between two moments, or 10 ms, at most
     #[arg(short, long, value_name = "PER_SECOND", value_parser = rate)]
     pub(super) rate: Option<f64>,
-    /// The least time between two looks at what is due and at what has come: the generator wakes less often and costs
-    /// less; latencies look longer by up to as much at each end, and the results say so
+    /// The generator wakes less often and costs less. Open loop: the least time between two moments at which messages
+    /// are due; what would be due in between is due together with the others. In a closed loop, and where QoS 1 or 2
+    /// has to be answered: the least time between two looks at what has come; latencies look longer by up to as much at
+    /// each end, and the results say so
     #[arg(long, value_name = "TIME", value_parser = length_of_time)]
     pub(super) gather: Option<Duration>,
 }

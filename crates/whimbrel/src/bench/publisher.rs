@@ -116,9 +116,12 @@ impl Publisher {
         self.in_flight_max = usize::from(maximum);
     }
 
-    /// Open loop: one more batch is due.
-    pub(super) fn batch_due(&mut self, batch: u64) {
-        self.schedule.due += batch;
+    /// Open loop: one more batch is due, or what is left of it. Returns how many messages that is.
+    pub(super) fn batch_due(&mut self, batch: u64) -> u64 {
+        let waiting = self.schedule.due - self.schedule.sent;
+        let due = batch.min(self.limit.saturating_sub(self.number.saturating_add(waiting)));
+        self.schedule.due += due;
+        due
     }
 
     /// Deliveries of its messages have arrived.
@@ -137,11 +140,6 @@ impl Publisher {
     /// Whether it has nothing more to send and nothing to wait for.
     pub(super) fn is_done(&self) -> bool {
         (!self.running || self.number >= self.limit) && self.in_flight.is_empty()
-    }
-
-    /// Whether it has sent all that it was to send.
-    pub(super) fn has_sent_all(&self) -> bool {
-        self.number >= self.limit
     }
 
     /// Appends whatever may go now.

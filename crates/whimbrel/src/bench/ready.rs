@@ -265,7 +265,8 @@ fn traffic(
 ) -> Result<Ready, String> {
     let settings = Settings::new(&traffic.broker, traffic.drain.drain)?
         .with_payload(&traffic.payload, run)
-        .with_pace(&traffic.pace)?;
+        .with_pace(&traffic.pace)?
+        .with_late_reading(&plan);
     options.push(("size", traffic.payload.size.to_string()));
     options.push(("batch", traffic.pace.batch.to_string()));
     options.push(match settings.pace {
@@ -276,11 +277,14 @@ fn traffic(
     options.extend(traffic.span.count.map(|count| ("count", count.to_string())));
     options.extend(broker_options(&traffic.broker));
     let mut latency_of = match settings.pace {
+        Drive::Open { .. } if settings.reads_late => {
+            "from the moment when a message was due to its arrival (the kernel's stamp)"
+        }
         Drive::Open { .. } => "from the moment when a message was due to its arrival",
         Drive::Closed { .. } => "from sending to arrival",
     }
     .to_owned();
-    if let Some(gather) = traffic.pace.gather {
+    if let Some(gather) = traffic.pace.gather.filter(|_| !settings.reads_late) {
         // Writing to a string does not fail.
         let _ = write!(latency_of, ", each of the two up to {gather:?} late (--gather)");
     }

@@ -19,9 +19,9 @@ pub(super) struct Rounds {
 
 impl Rounds {
     /// The first batch is due at `first`, the others `interval` nanoseconds apart on the average, of each publisher in
-    /// turn.
-    pub(super) fn new(first: f64, interval: f64, publishers: usize) -> Rounds {
-        let group = (DISTANCE_MIN / interval).ceil().max(1.0);
+    /// turn; those that would be due less than `distance` apart are due together.
+    pub(super) fn new(first: f64, interval: f64, publishers: usize, distance: Nanos) -> Rounds {
+        let group = (DISTANCE_MIN.max(distance as f64) / interval).ceil().max(1.0);
         let publishers = publishers.max(1) as u64;
         Rounds { first, interval: interval * group, group: group as u64, next: 0, publishers }
     }
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn publishers_take_turns_and_none_is_due_after_the_end() {
-        let mut rounds = Rounds::new(1e6, 1e5, 2);
+        let mut rounds = Rounds::new(1e6, 1e5, 2, 0);
         assert_eq!((rounds.due_of(1, 0), rounds.due_of(0, 1)), (1_100_000, 1_200_000));
         assert_eq!(rounds.take(999_999, u64::MAX), None);
         assert_eq!(rounds.take(1_000_000, u64::MAX), Some((0, 1_000_000)));
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn at_a_high_rate_batches_are_due_together_and_as_many_as_at_even_distances() {
         // 10 microseconds apart: ten are due every 100 microseconds, and three publishers take turns over that.
-        let mut rounds = Rounds::new(0.0, 1e4, 3);
+        let mut rounds = Rounds::new(0.0, 1e4, 3, 0);
         let mut taken = Vec::new();
         while let Some(batch) = rounds.take(1_000_000, 1_000_000) {
             taken.push(batch);

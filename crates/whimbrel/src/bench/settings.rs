@@ -4,10 +4,12 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
-use whimbrel_codec::Version;
+use whimbrel_codec::{QoS, Version};
 
+use super::arrival;
 use super::clock::{MILLI, Nanos, nanos};
 use super::options::{Broker, Pace, Payload};
+use super::plan::Plan;
 use super::quantity::PayloadSize;
 use super::stamp::CHECKED_BYTES;
 use super::template::Names;
@@ -32,8 +34,11 @@ pub(super) struct Settings {
     pub(super) filler: String,
     pub(super) batch: u64,
     pub(super) pace: Drive,
-    /// The least time between two looks at the connections while there is load.
+    /// Closed loop: the least time between two looks at the connections. Open loop: the least time between two moments
+    /// at which messages are due.
     pub(super) gather: Nanos,
+    /// Whether what arrives may be read late, since the kernel stamps it and nobody waits for an answer.
+    pub(super) reads_late: bool,
     pub(super) drain: Nanos,
     /// Whether the time that a connection takes to come up is the latency of the scenario.
     pub(super) connecting_is_measured: bool,
@@ -73,6 +78,7 @@ impl Settings {
             batch: 1,
             pace: Drive::Closed { window: 1 },
             gather: 0,
+            reads_late: false,
             drain: nanos(drain),
             connecting_is_measured: false,
         })
@@ -97,6 +103,14 @@ impl Settings {
             return Err("--gather is 100 ms at most".to_owned());
         }
         Ok(Settings { batch, pace: drive, gather, ..self })
+    }
+
+    /// Lets arrivals be read late where it changes nothing but the price: in an open loop no arrival lets anything be
+    /// sent, and at QoS 0 none is answered.
+    pub(super) fn with_late_reading(self, plan: &Plan) -> Settings {
+        let is_open = matches!(self.pace, Drive::Open { .. });
+        let is_answered = plan.senders.iter().any(|sender| sender.qos != QoS::AtMostOnce);
+        Settings { reads_late: is_open && !is_answered && arrival::can_stamp(), ..self }
     }
 }
 

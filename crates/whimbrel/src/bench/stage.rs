@@ -111,7 +111,7 @@ impl Worker {
         let whole_interval = SECOND as f64 * self.run.settings.batch as f64 / per_second;
         let interval = whole_interval * all as f64 / own as f64;
         let first = start as f64 + whole_interval * self.index as f64;
-        Some(Rounds::new(first, interval, own))
+        Some(Rounds::new(first, interval, own, self.run.settings.gather))
     }
 
     /// Looks whether the stage is done, and moves it on.

@@ -37,6 +37,10 @@ pub(super) struct Tally {
 
     /// How often a publisher in a closed loop waited a second in vain and went on.
     pub(super) stalls: u64,
+    /// How often a thread slept until something was due, in the measured time.
+    pub(super) naps_measured: u64,
+    /// Arrivals whose stamp counted for nothing, since the wall clock was set about then.
+    pub(super) doubted: u64,
     /// Open loop: messages that were due in the measured time.
     pub(super) due_measured: u64,
     /// Those of them that were sent, however late.
@@ -88,6 +92,8 @@ impl Tally {
             (&mut self.broken, other.broken),
             (&mut self.sessions_lost, other.sessions_lost),
             (&mut self.stalls, other.stalls),
+            (&mut self.naps_measured, other.naps_measured),
+            (&mut self.doubted, other.doubted),
             (&mut self.due_measured, other.due_measured),
             (&mut self.due_sent, other.due_sent),
             (&mut self.unsent, other.unsent),

@@ -2,18 +2,21 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver as Inbox, Sender as Outbox};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mio::{Events, Poll, Token, Waker};
+use mio::{Events, Poll, Token};
 
 use super::alarm::Alarm;
+use super::broken::Broken;
 use super::clock::{MILLI, Nanos};
-use super::connection::{Broken, Connection, Entrance, Job, Ping, State};
+use super::connection::{Connection, Entrance, Job, State};
 use super::desk::{Desk, Run};
 use super::dialler::Dialler;
+use super::lazy;
+use super::mail::Mailbox;
 use super::orders::{Event, Order, Who};
 use super::rounds::Rounds;
 use super::stage::Stage;
@@ -21,16 +24,10 @@ use super::stage::Stage;
 pub(super) const WAKER: Token = Token(usize::MAX);
 const ALARM: Token = Token(usize::MAX - 1);
 /// How often a thread looks at what has no event of its own.
-const TICK: Nanos = 10 * MILLI;
+pub(super) const TICK: Nanos = 10 * MILLI;
 /// How often it looks at every connection.
 const SWEEP: Nanos = 250 * MILLI;
 const READ_BYTES: usize = 256 << 10;
-
-/// Where other threads leave what has arrived of this thread's publishers' messages: sender and deliveries.
-pub(super) struct Mailbox {
-    pub(super) credits: Mutex<Vec<(u32, u32)>>,
-    pub(super) waker: Waker,
-}
 
 /// Where each sender's connection is: its thread, and its index there.
 #[derive(Clone, Copy, Debug)]
@@ -53,12 +50,14 @@ pub(super) struct Worker {
     pub(super) free: Vec<usize>,
     pub(super) overdue: std::collections::VecDeque<Nanos>,
     queue: Vec<usize>,
-    poll: Poll,
+    /// Open loop: publishers whose bytes the system has not taken yet.
+    pub(super) blocked: Vec<usize>,
+    pub(super) poll: Poll,
     alarm: Alarm,
-    inbox: Inbox<Order>,
+    pub(super) inbox: Inbox<Order>,
     pub(super) outbox: Outbox<Event>,
-    mailboxes: Arc<[Mailbox]>,
-    places: Arc<[Place]>,
+    pub(super) mailboxes: Arc<[Mailbox]>,
+    pub(super) places: Arc<[Place]>,
     /// When it looked last, if it is to gather.
     looked_at: Nanos,
     swept_at: Nanos,
@@ -97,6 +96,7 @@ impl Worker {
             free: Vec::new(),
             overdue: std::collections::VecDeque::new(),
             queue: Vec::new(),
+            blocked: Vec::new(),
             poll: outfit.poll,
             alarm,
             inbox: outfit.inbox,
@@ -114,14 +114,21 @@ impl Worker {
     pub(super) fn work(mut self) -> io::Result<Worker> {
         let mut events = Events::with_capacity(1_024);
         let mut buffer = vec![0; READ_BYTES];
+        let run = Arc::clone(&self.run);
+        lazy::wake_in_time();
         while !self.finished {
-            self.gather();
-            let sleep = self.sleep()?;
+            let sleep = if self.may_be_late() {
+                self.doze(&run);
+                Duration::ZERO
+            } else {
+                self.gather();
+                self.sleep()?
+            };
             match self.poll.poll(&mut events, Some(sleep)) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 _ => {}
             }
-            self.turn(&events, &mut buffer);
+            self.turn(&events, &mut buffer, &run);
         }
         Ok(self)
     }
@@ -152,14 +159,16 @@ impl Worker {
         }
     }
 
-    fn turn(&mut self, events: &Events, buffer: &mut Vec<u8>) {
-        let run = Arc::clone(&self.run);
+    fn turn(&mut self, events: &Events, buffer: &mut Vec<u8>, run: &Run) {
         let mut mail = false;
+        if run.settings.reads_late {
+            self.desk.arrivals.begin_turn();
+        }
         for event in events {
             match event.token() {
                 WAKER => mail = true,
                 ALARM => {}
-                Token(index) => self.on_ready(index, event, buffer, &run),
+                Token(index) => self.on_ready(index, event, buffer, run),
             }
         }
         let now = run.clock.now();
@@ -169,10 +178,10 @@ impl Worker {
         self.dial_due(now);
         self.release_due(now);
         self.hand_out_credits(now);
-        self.send_queued(now, &run);
+        self.send_queued(now, run);
         if now.saturating_sub(self.ticked_at) >= TICK {
             self.ticked_at = now;
-            self.tick(now, &run);
+            self.tick(now, run);
         }
     }
 
@@ -234,71 +243,24 @@ impl Worker {
         }
     }
 
-    fn send_queued(&mut self, now: Nanos, run: &Run) {
+    pub(super) fn send_queued(&mut self, now: Nanos, run: &Run) {
         let queue = std::mem::take(&mut self.queue);
         for &index in &queue {
             let Some(connection) = self.connections.get_mut(index) else { continue };
             connection.queued = false;
-            if let Err(broken) = connection.send(now, run, &mut self.desk) {
+            if let Err(broken) = connection.send(now, &mut self.desk) {
                 self.on_broken(index, &broken);
             }
+            if run.settings.reads_late {
+                self.note_blocked(index);
+            }
+        }
+        if !self.blocked.is_empty() {
+            self.forget_unblocked();
         }
         // The list is used again: nobody is added to it while it is walked.
         self.queue = queue;
         self.queue.clear();
-    }
-
-    fn take_mail(&mut self, now: Nanos) {
-        let mailboxes = Arc::clone(&self.mailboxes);
-        if let Some(mailbox) = mailboxes.get(self.index) {
-            let credits =
-                std::mem::take(&mut *mailbox.credits.lock().unwrap_or_else(PoisonError::into_inner));
-            for (sender, deliveries) in credits {
-                self.credit(sender, deliveries, now);
-            }
-        }
-        while let Ok(order) = self.inbox.try_recv() {
-            self.obey(order, now);
-        }
-    }
-
-    /// Tells publishers, here and on other threads, that their messages have arrived.
-    fn hand_out_credits(&mut self, now: Nanos) {
-        if self.desk.credits.is_empty() {
-            return;
-        }
-        let mut credits = std::mem::take(&mut self.desk.credits);
-        let mut others = vec![Vec::new(); if self.mailboxes.len() > 1 { self.mailboxes.len() } else { 0 }];
-        for (sender, deliveries) in credits.drain(..) {
-            let thread = self.places.get(sender as usize).map_or(self.index, |place| place.thread);
-            match others.get_mut(thread) {
-                Some(other) if thread != self.index => other.push((sender, deliveries)),
-                _ => self.credit(sender, deliveries, now),
-            }
-        }
-        self.desk.credits = credits;
-        for (mailbox, mut mail) in self.mailboxes.iter().zip(others) {
-            if !mail.is_empty() {
-                let mut waiting = mailbox.credits.lock().unwrap_or_else(PoisonError::into_inner);
-                let asleep = waiting.is_empty();
-                waiting.append(&mut mail);
-                drop(waiting);
-                if asleep {
-                    // A thread that cannot be woken looks by itself at its next tick.
-                    let _ = mailbox.waker.wake();
-                }
-            }
-        }
-    }
-
-    fn credit(&mut self, sender: u32, deliveries: u32, now: Nanos) {
-        let Some(place) = self.places.get(sender as usize).copied() else { return };
-        if let Some(connection) = self.connections.get_mut(place.connection)
-            && let Job::Publish(publisher) = &mut connection.job
-        {
-            publisher.credit(u64::from(deliveries), now);
-            self.enqueue(place.connection);
-        }
     }
 
     fn dial_due(&mut self, now: Nanos) {
@@ -334,16 +296,16 @@ impl Worker {
     }
 
     /// Open loop: whatever has become due may be sent.
-    fn release_due(&mut self, now: Nanos) {
+    pub(super) fn release_due(&mut self, now: Nanos) {
         let Some(mut rounds) = self.rounds else { return };
         let batch = self.run.settings.batch;
         while let Some((publisher, due)) = rounds.take(now, self.desk.stop_at) {
             let Some(&index) = self.publishers.get(publisher) else { continue };
             let Some(connection) = self.connections.get_mut(index) else { continue };
             match &mut connection.job {
-                Job::Publish(publisher) if !publisher.has_sent_all() => {
-                    publisher.batch_due(batch);
-                    self.desk.tally.due_measured += if self.desk.measured.holds(due) { batch } else { 0 };
+                Job::Publish(publisher) => {
+                    let messages = publisher.batch_due(batch);
+                    self.desk.tally.due_measured += if self.desk.measured.holds(due) { messages } else { 0 };
                     self.enqueue(index);
                 }
                 Job::Churn => {
@@ -384,46 +346,6 @@ impl Worker {
         if let Err(broken) = result {
             self.on_broken(index, &broken);
         }
-    }
-
-    /// The connections of these clients.
-    pub(super) fn those(&self, who: Who) -> Vec<usize> {
-        let wanted = |connection: &Connection| match (who, &connection.job) {
-            (Who::Publishers, Job::Publish(publisher)) => !publisher.clears,
-            (Who::Cleaners, Job::Publish(publisher)) => publisher.clears,
-            (Who::Receivers, Job::Receive(_)) | (Who::All, Job::Publish(_) | Job::Receive(_) | Job::Hold) => {
-                true
-            }
-            _ => false,
-        };
-        self.connections.iter().enumerate().filter(|(_, one)| wanted(one)).map(|(index, _)| index).collect()
-    }
-
-    pub(super) fn leave(&mut self, who: Who) {
-        for index in self.those(who) {
-            if let Some(connection) = self.connections.get_mut(index) {
-                connection.leave(&self.run, self.poll.registry(), &mut self.desk);
-            }
-        }
-    }
-
-    /// Asks every receiver's connection whether all has come.
-    pub(super) fn ask_receivers(&mut self) {
-        let run = Arc::clone(&self.run);
-        for index in self.those(Who::All) {
-            let Some(connection) = self.connections.get_mut(index) else { continue };
-            if connection.state == State::Up
-                && !matches!(connection.job, Job::Publish(_))
-                && let Err(broken) = connection.ask(&run)
-            {
-                self.on_broken(index, &broken);
-            }
-        }
-    }
-
-    /// How many connections have been asked and have not answered.
-    pub(super) fn unanswered(&self) -> usize {
-        self.connections.iter().filter(|one| one.state == State::Up && one.ping == Ping::Asked).count()
     }
 
     pub(super) fn begin_dialling(&mut self, who: Who, entrance: Entrance, now: Nanos) -> usize {

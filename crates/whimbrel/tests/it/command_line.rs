@@ -58,6 +58,8 @@ fn every_command_has_a_manual_page() {
         "-sub",
         "-bench",
         "-bench-p2p",
+        "-ctl",
+        "-ctl-kick",
         "-config",
         "-config-check",
         "-completions",

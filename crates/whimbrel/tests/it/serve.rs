@@ -15,17 +15,22 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// CONNECT of a 5.0 client that leaves the will `gone` on the topic `w`; `a` stands for its identifier.
 const CONNECT_WITH_WILL: &[u8] =
     b"\x10\x18\x00\x04MQTT\x05\x06\x00\x3c\x00\x00\x01a\x00\x00\x01w\x00\x04gone";
-const CONNECT: &[u8] = b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x01b";
+pub(super) const CONNECT: &[u8] = b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x01b";
 const SUBSCRIBE_W: &[u8] = b"\x82\x07\x00\x01\x00\x00\x01w\x00";
 const PUBLISH_GONE: &[u8] = b"\x30\x08\x00\x01w\x00gone";
 
-struct Broker {
+pub(super) struct Broker {
     child: Child,
 }
 
 impl Broker {
     /// Starts it with these flags, without what the environment of the tests may say to it.
-    fn start(flags: &[&str]) -> Broker {
+    pub(super) fn start(flags: &[&str]) -> Broker {
+        Self::start_with(flags, &[("WHIMBREL_CONTROL_ENABLED", "false")])
+    }
+
+    /// The same with these variables in its environment.
+    pub(super) fn start_with(flags: &[&str], variables: &[(&str, &str)]) -> Broker {
         let mut command = Command::new(env!("CARGO_BIN_EXE_whimbrel"));
         for (name, _) in
             std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("WHIMBREL_"))
@@ -36,25 +41,29 @@ impl Broker {
         if !flags.contains(&"--store-directory") {
             command.args(["--durability", "memory"]);
         }
-        command.args(flags);
+        command.args(flags).envs(variables.iter().copied());
         let child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the broker starts");
         Broker { child }
     }
 
     /// Where it listens, by what it says on standard error.
-    fn said_address(&mut self) -> SocketAddr {
+    pub(super) fn said_address(&mut self) -> SocketAddr {
         let mut lines = BufReader::new(self.child.stderr.take().expect("it is piped")).lines();
         let address = lines.by_ref().map_while(Result::ok).find_map(|line| address_in(&line));
         std::thread::spawn(move || lines.for_each(drop)); // It must never wait for somebody to read.
         address.expect("the broker says where it listens")
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(super) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process");
         kill_process(pid, signal).expect("it runs");
     }
 
-    fn exit_code(&mut self) -> Option<i32> {
+    pub(super) fn exit_code(&mut self) -> Option<i32> {
         in_time(|| self.child.try_wait().expect("it can be asked")).code()
     }
 }
@@ -76,7 +85,7 @@ fn logged_address(log: &Path) -> SocketAddr {
 }
 
 /// Asks until there is an answer.
-fn in_time<T>(mut ask: impl FnMut() -> Option<T>) -> T {
+pub(super) fn in_time<T>(mut ask: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + DEADLINE;
     loop {
         if let Some(answer) = ask() {
@@ -88,7 +97,7 @@ fn in_time<T>(mut ask: impl FnMut() -> Option<T>) -> T {
 }
 
 /// Connects and reads CONNACK.
-fn client(address: SocketAddr, connect: &[u8]) -> TcpStream {
+pub(super) fn client(address: SocketAddr, connect: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(address).expect("the broker listens");
     stream.set_read_timeout(Some(DEADLINE)).expect("a time-out can be set");
     stream.write_all(connect).expect("it can be sent");
@@ -98,7 +107,7 @@ fn client(address: SocketAddr, connect: &[u8]) -> TcpStream {
 }
 
 /// The next packet, of less than 128 bytes; `None` at the end.
-fn packet(stream: &mut TcpStream) -> Option<Vec<u8>> {
+pub(super) fn packet(stream: &mut TcpStream) -> Option<Vec<u8>> {
     let mut head = [0; 2];
     match stream.read_exact(&mut head) {
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => return None,

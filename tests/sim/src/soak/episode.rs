@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::question::ask;
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 use socket2::SockRef;
 use whimbrel_oracle::{
@@ -35,6 +36,7 @@ const DELAY_MILLIS_MAX: u64 = 8_000;
 /// A closed connection, and one that nobody reads any more, is let go of after this.
 const ZOMBIE_MILLIS: u64 = 8_000;
 const READ_BYTES: usize = 16 << 10;
+const SUBSCRIPTIONS: &str = "$SYS/broker/subscriptions/count";
 
 struct Seat {
     player: Player,
@@ -134,9 +136,13 @@ impl Episode {
             stuck.push(self.unsettled());
         }
         stuck.extend(self.come_in(901, false)?);
-        let history = History::new(self.log.events.clone());
+        let mut facts = self.facts();
+        if stuck.is_empty() {
+            facts.subscriptions = Some(self.subscriptions()?);
+        }
+        let history = History::new(self.log.events.clone(), &facts);
         let mut findings: Vec<Finding> = stuck.into_iter().map(|text| liveness(&text)).collect();
-        findings.extend(judge(&history, &self.facts()));
+        findings.extend(judge(&history, &facts));
         if findings.is_empty() {
             findings.extend(self.leave(&history)?.into_iter().map(|text| liveness(&text)));
         }
@@ -160,6 +166,13 @@ impl Episode {
             auditor: arrived(901),
             ..Facts::default()
         }
+    }
+
+    /// What the broker counts, without the one of who asks.
+    fn subscriptions(&self) -> Result<usize, String> {
+        let values = ask(self.address, &[SUBSCRIPTIONS])?;
+        let value = values.first().and_then(|(_, value)| value.parse::<usize>().ok());
+        value.and_then(|count| count.checked_sub(1)).ok_or_else(|| format!("{SUBSCRIPTIONS}: {values:?}"))
     }
 
     fn now(&mut self) -> u64 {

@@ -72,6 +72,10 @@ fn every_key_of_the_table_changes_the_configuration_from_every_source() {
         let by_environment = load(environment(&both)).expect("the value is allowed in the environment");
         assert_eq!(by_environment, by_file, "{variable} is what {} is in the file", key.path());
 
+        let differences = base.differences(&by_file);
+        let paths: Vec<&str> = differences.iter().map(|one| one.path.as_str()).collect();
+        assert_eq!(paths, [key.path().replace("listener.", "listener[1].")], "and nothing else differs");
+
         if key.flag.is_some() {
             let mut sources = environment(variables);
             sources.flags.push(flag(&key.path(), &word));

@@ -104,6 +104,40 @@ fn latency_to_a_peer_of_known_delay_is_that_delay() {
 }
 
 #[test]
+fn an_open_loop_that_reads_late_tells_when_messages_came() {
+    // One message is due every 8 ms and none comes at such a moment: it is read up to 8 ms after it came.
+    let delay = Duration::from_millis(33);
+    let broker = Broker::start();
+    let proxy = Proxy::start(broker.address, Fault::Delay(delay));
+    let ended = bench(proxy.address, &["p2p", "--pairs", "5", "--rate", "125", "--count", "40"]);
+    assert_eq!((ended.code, ended.faults()), (0, vec![]), "{}", ended.said);
+    let micros = delay.as_micros() as f64;
+    let (least, median) = (ended.number("/latency/min_us"), ended.number("/latency/p50_us"));
+    assert!(least >= micros * 0.999 && median >= micros * 0.999, "least {least}, median {median}");
+    if cfg!(target_os = "linux") {
+        // The machine may add to most messages, but hardly to all of them.
+        assert!(least <= micros + 3_000.0, "least {least}");
+        let of = ended.results["latency"]["of"].as_str();
+        assert!(of.is_some_and(|of| of.ends_with("(the kernel's stamp)")), "{of:?}");
+    }
+}
+
+#[test]
+fn an_open_loop_in_which_something_is_answered_waits_for_what_comes() {
+    let delay = Duration::from_millis(33);
+    for qos in ["1", "2"] {
+        let broker = Broker::start();
+        let proxy = Proxy::start(broker.address, Fault::Delay(delay));
+        let line = ["p2p", "--pairs", "5", "--rate", "125", "--count", "20", "--qos", qos];
+        let ended = bench(proxy.address, &line);
+        assert_eq!((ended.code, ended.faults()), (0, vec![]), "{}", ended.said);
+        let of = ended.results["latency"]["of"].as_str();
+        assert!(of.is_some_and(|of| !of.contains("stamp")), "{of:?}");
+        assert!(ended.number("/latency/min_us") >= delay.as_micros() as f64 * 0.999);
+    }
+}
+
+#[test]
 fn an_open_loop_counts_what_was_due_while_nothing_came() {
     let broker = Broker::start();
     let pause = Duration::from_millis(500);

@@ -64,6 +64,22 @@ fn messages_reach_whom_they_are_for() {
 }
 
 #[test]
+fn an_open_loop_may_have_messages_due_together() {
+    let broker = Broker::start();
+    let pid = broker.pid();
+    for scenario in ["p2p", "fan-in", "fan-out", "shared"] {
+        let line = [scenario, "--rate", "500", "--count", "5", "--gather", "20ms", "--pid", &pid];
+        let ended = bench(broker.address, &line);
+        assert_eq!((ended.code, ended.faults()), (0, vec![]), "{scenario}: {}", ended.said);
+        // What the clock costs is told where the generator comes out above the broker, and only there.
+        let above = ended.number("/generator/cpu_seconds") > ended.number("/broker/cpu_seconds");
+        let told = ended.results["generator_napping_us_per_message"].is_number();
+        assert_eq!(told, above, "{scenario}: {}", ended.said);
+        assert_eq!(ended.said.contains("it sleeps until a message is due"), above, "{}", ended.said);
+    }
+}
+
+#[test]
 fn several_threads_account_for_everything_together() {
     for scenario in ["p2p", "fan-in", "fan-out", "shared"] {
         check(&[scenario, "--threads", "3", "--count", "20"]);

@@ -13,6 +13,9 @@ use whimbrel_testkit::Version;
 mod dice;
 #[path = "../../../../../crates/engine/tests/it/life.rs"]
 mod life;
+#[path = "../../../../../crates/engine/tests/it/paper.rs"]
+#[expect(dead_code, reason = "the engine's tests use the rest")]
+mod paper;
 #[path = "../../../../../crates/engine/tests/it/wire.rs"]
 #[expect(dead_code, reason = "the engine's tests use the rest")]
 mod wire;

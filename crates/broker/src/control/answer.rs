@@ -1,0 +1,47 @@
+//! What the door answers, as one line of JSON for each. Not how it finds the answers.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Client, ClientSummary, Kicked, LogLevel, Refusal, Reloaded, Status, Subscriptions};
+
+/// An answer: an object with one member, named after what it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// To `status`.
+    Status(Box<Status>),
+    /// To `clients`, once for each.
+    ClientSummary(ClientSummary),
+    /// To `clients`, behind the last.
+    End {
+        /// Clients that match.
+        matching: usize,
+        /// How many of them were not told, because of the limit.
+        left: usize,
+    },
+    /// To `client`.
+    Client(Box<Client>),
+    /// To `subscriptions`.
+    Subscriptions(Subscriptions),
+    /// To `kick`.
+    Kicked(Kicked),
+    /// To `reload`.
+    Reloaded(Reloaded),
+    /// To `log`.
+    Log(LogLevel),
+    /// To `stop`.
+    Stopping {},
+    /// To anything: it is not done.
+    Refused {
+        /// Why, in words.
+        message: String,
+        /// Why.
+        refusal: Refusal,
+    },
+}
+
+impl From<Refusal> for Answer {
+    fn from(refusal: Refusal) -> Self {
+        Answer::Refused { message: refusal.to_string(), refusal }
+    }
+}

@@ -1,0 +1,251 @@
+//! A reload, by SIGHUP or through the door: opens the log anew, reads the password file and the configuration again, and
+//! tells what has come of it. Not the reading of a configuration.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
+
+use super::Control;
+use crate::{
+    auth::{Counts, FaultAt, PasswordFile, PasswordFileError},
+    config::{Config, Difference, Origin, Problem, Reload},
+};
+
+/// What has come of a reload. Each part stands by itself: a fault in one does not keep the others from being taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// Whether the log goes on in the file of its name, or on standard error.
+    pub log_reopened: bool,
+    /// Users that the password file has now, where there is one and it was taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users: Option<usize>,
+    /// Keys that were changed in the configuration and count from now on.
+    pub changed: Vec<Change>,
+    /// Keys that were changed in the configuration and count after a restart.
+    pub needs_restart: Vec<Change>,
+    /// What is wrong; what it is about stays as it was.
+    pub faults: Vec<Fault>,
+}
+
+/// A key with another value than before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The key with its section.
+    pub key: String,
+    /// The value in force until now, as it would stand in the file; absent where it was not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// The value in the configuration now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// Something that is wrong, and where.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// The file, if it is in one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// The line, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// The character in the line, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<usize>,
+    /// The variable of the environment or the flag, if it is in none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The key that it is about, with its section.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// What is wrong, and what to do.
+    pub message: String,
+}
+
+impl Control {
+    /// Opens the log anew, reads the password file and the configuration again. Who is connected stays connected.
+    /// `asked_by` is how the log calls whoever wants it. Needs a tokio runtime: the files are read on a thread for that.
+    pub async fn reload(&self, asked_by: &'static str) -> Reloaded {
+        let control = self.clone();
+        let reload = spawn_blocking(move || {
+            let _alone = control.0.reloading.lock();
+            let mut reloaded = Reloaded::default();
+            control.reopen_log(&mut reloaded);
+            control.reload_passwords(&mut reloaded);
+            control.reload_config(&mut reloaded);
+            reloaded.tell(asked_by);
+            reloaded
+        });
+        match reload.await {
+            Ok(reloaded) => reloaded,
+            Err(error) => {
+                let message = format!("the reload did not come to its end: {error}");
+                Reloaded { faults: vec![Fault { message, ..Fault::default() }], ..Reloaded::default() }
+            }
+        }
+    }
+
+    fn reopen_log(&self, reloaded: &mut Reloaded) {
+        match self.0.host.reopen_log() {
+            Ok(()) => reloaded.log_reopened = true,
+            Err(error) => reloaded.faults.push(Fault {
+                file: self.0.loaded.lock().config.log.file.as_deref().map(absolute),
+                key: Some("log.file".to_owned()),
+                message: format!("the log file cannot be opened anew: {error}; the old one stays in use"),
+                ..Fault::default()
+            }),
+        }
+    }
+
+    fn reload_passwords(&self, reloaded: &mut Reloaded) {
+        let Some(passwords) = &self.0.passwords else { return };
+        match read_again(passwords) {
+            Ok(users) => reloaded.users = Some(users),
+            Err(error) => reloaded.faults.extend(password_faults(&error)),
+        }
+    }
+
+    fn reload_config(&self, reloaded: &mut Reloaded) {
+        let after = match self.0.host.config() {
+            Ok(after) => after,
+            Err(problems) => {
+                reloaded.faults.extend(problems.0.iter().map(Fault::of_config));
+                return;
+            }
+        };
+        let before = self.0.loaded.lock().config.clone();
+        for difference in before.differences(&after) {
+            match self.take(&difference, &after) {
+                Ok(true) => reloaded.changed.push(difference.into()),
+                Ok(false) => reloaded.needs_restart.push(difference.into()),
+                Err(message) => {
+                    let key = Some(difference.path);
+                    reloaded.faults.push(Fault { key, message, ..Fault::default() });
+                }
+            }
+        }
+    }
+
+    /// Takes one value of the new configuration, if it is one that can change while the broker runs.
+    fn take(&self, difference: &Difference, after: &Config) -> Result<bool, String> {
+        if difference.key.reload != Reload::Live {
+            return Ok(false);
+        }
+        // The one key of this kind.
+        let levels = &after.log.level;
+        self.0.host.set_log_levels(levels)?;
+        let mut loaded = self.0.loaded.lock();
+        loaded.config.log.level = levels.clone();
+        loaded.log_levels = levels.clone();
+        Ok(true)
+    }
+}
+
+fn read_again(passwords: &PasswordFile) -> Result<usize, PasswordFileError> {
+    let Counts { accepted, denied, remembered, busy } = passwords.counts();
+    tracing::debug!(accepted, denied, remembered, busy, "passwords asked for since the start");
+    for warning in passwords.reload()? {
+        tracing::warn!("{warning}");
+    }
+    Ok(passwords.user_count())
+}
+
+fn password_faults(error: &PasswordFileError) -> Vec<Fault> {
+    let key = || Some("authentication.password_file".to_owned());
+    let PasswordFileError::Malformed(file) = error else {
+        return vec![Fault { key: key(), message: error.to_string(), ..Fault::default() }];
+    };
+    let message = |at: &FaultAt| match &at.user_name {
+        Some(user) => format!("user {user:?}: {}", at.fault),
+        None => at.fault.to_string(),
+    };
+    let fault = |at: &FaultAt| Fault {
+        file: Some(absolute(&file.path)),
+        line: Some(at.line),
+        key: key(),
+        message: message(at),
+        ..Fault::default()
+    };
+    let untold = file.fault_count - file.faults.len();
+    let rest = (untold > 0).then(|| Fault {
+        file: Some(absolute(&file.path)),
+        key: key(),
+        message: format!("{untold} more lines cannot be used"),
+        ..Fault::default()
+    });
+    file.faults.iter().map(fault).chain(rest).collect()
+}
+
+/// The path for whoever reads it in another folder than the broker's.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+impl Fault {
+    fn of_config(problem: &Problem) -> Self {
+        let fault = Self { key: problem.key.clone(), message: problem.fault.to_string(), ..Self::default() };
+        match &problem.origin {
+            Origin::File(path) => Self { file: Some(absolute(path)), ..fault },
+            Origin::Place { path, line, column } => {
+                Self { file: Some(absolute(path)), line: Some(*line), column: Some(*column), ..fault }
+            }
+            Origin::Environment(_) | Origin::Flag(_) => {
+                Self { source: Some(problem.origin.to_string()), ..fault }
+            }
+            Origin::Default => fault,
+        }
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(file) = &self.file {
+            write!(out, "{}:", file.display())?;
+            self.line.map_or(Ok(()), |line| write!(out, "{line}:"))?;
+            self.column.map_or(Ok(()), |column| write!(out, "{column}:"))?;
+            out.write_str(" ")?;
+        }
+        self.source.as_ref().map_or(Ok(()), |source| write!(out, "{source}: "))?;
+        self.key.as_ref().map_or(Ok(()), |key| write!(out, "{key}: "))?;
+        out.write_str(&self.message)
+    }
+}
+
+impl std::fmt::Display for Change {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "not set".to_owned());
+        write!(out, "{}: {} → {}", self.key, value(&self.before), value(&self.after))
+    }
+}
+
+impl From<Difference> for Change {
+    fn from(difference: Difference) -> Self {
+        let Difference { path: key, before, after, .. } = difference;
+        Self { key, before, after }
+    }
+}
+
+impl Reloaded {
+    /// Tells it to the log.
+    fn tell(&self, asked_by: &str) {
+        if self.log_reopened {
+            tracing::info!("{asked_by}: the log goes on here");
+        }
+        if let Some(users) = self.users {
+            tracing::info!("{asked_by}: the password file has {users} users now");
+        }
+        for change in &self.changed {
+            tracing::info!("{asked_by}: {change}, from now on");
+        }
+        for change in &self.needs_restart {
+            tracing::warn!("{asked_by}: {change}, after a restart");
+        }
+        for fault in &self.faults {
+            tracing::error!("{asked_by}: {fault}");
+        }
+        if !self.faults.is_empty() {
+            tracing::error!("{asked_by}: what has faults is not taken and stays as it was");
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What the door can be asked, as one line of JSON. Not the answers.
+
+use serde::{Deserialize, Serialize};
+
+use super::Query;
+
+/// A request: `{"ask":"status"}`, `{"ask":"kick","client_id":"pump-7"}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// What is loaded and how much of everything there is. One answer, `status`.
+    Status,
+    /// Clients by the order of their identifiers. Many answers, a `client_summary` for each, and `end` behind the last.
+    Clients {
+        /// Which of them.
+        #[serde(default)]
+        query: Query,
+    },
+    /// One client. One answer, `client`.
+    Client {
+        /// Its identifier.
+        client_id: String,
+    },
+    /// Some of the subscriptions of a client. One answer, `subscriptions`.
+    Subscriptions {
+        /// Its identifier.
+        client_id: String,
+        /// From behind this topic filter on; from the first if absent.
+        #[serde(default)]
+        after: Option<String>,
+    },
+    /// Ends a client's connection. One answer, `kicked`, when it is gone.
+    Kick {
+        /// Its identifier.
+        client_id: String,
+        /// Whether its session ends too.
+        #[serde(default)]
+        session: bool,
+    },
+    /// Reads the configuration and the password file again and opens the log anew. One answer, `reloaded`.
+    Reload,
+    /// Changes how much is logged, or tells it. One answer, `log`.
+    Log {
+        /// What `log.level` may hold; if absent nothing changes.
+        #[serde(default)]
+        level: Option<String>,
+    },
+    /// Ends the broker in order. One answer, `stopping`; the connection closes when the broker has ended.
+    Stop,
+}
