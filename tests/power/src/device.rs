@@ -174,7 +174,7 @@ impl Device {
     }
 
     /// Lets time pass, as long as there is power.
-    fn pass(&self, time: Duration) -> Result<(), Refusal> {
+    pub(crate) fn pass(&self, time: Duration) -> Result<(), Refusal> {
         let due = Instant::now() + time;
         let mut state = self.powered()?;
         while state.power == Power::On && Instant::now() < due {

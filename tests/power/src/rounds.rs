@@ -59,7 +59,8 @@ impl Account {
                 sum(|one| one.names),
             )
         };
-        self.cuts.iter().map(line).collect()
+        let all: String = self.cuts.by_kind.iter().map(line).collect();
+        format!("{all}{} of these cuts came while the broker was starting\n", self.cuts.stumbles)
     }
 }
 
@@ -76,7 +77,7 @@ impl Rounds {
         let store = mount.store();
         let folder = tempfile::tempdir().map_err(told)?;
         let (socket, json) = (folder.path().join("switch"), folder.path().join("account.json"));
-        let switch = Switch::new(mount, self.cut).listen(&socket).map_err(told)?;
+        let switch = Switch::new(mount, whimbrel, self.cut, self.seed).listen(&socket).map_err(told)?;
         let me = std::env::current_exe().map_err(told)?;
         let tell = format!("'{}' tell '{}'", me.display(), socket.display());
         let start = format!(
