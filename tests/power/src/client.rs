@@ -2,10 +2,12 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use whimbrel_testkit::{Connect, Packet, Sender, Version, decode};
 
-use crate::broker::DEADLINE;
+/// A slow disk may have much to write before it answers; what has not come by then does not come.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A connection that the broker has accepted.
 pub(crate) struct Client {
@@ -17,7 +19,7 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn open(address: SocketAddr, connect: Connect) -> Client {
         let stream = TcpStream::connect(address).expect("the broker listens");
-        stream.set_read_timeout(Some(DEADLINE)).expect("a socket has a time-out");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket has a time-out");
         stream.set_nodelay(true).expect("a socket has no delay");
         let mut client = Client { stream, version: connect.version, heard: Vec::new() };
         client.send(&Packet::Connect(Box::new(connect)));

@@ -34,7 +34,7 @@ usage: power CHORE --whimbrel PROGRAM [OPTION VALUE …]
   rounds --rounds N --seed S [--cut lose|tear|reorder] [--durability LEVEL] [--disk sd-card]
          [--load heavy]
                           power cuts at random moments under load, and the account of all promises
-  slow                    what acknowledgements cost on a slow disk, as a table
+  slow [DISK]             what acknowledgements cost on a slow disk, as a table
   check                   whether such a file system can be mounted here
   tell SOCKET LINE        says `cut` or `start PID` to a run of rounds
 ";
@@ -74,7 +74,7 @@ fn run(chore: &str, options: &Options) -> Result<(), String> {
     let filter = options.rest.first().map(String::as_str);
     match chore {
         "faults" => scenario::run(&options.whimbrel, filter),
-        "slow" => slow::run(&options.whimbrel),
+        "slow" => slow::run(&options.whimbrel, filter),
         "rounds" => account(&options.rounds, &options.whimbrel),
         _ => {
             let faults = scenario::run(&options.whimbrel, None);

@@ -24,11 +24,11 @@ const PAYLOAD_BYTES: usize = 256;
 /// The receiver may be behind for as long as the machine is busy.
 const CONFIG: &str = "[limits]\nqueue_messages_max = 1000000\n";
 
-/// Prints the table.
+/// Prints the table, or the lines of the disks whose name holds `filter`.
 ///
 /// # Errors
 /// The file system cannot be mounted.
-pub(crate) fn run(whimbrel: &Path) -> Result<(), String> {
+pub(crate) fn run(whimbrel: &Path, filter: Option<&str>) -> Result<(), String> {
     let disks = [
         ("memory", Pace::memory()),
         ("fast: 0.2–1 ms a sync", Pace::syncs(200, 1_000)),
@@ -40,7 +40,9 @@ pub(crate) fn run(whimbrel: &Path) -> Result<(), String> {
     fs::write(&config, CONFIG).map_err(|error| error.to_string())?;
     println!("| Disk | Level | PUBACK to 1 publisher: median, p99, longest | 100 publishers: messages/s |");
     println!("|---|---|---|---|");
-    for (name, pace) in disks {
+    for (name, pace) in
+        disks.into_iter().filter(|(name, _)| filter.is_none_or(|filter| name.contains(filter)))
+    {
         for level in ["process", "power"] {
             let mount = Mount::new(1).map_err(|error| error.to_string())?;
             mount.device.set_pace(pace.clone());

@@ -1,6 +1,6 @@
 //! One file's bytes: what a reader gets, what is on stable storage, and every sector written in between. Not its names.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Cut;
 use crate::draw::Draw;
@@ -62,6 +62,12 @@ impl Contents {
     /// Sectors that no sync has covered.
     pub(crate) fn unsynced_sectors(&self) -> usize {
         self.pending.iter().filter(|change| change.sector.is_some()).count()
+    }
+
+    /// What a sync has to write: a sector that was written twice is written once.
+    pub(crate) fn unsynced_bytes(&self) -> usize {
+        let sectors = self.pending.iter().filter_map(|change| change.sector.as_ref());
+        sectors.map(|(at, _)| *at).collect::<BTreeSet<_>>().len() * SECTOR_BYTES
     }
 
     /// The changes before this mark are those that have been made until now.

@@ -232,7 +232,7 @@ impl Disk {
     /// A sync begins: it covers what has been written or named until now.
     pub(crate) fn begin_sync(&self, node: u64) -> Result<Sync, Refusal> {
         let (mark, bytes) = match self.nodes.get(&node).ok_or(Refusal::NoSuchName)? {
-            Node::File(contents) => (contents.mark(), contents.unsynced_sectors() * SECTOR_BYTES),
+            Node::File(contents) => (contents.mark(), contents.unsynced_bytes()),
             Node::Folder(names) => (names.mark(), names.unsynced() * SECTOR_BYTES),
         };
         Ok(Sync { node, mark, bytes: bytes as u64 })
