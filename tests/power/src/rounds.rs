@@ -94,7 +94,12 @@ impl Rounds {
             .args(if self.is_heavy { HEAVY } else { &[] })
             .output();
         let is_kept = output.as_ref().is_ok_and(|output| output.status.success());
-        let saved = if is_kept { None } else { switch.lock().recover().ok().and_then(|()| save(&store)) };
+        // What a lower level loses is no news.
+        let saved = if is_kept || self.durability != "power" {
+            None
+        } else {
+            switch.lock().recover().ok().and_then(|()| save(&store))
+        };
         let cuts = switch.lock().end();
         let output = output.map_err(|error| format!("{}: {error}", whimbrel.display()))?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
