@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::workspace::{cargo, root};
-use crate::{conformance, instructions, interop, layers, no_std, report, tidy};
+use crate::{conformance, instructions, interop, layers, no_std, power, report, tidy};
 
 /// The tests of the whole workspace, as README.md tells a newcomer to run them.
 const TEST_COMMAND: &[&str] = &["test", "--workspace"];
@@ -21,6 +21,7 @@ const STEPS: &[(&str, Step)] = &[
     ("doc", Step::Documentation),
     ("test", Step::Cargo(TEST_COMMAND)),
     ("instructions", Step::Instructions),
+    ("power", Step::Power),
 ];
 
 /// One step of the whole.
@@ -35,6 +36,8 @@ enum Step {
     Documentation,
     /// The counts of instructions stay below their ratchet.
     Instructions,
+    /// The broker keeps what it has acknowledged when the power goes, and acknowledges nothing that a failing disk has not.
+    Power,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -84,6 +87,10 @@ impl Step {
             Step::Check(check) => report(check()),
             Step::Instructions if instructions::is_possible() => instructions::run(&[]),
             Step::Instructions => return Outcome::Skipped("valgrind is not installed".to_owned()),
+            Step::Power => match power::obstacle() {
+                Some(obstacle) => return Outcome::Skipped(obstacle.to_owned()),
+                None => power::run(&[]),
+            },
             Step::Documentation => succeed(
                 cargo()
                     .args(["doc", "--workspace", "--lib", "--no-deps", "--locked"])

@@ -48,6 +48,7 @@ const TEST_CRATES: &[&str] = &[
     "whimbrel-limits",
     "whimbrel-locks",
     "whimbrel-oracle",
+    "whimbrel-power",
     "whimbrel-relay",
     "whimbrel-sim",
 ];

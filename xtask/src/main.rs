@@ -10,6 +10,7 @@ mod json;
 mod layers;
 mod mosquitto_data;
 mod no_std;
+mod power;
 mod rust_source;
 mod sim;
 mod soak;
@@ -38,6 +39,9 @@ usage: cargo xtask <chore>
                           engine and clients over simulated links, from one seed each; one seed alone is a replay
   sim --planted [--only NAME]
                           whether the simulation finds the bugs of tests/interleaved/planted.toml
+  power [--rounds N --seed S …] | power faults | power slow
+                          power cuts and disk faults on a file system of our own (FUSE; needs root), against the release
+                          build; without arguments what CI runs
   soak --minutes N --seed S
                           the same clients and oracles on real sockets, against the release build
   mosquitto-data FOLDER   Mosquitto's sequences of bytes (test/broker/data of its repository) against this broker; its
@@ -62,6 +66,7 @@ fn main() -> ExitCode {
         ("instructions", rest) => instructions::run(rest),
         ("interop", rest) => interop::run(rest),
         ("sim", rest) => sim::run(rest),
+        ("power", rest) => power::run(rest),
         ("soak", rest) => soak::run(rest),
         ("mosquitto-data", rest) => mosquitto_data::run(rest),
         ("paho-suite", [suite, rest @ ..]) => interop::paho_suite(suite, rest),

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -29,6 +29,8 @@ pub(super) trait Broker {
 #[derive(Debug)]
 pub(super) struct Program {
     command: String,
+    /// Run before each kill.
+    before_kill: Option<String>,
     address: SocketAddr,
     start_timeout: Duration,
     child: Option<Child>,
@@ -37,10 +39,11 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// In the command `{port}` stands for a port that is free now, and `{dir}` for an empty folder that is removed at
+    /// In the commands `{port}` stands for a port that is free now, and `{dir}` for an empty folder that is removed at
     /// the end. Both stay the same from one start to the next.
     pub(super) fn new(
         command: &str,
+        before_kill: Option<&str>,
         start_timeout: Duration,
         interrupt: Interrupt,
     ) -> Result<Program, String> {
@@ -48,8 +51,10 @@ impl Program {
         let address = port.map_err(|error| format!("no free port: {error}"))?;
         let folder = TempDir::new().map_err(|error| format!("no temporary folder: {error}"))?;
         let dir = folder.path().display().to_string();
-        let command = command.replace("{port}", &address.port().to_string()).replace("{dir}", &dir);
-        Ok(Program { command, address, start_timeout, child: None, interrupt, folder })
+        let fill =
+            |command: &str| command.replace("{port}", &address.port().to_string()).replace("{dir}", &dir);
+        let (command, before_kill) = (fill(command), before_kill.map(fill));
+        Ok(Program { command, before_kill, address, start_timeout, child: None, interrupt, folder })
     }
 
     /// What it has printed, the end of it.
@@ -99,11 +104,25 @@ impl Broker for Program {
 
     fn kill(&mut self) -> Result<(), String> {
         let Some(mut child) = self.child.take() else { return Ok(()) };
+        let prepared = self.before_kill.as_deref().map_or(Ok(()), run);
         let killed = kill_process_group(Pid::from_child(&child), Signal::KILL);
         let ended = child.wait();
         self.interrupt.end_with_us(None);
+        prepared?;
         killed.map_err(|error| format!("kill -9: {error}"))?;
         ended.map(drop).map_err(|error| format!("kill -9: {error}"))
+    }
+}
+
+/// Runs a command to its end.
+fn run(command: &str) -> Result<(), String> {
+    let output = Command::new("sh").args(["-c", command]).stdin(Stdio::null()).output();
+    match output.map_err(|error| format!("sh -c '{command}': {error}"))? {
+        Output { status, .. } if status.success() => Ok(()),
+        Output { status, stderr, .. } => Err(format!(
+            "`{command}` before a kill: {status}: {}",
+            String::from_utf8_lossy(&stderr).trim_end()
+        )),
     }
 }
 
@@ -121,7 +140,7 @@ mod tests {
     #[test]
     fn a_program_that_ends_is_no_broker_and_its_words_are_shown() {
         let command = "echo no such luck; exit 3 # {port}";
-        let mut program = Program::new(command, Duration::from_secs(20), Interrupt::default()).unwrap();
+        let mut program = Program::new(command, None, Duration::from_secs(20), Interrupt::default()).unwrap();
         let error = program.start().unwrap_err();
         assert!(error.contains("exit status: 3") && error.contains("no such luck"), "{error}");
     }

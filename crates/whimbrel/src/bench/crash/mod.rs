@@ -44,6 +44,10 @@ pub(crate) struct Args {
     /// How often to kill it (kill -9, with everything that it has started)
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     kills: u32,
+    /// A command that sh runs before each kill, the last one too, which follows when it has ended well; {port} and {dir}
+    /// as above. It may do more harm than a kill: freeze the disk, or cut a link
+    #[arg(long, value_name = "COMMAND", value_hint = ValueHint::CommandString)]
+    before_kill: Option<String>,
     /// The shortest time from the start of the load to a kill
     #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = length_of_time)]
     kill_min: Duration,
@@ -100,7 +104,8 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 fn attack(args: &Args, interrupt: &Interrupt) -> Result<(Deed, Vec<Lane>), String> {
     let random = || getrandom::u64().map_err(|error| format!("no random numbers: {error}"));
     let seed = args.seed.map_or_else(random, Ok)?;
-    let mut program = Program::new(&args.start, args.start_timeout, interrupt.clone())?;
+    let mut program =
+        Program::new(&args.start, args.before_kill.as_deref(), args.start_timeout, interrupt.clone())?;
     let load = Load {
         kills: args.kills,
         moments: args.kill_min..=args.kill_max,

@@ -81,6 +81,22 @@ fn a_broker_that_keeps_all_in_memory_loses_sessions_and_retained_values_and_noth
 }
 
 #[test]
+fn a_command_before_each_kill_has_ended_when_the_broker_is_killed() {
+    let folder = tempfile::tempdir().expect("there is room for a folder");
+    let pids = folder.path().join("pids");
+    // Each start leaves its process number; the command finds that process alive.
+    let start = format!("echo $$ > '{}'; {}", pids.display(), broker("--durability memory"));
+    let before = format!("kill -0 $(cat '{0}') && echo {{port}} >> '{0}.alive'", pids.display());
+    let said = crash(&start, &["--before-kill", &before]);
+    assert_eq!(said.code, 1, "{}", said.err);
+    let alive = std::fs::read_to_string(folder.path().join("pids.alive")).expect("it ran");
+    assert_eq!(alive.lines().count() as u64, KILLS + 1, "{alive}");
+    let said = crash(&start, &["--before-kill", "echo no such luck >&2; exit 3"]);
+    assert_eq!((said.code, said.out.as_str()), (1, ""), "{}", said.err);
+    assert!(said.err.contains("before a kill: exit status: 3: no such luck"), "{}", said.err);
+}
+
+#[test]
 fn what_cannot_be_found_out_is_a_failure_and_says_why() {
     let check = |command: &str, code: i32, expect: &str| {
         let said = crash(command, &["--start-timeout", "100ms"]);
