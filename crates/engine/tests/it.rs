@@ -31,6 +31,7 @@ mod it {
     mod share;
     mod share_threads;
     mod store;
+    mod store_limits;
     mod sys;
     mod threads;
     mod tree;
