@@ -36,7 +36,7 @@ impl Chronicle {
             return Some(format!("the store ends at {end}, and {floor} had been reported"));
         }
         self.staged.retain(|position, _| *position < end);
-        let expected: Vec<(&u64, &(u64, Box<[u8]>))> = self.staged.range(first..).collect();
+        let expected: Vec<_> = self.staged.range(first..).collect();
         if expected.len() != records.len() {
             let (there, due) = (records.len(), expected.len());
             return Some(format!(

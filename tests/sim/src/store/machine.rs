@@ -14,7 +14,7 @@ use whimbrel_engine::{
 };
 use whimbrel_journal::{Committer, Log, Recovery, sim::SimDisk};
 
-use super::{Faults, chronicle::Chronicle, disk::SlowDisk, journal::LogJournal, store::Store};
+use super::{Faults, chronicle::Chronicle, disk::SlowDisk, journal::LogJournal, open::Store};
 use crate::{dice::Dice, log::Tally};
 
 /// What a record has before it in the log.

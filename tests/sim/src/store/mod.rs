@@ -6,9 +6,9 @@ mod disk;
 mod faults;
 mod journal;
 mod machine;
+mod open;
 mod restart;
-mod store;
 
 pub use faults::Faults;
 pub use machine::Machine;
-pub(crate) use store::Store;
+pub(crate) use open::Store;

@@ -103,8 +103,11 @@ impl Store {
         let was_poisoned = self.log.state().is_poisoned();
         let outcome = match was_poisoned.then(|| committer.reopen()) {
             Some(Err(ReopenError::Io(_))) => Outcome::Poisoned,
-            Some(Err(error)) => panic!("reopen: {error}"),
-            Some(Ok(_)) | None => committer.commit_once(),
+            Some(reopened) => {
+                assert!(reopened.is_ok(), "reopen: {reopened:?}");
+                committer.commit_once()
+            }
+            None => committer.commit_once(),
         };
         if self.log.state().is_poisoned() != was_poisoned {
             machine.count(if was_poisoned { "journals reopened" } else { "journals poisoned" });
