@@ -32,7 +32,7 @@ impl std::error::Error for BadRecord {}
 #[derive(Default)]
 pub(super) struct FoldMessage {
     pub content: Option<Content>,
-    needed: u32,
+    pub needed: u32,
 }
 
 pub(super) struct Content {
