@@ -1,10 +1,15 @@
-//! The store: the journal on disk, what it brings back at the start, and the thread that writes it. What the records mean
-//! is the engine's business.
+//! The store: the journal on disk, what it brings back at the start, and the thread that writes it; and the tools that look
+//! at a store, copy it and make it smaller. What the records mean is the engine's business.
 
 mod adapter;
+mod backup;
+mod check;
 mod cleaner;
+mod compact;
+mod dump;
 mod folder;
 mod measure;
+mod tool;
 mod writer;
 
 use std::{
@@ -23,7 +28,14 @@ use whimbrel_journal::{FileDisk, Log, OpenError, Options, Position, RECORD_HEADE
 
 use crate::{config::Config, worker::Shared};
 
+pub use backup::{BackedUp, backup, restore};
+pub(crate) use backup::backup_log;
+pub use check::{Checked, Trouble, check};
+pub use compact::{Compacted, compact};
+pub use dump::{DumpEnd, Dumped, dump};
+pub use folder::of as folder_of;
 pub(crate) use measure::Measures;
+pub use tool::ToolError;
 pub(crate) use writer::{Bell, Bells};
 
 /// The store cannot be used.
