@@ -133,7 +133,8 @@ impl Log {
                 parts.push(Part { number: segment.number, bytes: segment.bytes() });
                 continue;
             }
-            let (bytes, position, is_whole) = self.walk(segment.number, segment.first, *next, staged, oldest)?;
+            let (bytes, position, is_whole) =
+                self.walk(segment.number, segment.first, *next, staged, oldest)?;
             parts.push(Part { number: segment.number, bytes });
             end = Position(position);
             if is_whole {
@@ -194,12 +195,7 @@ fn must_be_empty(disk: &dyn Disk) -> Result<(), CopyError> {
     file.map_or(Ok(()), |file| Err(CopyError::NotEmpty { place: disk.to_string(), file }))
 }
 
-fn copy_parts(
-    from: &dyn Disk,
-    to: &dyn Disk,
-    parts: &[Part],
-    pace: &mut Pace<'_>,
-) -> Result<(), CopyError> {
+fn copy_parts(from: &dyn Disk, to: &dyn Disk, parts: &[Part], pace: &mut Pace<'_>) -> Result<(), CopyError> {
     for part in parts.iter().rev() {
         copy_part(from, to, part, pace)?;
     }

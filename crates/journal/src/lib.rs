@@ -42,7 +42,9 @@ mod writer;
 pub use committer::Committer;
 pub use copy::{Copied, Hold, Pace, copy_store};
 pub use disk::{Disk, DiskFile, DiskLock, LockError};
-pub use error::{CopyError, Corruption, Damage, DropError, Fault, OpenError, ReadError, ReopenError, StageError};
+pub use error::{
+    CopyError, Corruption, Damage, DropError, Fault, OpenError, ReadError, ReopenError, StageError,
+};
 pub use file_disk::FileDisk;
 pub use format::{FORMAT_VERSION, RECORD_BYTES_MAX, RECORD_HEADER_BYTES};
 pub use log::{Log, Staged};

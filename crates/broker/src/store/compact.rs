@@ -60,8 +60,7 @@ pub fn compact(config: &Config, folder: &Path, salvage: bool) -> Result<Compacte
             _ => ToolError::Open(error),
         },
     })?;
-    let engine =
-        Engine::new(mapping::limits(config, 1), 0).with_journal(Arc::new(LogJournal(log.clone())));
+    let engine = Engine::new(mapping::limits(config, 1), 0).with_journal(Arc::new(LogJournal(log.clone())));
     let now = Now { mono: Millis(0), wall_secs: wall_secs() };
     let given_up = fold.restore(&engine, now).missing;
     if given_up > 0 && !salvage {
@@ -128,9 +127,10 @@ impl Compaction<'_> {
     fn commit(&mut self) -> Result<(), ToolError> {
         self.log.ask(self.log.staged(), Level::Power);
         match (self.committer.commit_once(), self.log.state()) {
-            (Outcome::Full(_) | Outcome::Poisoned, State::Full { fault, .. } | State::Poisoned { fault, .. }) => {
-                Err(ToolError::Disk { folder: self.folder.to_owned(), fault })
-            }
+            (
+                Outcome::Full(_) | Outcome::Poisoned,
+                State::Full { fault, .. } | State::Poisoned { fault, .. },
+            ) => Err(ToolError::Disk { folder: self.folder.to_owned(), fault }),
             _ => Ok(()),
         }
     }

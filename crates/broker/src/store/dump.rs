@@ -184,7 +184,11 @@ impl Fields {
     }
 
     fn into_value(self) -> Value {
-        self.0.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<serde_json::Map<_, _>>().into()
+        self.0
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
     }
 
     fn record(&mut self, record: &Record<'_>) {

@@ -28,8 +28,8 @@ use whimbrel_journal::{FileDisk, Log, OpenError, Options, Position, RECORD_HEADE
 
 use crate::{config::Config, worker::Shared};
 
-pub use backup::{BackedUp, backup, restore};
 pub(crate) use backup::backup_log;
+pub use backup::{BackedUp, backup, restore};
 pub use check::{Checked, Trouble, check};
 pub use compact::{Compacted, compact};
 pub use dump::{DumpEnd, Dumped, dump};

@@ -106,15 +106,18 @@ pub(super) fn disk(folder: &Path) -> Result<FileDisk, ToolError> {
 }
 
 fn is_segment(name: &str) -> bool {
-    name.strip_suffix(".log").is_some_and(|number| {
-        number.len() == 16 && number.bytes().all(|digit| digit.is_ascii_hexdigit())
-    })
+    name.strip_suffix(".log")
+        .is_some_and(|number| number.len() == 16 && number.bytes().all(|digit| digit.is_ascii_hexdigit()))
 }
 
 /// Bytes of all files in a folder.
 pub(super) fn bytes_in(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.metadata().ok()).filter(fs::Metadata::is_file).map(|file| file.len()).sum()
+    entries
+        .filter_map(|entry| entry.metadata().ok())
+        .filter(fs::Metadata::is_file)
+        .map(|file| file.len())
+        .sum()
 }
 
 /// Refuses a folder that has something in it, the lock of a store aside. It need not be there.

@@ -48,7 +48,8 @@ impl Fold {
         let mut summary = Summary { dropped: self.drop_open(), ..Summary::default() };
         let messages = std::mem::take(&mut self.messages);
         for (topic, (message, place)) in &self.retained {
-            summary.retained += summary.finds(&messages, *message, *place, || format!("retained on {topic:?}"));
+            summary.retained +=
+                summary.finds(&messages, *message, *place, || format!("retained on {topic:?}"));
         }
         let mut groups = HashSet::new();
         let mut sessions: Vec<_> = std::mem::take(&mut self.sessions).into_iter().collect();
@@ -66,9 +67,11 @@ impl Fold {
                 continue;
             }
             summary.subscriptions += session.subscriptions.len();
-            groups.extend(session.subscriptions.keys().filter_map(|filter| {
-                filter.strip_prefix("$share/").and_then(|rest| rest.split_once('/'))
-            }));
+            groups.extend(
+                session.subscriptions.keys().filter_map(|filter| {
+                    filter.strip_prefix("$share/").and_then(|rest| rest.split_once('/'))
+                }),
+            );
             for owed in session.owed.values() {
                 let debt = || format!("owed to client {client_id:?}");
                 summary.owed += summary.finds(&messages, owed.message, owed.place, debt);
