@@ -11,7 +11,7 @@ pub mod control;
 mod file_limit;
 mod mapping;
 mod signals;
-mod store;
+pub mod store;
 mod worker;
 
 use std::sync::Arc;

@@ -24,5 +24,6 @@ mod it {
     mod sessions;
     mod slow_reader;
     mod stop;
+    mod store_fixture;
     mod time_outs;
 }

@@ -29,7 +29,7 @@ pub(crate) enum Promise<'a> {
     PubComp(PacketId, ReasonCode),
     SubAck(PacketId, &'a [ReasonCode]),
     UnsubAck(PacketId, &'a [ReasonCode]),
-    /// It promises nothing, and does not overtake what does.
+    /// It promises nothing.
     PingResp,
 }
 
@@ -75,7 +75,9 @@ pub(crate) fn leave(to: &mut Locked<'_>, turn: &mut Turn, promise: Promise<'_>, 
     let opens = matches!(promise, Promise::ConnAck { .. });
     let Some(link) = to.state.open_link() else { return };
     let waits = !to.engine.store.has_reached(turn, position, link.level);
-    if !waits && link.held.is_none() {
+    // Nothing overtakes CONNACK; PINGRESP, which promises nothing, overtakes what else waits for the disk.
+    let passes = matches!(promise, Promise::PingResp) && !link.opening;
+    if passes || (!waits && link.held.is_none()) {
         link.append(turn, |version, out| encode(&promise, version, limits, out));
         to.engine.follow(&mut to.state);
         to.mark_dirty(turn);

@@ -1,6 +1,6 @@
 //! What can go wrong with files, said so that a person can act. What goes wrong while the log runs is in `state.rs`.
 
-use std::{error::Error, fmt, io};
+use std::{error::Error, fmt, io, sync::Arc};
 
 use crate::{disk::LockError, format::FORMAT_VERSION, position::Position};
 
@@ -212,6 +212,38 @@ pub enum DropError {
         number: u64,
         /// What lives.
         live_bytes: u64,
+    },
+    /// Somebody copies the log, and needs it whole.
+    #[error("segment {number} is held: the log is being copied")]
+    Held {
+        /// The segment that was asked for.
+        number: u64,
+    },
+}
+
+/// A store cannot be copied.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CopyError {
+    /// What is to be copied is damaged, or cannot be read.
+    #[error(transparent)]
+    Source(#[from] OpenError),
+    /// The system refused an operation.
+    #[error(transparent)]
+    Io(#[from] Fault),
+    /// The folder for the copy has something in it.
+    #[error("{place} is not empty: it holds {file}")]
+    NotEmpty {
+        /// The folder.
+        place: String,
+        /// One of its files.
+        file: String,
+    },
+    /// The log waits for its disk.
+    #[error("the store takes no records now: {fault}")]
+    Stuck {
+        /// What the disk said.
+        fault: Arc<Fault>,
     },
 }
 

@@ -39,6 +39,17 @@ impl FileDisk {
         &self.folder
     }
 
+    /// Who has the folder, as far as the lock file says; `None` where nobody has it. It changes nothing, but whoever wants to
+    /// take the folder in this very moment is refused.
+    #[must_use]
+    pub fn holder(&self) -> Option<String> {
+        let mut file = File::open(self.path(LOCK_FILE)).ok()?;
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => Some(told_holder(&mut file)),
+            Ok(()) | Err(TryLockError::Error(_)) => None,
+        }
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
@@ -84,13 +95,7 @@ impl Disk for FileDisk {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let mut text = String::new();
-                // What a person reads is worth having, and no reason to fail.
-                let holder = match file.read_to_string(&mut text) {
-                    Ok(_) if !text.trim().is_empty() => text.trim().to_owned(),
-                    _ => "another process".to_owned(),
-                };
-                return Err(LockError::Held { place: self.to_string(), holder });
+                return Err(LockError::Held { place: self.to_string(), holder: told_holder(&mut file) });
             }
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
@@ -140,6 +145,15 @@ impl Disk for FileDisk {
 
     fn sync_dir(&self) -> io::Result<()> {
         sync_folder(&self.folder)
+    }
+}
+
+/// Who wrote the lock file. What a person reads is worth having, and no reason to fail.
+fn told_holder(file: &mut File) -> String {
+    let mut text = String::new();
+    match file.read_to_string(&mut text) {
+        Ok(_) if !text.trim().is_empty() => text.trim().to_owned(),
+        _ => "another process".to_owned(),
     }
 }
 

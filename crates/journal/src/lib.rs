@@ -11,6 +11,7 @@
 //! | write | [`Committer::run`] on a thread, or [`Committer::commit_once`] by one's own measure |
 //! | wait | [`Committer::on_reached`], [`Log::written`], [`Log::synced`] |
 //! | get space back | [`Log::live`], [`Log::needs_reclaim`], [`Log::oldest`], [`Log::read_segment`], [`Log::drop_segment`] |
+//! | copy | [`Log::copy_to`] while it is written to, [`copy_store`] while nobody does |
 //! | mend | [`Log::state`], [`Committer::reopen`] |
 //! | end | [`Log::stop`] |
 //!
@@ -18,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod committer;
+mod copy;
 mod disk;
 mod error;
 mod file_disk;
@@ -38,8 +40,11 @@ mod unsynced;
 mod writer;
 
 pub use committer::Committer;
+pub use copy::{Copied, Hold, Pace, copy_store};
 pub use disk::{Disk, DiskFile, DiskLock, LockError};
-pub use error::{Corruption, Damage, DropError, Fault, OpenError, ReadError, ReopenError, StageError};
+pub use error::{
+    CopyError, Corruption, Damage, DropError, Fault, OpenError, ReadError, ReopenError, StageError,
+};
 pub use file_disk::FileDisk;
 pub use format::{FORMAT_VERSION, RECORD_BYTES_MAX, RECORD_HEADER_BYTES};
 pub use log::{Log, Staged};

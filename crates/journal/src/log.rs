@@ -6,7 +6,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -138,6 +138,11 @@ impl Log {
         self.wake();
     }
 
+    /// Has the next record begin a segment: then all before it can be given back, once nothing in it lives.
+    pub fn begin_segment(&self) {
+        self.inner.staging.lock().begin_segment();
+    }
+
     /// The position after the last staged record.
     #[must_use]
     pub fn staged(&self) -> Position {
@@ -222,16 +227,21 @@ impl Log {
     /// what was in it, the re-appended survivors among them. The committer does it, and syncs for it.
     ///
     /// # Errors
-    /// It is not the oldest, it is not written in full, or something in it lives.
+    /// It is not the oldest, it is not written in full, something in it lives, or somebody holds it.
     pub fn drop_segment(&self, number: u64, dead_at: Position) -> Result<(), DropError> {
         let oldest = self.oldest().filter(|oldest| oldest.number == number);
         let oldest = oldest.ok_or(DropError::NotOldest { number })?;
         if oldest.live_bytes > 0 {
             return Err(DropError::Alive { number, live_bytes: oldest.live_bytes });
         }
+        let mut drops = self.inner.drops.lock();
+        if self.is_held() {
+            return Err(DropError::Held { number });
+        }
         let segment = self.inner.live.numbered(number).filter(|segment| segment.leave());
         segment.ok_or(DropError::NotOldest { number })?;
-        self.inner.drops.lock().push_back(Leaving { number, dead_at: dead_at.0 });
+        drops.push_back(Leaving { number, dead_at: dead_at.0 });
+        drop(drops);
         self.wake();
         Ok(())
     }
@@ -288,6 +298,8 @@ pub(crate) struct Inner {
     pub(crate) live: Live,
     pub(crate) reader: Reader,
     pub(crate) drops: Mutex<VecDeque<Leaving>>,
+    /// Who wants that no segment goes; changed under the lock of `drops`.
+    pub(crate) holds: AtomicUsize,
     staging: Mutex<Staging>,
     state: Mutex<State>,
     /// Where the committer waits, under the staging lock.
@@ -318,6 +330,7 @@ impl Inner {
             live,
             reader,
             drops: Mutex::default(),
+            holds: AtomicUsize::new(0),
             staging: Mutex::new(staging),
             state: Mutex::default(),
             bell: Condvar::new(),

@@ -53,6 +53,10 @@ impl Reader {
         Self { disk, files: Mutex::default() }
     }
 
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        &*self.disk
+    }
+
     /// The segment's file is another one from now on, or none.
     pub(crate) fn forget(&self, number: u64) {
         self.files.lock().retain(|open| open.number != number);

@@ -76,6 +76,13 @@ impl Staging {
         self.end
     }
 
+    /// The next record begins a segment, unless this one is empty.
+    pub(crate) fn begin_segment(&mut self) {
+        if self.room < self.room_max {
+            self.room = 0;
+        }
+    }
+
     /// Takes a record whose `sum` does not know its place yet. Returns its position.
     pub(crate) fn push(&mut self, record: &[u8], sum: u32, live: &Live) -> u64 {
         let bytes = RECORD_HEADER_BYTES + record.len();

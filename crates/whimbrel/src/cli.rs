@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, completions, config_command, ctl, man, passwd, publish, serve, subscribe};
+use crate::{bench, completions, config_command, ctl, man, passwd, publish, serve, store, subscribe};
 
 /// Something failed while it ran.
 pub(crate) const FAILED: u8 = 1;
@@ -45,6 +45,8 @@ enum Command {
     Bench(bench::Args),
     /// Look at a running broker and command it.
     Ctl(ctl::Args),
+    /// Check, dump, compact, back up or restore what a broker keeps on disk.
+    Store(store::Args),
     /// Check a configuration, or show what can be configured.
     Config(config_command::Args),
     /// Set, delete or check a user's password in a password file.
@@ -69,6 +71,7 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Subscribe(args)) => subscribe::run(args),
         Some(Command::Bench(args)) => bench::run(args),
         Some(Command::Ctl(args)) => ctl::run(args),
+        Some(Command::Store(args)) => store::run(args),
         Some(Command::Config(args)) => config_command::run(args),
         Some(Command::Passwd(args)) => passwd::run(args),
         Some(Command::Completions(args)) => completions::run(args),

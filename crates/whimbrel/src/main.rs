@@ -13,6 +13,7 @@ mod output;
 mod passwd;
 mod publish;
 mod serve;
+mod store;
 mod subscribe;
 
 use std::process::ExitCode;

@@ -10,5 +10,6 @@ mod it {
     mod passwd;
     mod program;
     mod serve;
+    mod store;
     mod tools;
 }

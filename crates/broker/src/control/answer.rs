@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Client, ClientSummary, Kicked, LogLevel, Refusal, Reloaded, Status, Subscriptions};
+use super::{BackedUp, Client, ClientSummary, Kicked, LogLevel, Refusal, Reloaded, Status, Subscriptions};
 
 /// An answer: an object with one member, named after what it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +29,8 @@ pub enum Answer {
     Reloaded(Reloaded),
     /// To `log`.
     Log(LogLevel),
+    /// To `backup`.
+    Backup(BackedUp),
     /// To `stop`.
     Stopping {},
     /// To anything: it is not done.

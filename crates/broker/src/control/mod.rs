@@ -8,6 +8,7 @@
 //! takes to copy some numbers, and a walk through all of them lets others run between slices.
 
 mod answer;
+mod backup;
 mod client;
 mod clients;
 mod kick;
@@ -37,6 +38,7 @@ use crate::{
 };
 
 pub use answer::Answer;
+pub use backup::BackedUp;
 pub use client::{Client, Connection, SUBSCRIPTIONS_MAX, Subscription, Subscriptions, Will};
 pub use clients::{ClientSummary, Clients, Query};
 pub use kick::Kicked;
@@ -107,6 +109,8 @@ struct Inner {
     loaded: Mutex<Loaded>,
     /// Held by the one reload that runs.
     reloading: Mutex<()>,
+    /// Held by the one backup that is written.
+    backing_up: Mutex<()>,
     /// For what is done to clients; nobody else's turn is touched.
     turn: Mutex<Turn>,
     stop: Notify,
@@ -149,6 +153,7 @@ impl Control {
             warnings,
             loaded: Mutex::new(Loaded { config, log_levels }),
             reloading: Mutex::new(()),
+            backing_up: Mutex::new(()),
             turn: Mutex::new(shared.engine.turn()),
             stop: Notify::new(),
         }))

@@ -37,6 +37,12 @@ pub enum Refusal {
         /// Why.
         why: String,
     },
+    /// There is no backup.
+    #[error("there is no backup: {why}")]
+    Backup {
+        /// Why.
+        why: String,
+    },
     /// A pattern of client identifiers is longer than one may be.
     #[error("a pattern has at most {bytes_max} bytes")]
     PatternTooLong {

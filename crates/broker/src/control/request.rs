@@ -1,5 +1,7 @@
 //! What the door can be asked, as one line of JSON. Not the answers.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::Query;
@@ -44,6 +46,14 @@ pub enum Request {
         /// What `log.level` may hold; if absent nothing changes.
         #[serde(default)]
         level: Option<String>,
+    },
+    /// Copies the store, as it is now, into a folder. One answer, `backup`, when the copy is whole; that may take long.
+    Backup {
+        /// The folder, with its whole path. It must not be there, or be empty.
+        folder: PathBuf,
+        /// So many bytes are copied in a second at most; as many as the disk takes if absent.
+        #[serde(default)]
+        bytes_per_sec: Option<u64>,
     },
     /// Ends the broker in order. One answer, `stopping`; the connection closes when the broker has ended.
     Stop,

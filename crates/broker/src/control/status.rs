@@ -187,13 +187,15 @@ impl Control {
         let limits = engine.limits();
         let (retained_messages, retained_bytes) = engine.retained();
         let (_, outbox_bytes) = engine.waiting_bytes();
+        // Not within the expression: the lock would be held to its end.
+        let log_level = self.0.loaded.lock().log_levels.to_string();
         let mut status = Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             uptime_secs: self.moment().mono.0 / 1_000,
             started: unix_secs().saturating_sub(self.moment().mono.0 / 1_000),
             config_file: self.0.host.config_file(),
-            log_level: self.0.loaded.lock().log_levels.to_string(),
+            log_level,
             workers: self.0.workers,
             listeners: self.listeners(),
             clients: Gauge::new(engine.connected(), limits.connections_max),

@@ -28,7 +28,9 @@ pub(super) fn start(shared: Arc<Shared>, log: Log, stop: Receiver<()>) -> io::Re
     thread::Builder::new().name("cleaner".into()).spawn(move || {
         let mut cleaner = Cleaner { turn: shared.engine.turn(), shared, log, stop };
         while cleaner.rests(LOOK) {
-            while cleaner.log.needs_reclaim()
+            // While the store is copied nothing of it can go.
+            while !cleaner.log.is_held()
+                && cleaner.log.needs_reclaim()
                 && let Some(oldest) = cleaner.log.oldest()
                 && cleaner.clean(oldest)
             {}

@@ -5,7 +5,8 @@ use std::{env, path::PathBuf};
 use crate::config::Config;
 
 /// The folder that the configuration names, or the platform's.
-pub(super) fn of(config: &Config) -> Option<PathBuf> {
+#[must_use]
+pub fn of(config: &Config) -> Option<PathBuf> {
     config
         .store
         .directory

@@ -1,10 +1,15 @@
-//! The store: the journal on disk, what it brings back at the start, and the thread that writes it. What the records mean
-//! is the engine's business.
+//! The store: the journal on disk, what it brings back at the start, and the thread that writes it; and the tools that look
+//! at a store, copy it and make it smaller. What the records mean is the engine's business.
 
 mod adapter;
+mod backup;
+mod check;
 mod cleaner;
+mod compact;
+mod dump;
 mod folder;
 mod measure;
+mod tool;
 mod writer;
 
 use std::{
@@ -23,8 +28,18 @@ use whimbrel_journal::{FileDisk, Log, OpenError, Options, Position, RECORD_HEADE
 
 use crate::{config::Config, worker::Shared};
 
+pub(crate) use backup::backup_log;
+pub use backup::{BackedUp, backup, restore};
+pub use check::{Checked, Trouble, check};
+pub use compact::{Compacted, compact};
+pub use dump::{DumpEnd, Dumped, dump};
+pub use folder::of as folder_of;
 pub(crate) use measure::Measures;
+pub use tool::ToolError;
 pub(crate) use writer::{Bell, Bells, SYNCED, WRITTEN};
+
+/// Written bytes that may wait for a sync that nobody asked for.
+const UNSYNCED_BYTES_MAX: usize = 1 << 20;
 
 /// The store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +120,8 @@ pub(crate) fn open(config: &Config, limits: Limits, seed: u64, now: Now) -> Resu
         FileDisk::new(&folder).map_err(|source| StoreError::Folder { folder: folder.clone(), source })?;
     let options = Options {
         staged_bytes_max: usize::try_from(config.store.staged_bytes_max).unwrap_or(usize::MAX),
+        // What nobody waits for is synced in small pieces: on a slow disk everybody else waits for that.
+        unsynced_bytes_max: UNSYNCED_BYTES_MAX,
         store_id: seed_id(seed),
         ..Options::default()
     };

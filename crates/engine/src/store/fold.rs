@@ -32,7 +32,7 @@ impl std::error::Error for BadRecord {}
 #[derive(Default)]
 pub(super) struct FoldMessage {
     pub content: Option<Content>,
-    needed: u32,
+    pub needed: u32,
     /// Its publish is not closed: more may need it, though nobody does now.
     is_open: bool,
 }

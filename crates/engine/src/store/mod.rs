@@ -13,13 +13,14 @@ mod record;
 mod restore;
 
 mod staging;
+mod summary;
 
 pub use fold::{BadRecord, Fold};
 pub use journal::{Journal, Level, StageRefused, Staged};
 pub use reclaim::{Reclaim, Reclaimed};
-pub use record::{Record, describe};
+pub use record::{Owner, Parked, Record, StoredWill, describe};
 pub use restore::Restored;
+pub use summary::{Missing, Summary};
 
 pub(crate) use ledger::Ledger;
-pub(crate) use record::{Owner, Parked, StoredWill};
 pub(crate) use staging::{NO_PLACE, Store};

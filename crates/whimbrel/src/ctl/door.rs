@@ -57,12 +57,25 @@ impl Door {
 
     /// Asks, and reads the first answer. A refusal is a failure.
     pub(super) async fn ask(&mut self, request: &Request) -> Result<Answer, Failure> {
+        self.say(request).await?;
+        self.next().await
+    }
+
+    async fn say(&mut self, request: &Request) -> Result<(), Failure> {
         let mut line = serde_json::to_vec(request).map_err(|error| Failure::failed(error.to_string()))?;
         line.push(b'\n');
         // A broker that lets nobody more in says so and closes before it reads: what it says tells more than a failed
         // write.
         let _ = self.stream.get_mut().write_all(&line).await;
-        self.next().await
+        Ok(())
+    }
+
+    /// The same for what may take as long as it takes: it ends with the connection at the latest.
+    pub(super) async fn ask_patiently(&mut self, request: &Request) -> Result<Answer, Failure> {
+        self.say(request).await?;
+        let mut line = Vec::new();
+        let read = self.stream.read_until(b'\n', &mut line).await;
+        self.heard(read, &line)
     }
 
     /// The next answer.
@@ -70,10 +83,14 @@ impl Door {
         let mut line = Vec::new();
         let what = format!("the broker at {} has not answered", self.path.display());
         let read = within(ANSWER_SECS_MAX, &what, self.stream.read_until(b'\n', &mut line)).await?;
+        self.heard(read, &line)
+    }
+
+    fn heard(&self, read: io::Result<usize>, line: &[u8]) -> Result<Answer, Failure> {
         match read {
             Err(error) => Err(self.failure(&error.to_string())),
             Ok(_) if !line.ends_with(b"\n") => Err(self.failure("it has closed the connection")),
-            Ok(_) => match serde_json::from_slice(&line) {
+            Ok(_) => match serde_json::from_slice(line) {
                 Ok(Answer::Refused { message, .. }) => Err(Failure::failed(message)),
                 Ok(answer) => Ok(answer),
                 Err(_) => Err(self.foreign()),

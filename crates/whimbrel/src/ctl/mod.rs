@@ -5,24 +5,25 @@ mod client;
 mod clients;
 mod door;
 mod paint;
-mod quantity;
+pub(crate) mod quantity;
 mod reload;
 mod status;
 mod table;
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Subcommand, ValueHint};
 use serde_json::json;
 use whimbrel_broker::config::Levels;
-use whimbrel_broker::control::{Answer, Query, Request};
+use whimbrel_broker::control::{Answer, BackedUp, Query, Request};
 
 use crate::cli::{FAILED, MISUSED};
 use crate::output;
 use door::Door;
 use paint::Paint;
+pub(crate) use table::shown;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 no broker answers, it does not do what it was asked, or a reload has found faults; 2 the command \
@@ -116,6 +117,20 @@ enum Command {
         #[arg(value_name = "LEVEL", value_parser = level)]
         level: Option<String>,
     },
+    /// Copy the store as it is now into a folder, while the broker goes on
+    ///
+    /// Everything that was acknowledged before is in the copy. It is a store by itself: `whimbrel store check` reads it,
+    /// `whimbrel store restore` puts it back. The folder has its name only when the copy is whole. The broker writes it, so
+    /// it belongs to the broker's account.
+    Backup {
+        /// The folder for the backup; it must not be there, or be empty
+        #[arg(value_name = "DEST", value_hint = ValueHint::DirPath)]
+        destination: PathBuf,
+
+        /// So many mebibytes in a second at most
+        #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
+        rate: Option<u64>,
+    },
     /// End the broker in order, as SIGTERM does, and wait until it has ended
     Stop,
 }
@@ -176,6 +191,27 @@ pub(crate) fn run(args: Args) -> ExitCode {
     }
 }
 
+/// The backup of a running broker, for `whimbrel store backup`.
+pub(crate) fn backup(
+    socket: Option<PathBuf>,
+    json: bool,
+    destination: &Path,
+    bytes_per_sec: Option<u64>,
+) -> ExitCode {
+    let rate = bytes_per_sec.map(|bytes| bytes >> 20);
+    run(Args { socket, json, command: Command::Backup { destination: destination.to_owned(), rate } })
+}
+
+/// What has come of a backup, for people.
+pub(crate) fn backup_text(copied: &BackedUp) -> String {
+    let BackedUp { folder, segments, bytes, position, millis } = copied;
+    format!(
+        "{}: {} in {segments} segments, everything before position {position}; {millis} ms\n",
+        shown(&folder.display().to_string()),
+        quantity::bytes(*bytes),
+    )
+}
+
 async fn said(args: Args) -> Result<Said, Failure> {
     let Args { socket, json, command } = args;
     let mut door = Door::open(socket).await?;
@@ -223,6 +259,17 @@ async fn said(args: Args) -> Result<Said, Failure> {
                 false => format!(" (the configuration says {})", log.configured),
             };
             Ok(Said::text(if json { line(&log)? } else { format!("{}{configured}\n", log.level) }))
+        }
+        Command::Backup { destination, rate } => {
+            // The broker has another working directory than this program.
+            let folder = std::path::absolute(&destination)
+                .map_err(|error| Failure::misused(format!("{}: {error}", destination.display())))?;
+            let bytes_per_sec = rate.map(|mib| mib << 20);
+            let asked = Request::Backup { folder, bytes_per_sec };
+            let Answer::Backup(copied) = door.ask_patiently(&asked).await? else {
+                return Err(door.foreign());
+            };
+            Ok(Said::text(if json { line(&copied)? } else { backup_text(&copied) }))
         }
         Command::Stop => {
             let Answer::Stopping {} = door.ask(&Request::Stop).await? else { return Err(door.foreign()) };

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 /// A number with its thousands apart.
-pub(super) fn number(number: u64) -> String {
+pub(crate) fn number(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
@@ -17,7 +17,7 @@ pub(super) fn number(number: u64) -> String {
 }
 
 /// A size in the largest unit of which it has at least one.
-pub(super) fn bytes(bytes: u64) -> String {
+pub(crate) fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
     let (mut size, mut unit) = (bytes as f64, "B");
     for larger in UNITS {
@@ -30,7 +30,7 @@ pub(super) fn bytes(bytes: u64) -> String {
 }
 
 /// A span of time in its two largest units.
-pub(super) fn span(secs: u64) -> String {
+pub(crate) fn span(secs: u64) -> String {
     let (days, hours, minutes) = (secs / 86_400, secs / 3_600 % 24, secs / 60 % 60);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{secs} s"),
@@ -41,7 +41,7 @@ pub(super) fn span(secs: u64) -> String {
 }
 
 /// A moment in the time of this machine.
-pub(super) fn moment(unix_secs: u64) -> String {
+pub(crate) fn moment(unix_secs: u64) -> String {
     let moment = i64::try_from(unix_secs).ok().and_then(|secs| Timestamp::from_second(secs).ok());
     moment.map_or_else(
         || format!("second {unix_secs} since 1970"),
@@ -50,7 +50,7 @@ pub(super) fn moment(unix_secs: u64) -> String {
 }
 
 /// How long ago a moment is.
-pub(super) fn ago(unix_secs: u64) -> String {
+pub(crate) fn ago(unix_secs: u64) -> String {
     let now = u64::try_from(Timestamp::now().as_second()).unwrap_or_default();
     span(now.saturating_sub(unix_secs))
 }

@@ -74,7 +74,7 @@ fn width(cell: &str) -> usize {
 }
 
 /// What others have chosen, without what would move a cursor or turn the direction of the text.
-pub(super) fn shown(words: &str) -> String {
+pub(crate) fn shown(words: &str) -> String {
     words.chars().fold(String::new(), |mut out, character| {
         match character {
             '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {

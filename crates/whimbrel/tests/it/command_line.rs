@@ -60,6 +60,8 @@ fn every_command_has_a_manual_page() {
         "-bench-p2p",
         "-ctl",
         "-ctl-kick",
+        "-ctl-backup",
+        "-store-check",
         "-config",
         "-config-check",
         "-completions",

@@ -92,6 +92,9 @@ impl Visit {
                 told(control.kick(&client_id, session), Answer::Kicked).await
             }
             Request::Reload => Answer::Reloaded(control.reload("control").await),
+            Request::Backup { folder, bytes_per_sec } => {
+                told(control.backup(&folder, bytes_per_sec), Answer::Backup).await
+            }
             Request::Log { level } => match level.map(|level| parsed(&level)).transpose() {
                 Ok(levels) => told(control.log_level(levels), Answer::Log).await,
                 Err(refusal) => refusal.into(),
