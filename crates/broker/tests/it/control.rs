@@ -295,8 +295,8 @@ fn a_reload_takes_what_can_be_taken_and_tells_the_rest() {
         places,
         [
             (None, None, Some("log.file")),
-            (Some(6), Some(1), Some("limits.connection_max")),
-            (Some(7), Some(19), Some("limits.receive_maximum"))
+            (Some(8), Some(1), Some("limits.connection_max")),
+            (Some(9), Some(19), Some("limits.receive_maximum"))
         ]
     );
     let told = wrong.faults[1].to_string();
