@@ -142,12 +142,11 @@ mod tests {
             group: None,
         };
         let mut fold = Fold::new();
-        let mut at = 0;
-        for record in [session, enqueue, Record::Retain { message: 98, topic: "t", closed: true }] {
+        let retain = Record::Retain { message: 98, topic: "t", closed: true };
+        for (at, record) in (0..).zip([session, enqueue, retain]) {
             let mut bytes = Vec::new();
             record.encode(&mut bytes);
             fold.take(at, at + 1, &bytes).unwrap();
-            at += 1;
         }
         let summary = fold.summary();
         let missing = |message, place, debt: &str| Missing { message, place, debt: debt.to_owned() };
