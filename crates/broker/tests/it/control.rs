@@ -300,7 +300,7 @@ fn a_reload_takes_what_can_be_taken_and_tells_the_rest() {
         ]
     );
     let told = wrong.faults[1].to_string();
-    let expect = "/w.toml:6:1: limits.connection_max: there is no such key";
+    let expect = "/w.toml:8:1: limits.connection_max: there is no such key";
     assert!(told.starts_with('/') && told.contains(expect), "{told}");
     assert_eq!(ask(control.status()).log_level, "debug", "what has faults changes nothing");
     broker.stop();
