@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "what tests share fails by panicking")]
 
 mod it {
+    mod copies;
     mod crashes;
     mod damage;
     mod dice;

@@ -200,7 +200,7 @@ pub(super) fn trouble(error: &OpenError) -> Trouble {
 }
 
 /// The journal's words, with the command where it speaks of an option.
-pub(super) fn told(error: &OpenError) -> String {
+fn told(error: &OpenError) -> String {
     error.to_string().replace(
         "open with salvage to keep what lies before it",
         "keep what lies before it with `whimbrel store compact --salvage`",

@@ -20,6 +20,9 @@ use super::{
 };
 use crate::{config::Config, mapping, worker::wall_secs};
 
+/// Files are filled with zeros up to a multiple of this.
+const FILL_BYTES: u64 = 4_096;
+
 /// What has come of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -46,7 +49,8 @@ pub struct Compacted {
 pub fn compact(config: &Config, folder: &Path, salvage: bool) -> Result<Compacted, ToolError> {
     let disk = tool::disk(folder)?;
     let bytes_before = tool::bytes_in(folder);
-    let options = Options { spares_max: 0, salvage, ..Options::default() };
+    // No room ahead: nobody goes on writing here.
+    let options = Options { spares_max: 0, fill_bytes: FILL_BYTES, salvage, ..Options::default() };
     let mut fold = Fold::new();
     let mut visit = |_: &Live, position: Position, record: &[u8]| {
         let end = position.0 + (RECORD_HEADER_BYTES + record.len()) as u64;
@@ -81,8 +85,14 @@ pub fn compact(config: &Config, folder: &Path, salvage: bool) -> Result<Compacte
         segments_gone,
         moved,
         given_up,
-        salvaged: recovery.salvaged.as_ref().map(check::told),
+        salvaged: recovery.salvaged.as_ref().map(what),
     })
+}
+
+/// The damage without what could be done: it is done.
+fn what(error: &OpenError) -> String {
+    let told = error.to_string();
+    told.split("; restore a backup").next().unwrap_or_default().to_owned()
 }
 
 struct Compaction<'a> {

@@ -422,4 +422,19 @@ mod tests {
             assert_eq!(Record::decode(&bytes), None, "{record:?} with a byte more");
         }
     }
+
+    /// Written once: what a store of version 1 holds is read for ever. A change of a record is a new kind.
+    #[test]
+    fn the_bytes_of_every_record_of_version_1_are_these() {
+        let fixture: Vec<&str> = include_str!("../../tests/fixtures/records-v1.hex").lines().collect();
+        let today: Vec<String> = all()
+            .iter()
+            .map(|record| {
+                let mut bytes = Vec::new();
+                record.encode(&mut bytes);
+                bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+            })
+            .collect();
+        assert_eq!(fixture, today, "{}", today.join("\n"));
+    }
 }

@@ -110,3 +110,50 @@ impl Summary {
         0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use whimbrel_proto::codec::QoS;
+
+    use super::super::Record;
+    use super::*;
+
+    #[test]
+    fn a_message_that_is_owed_and_not_there_is_named_with_the_record_that_owes_it() {
+        let session = Record::Session {
+            key: 1,
+            client_id: "c",
+            expiry_secs: 60,
+            receive_maximum: 10,
+            absent_since: 1,
+            unsent_from: 0,
+            next_number: 0,
+            will: None,
+        };
+        let enqueue = Record::Enqueue {
+            key: 1,
+            number: 0,
+            message: 99,
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            closed: true,
+            ids: Vec::new(),
+            from: None,
+            group: None,
+        };
+        let mut fold = Fold::new();
+        let retain = Record::Retain { message: 98, topic: "t", closed: true };
+        for (at, record) in (0..).zip([session, enqueue, retain]) {
+            let mut bytes = Vec::new();
+            record.encode(&mut bytes);
+            fold.take(at, at + 1, &bytes).unwrap();
+        }
+        let summary = fold.summary();
+        let missing = |message, place, debt: &str| Missing { message, place, debt: debt.to_owned() };
+        assert_eq!(
+            summary.named,
+            [missing(98, 2, "retained on \"t\""), missing(99, 1, "owed to client \"c\"")]
+        );
+        assert_eq!((summary.missing, summary.owed, summary.retained, summary.sessions), (2, 0, 0, 1));
+    }
+}
