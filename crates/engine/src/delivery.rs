@@ -121,6 +121,14 @@ impl Locked<'_> {
             .or_else(|| is_missing(if entered { delivery.place + 1 } else { 0 }, level))
     }
 
+    /// Whether a delivery is durable before it is sent, however little its publisher is promised: a crash would give its
+    /// packet identifier to another message, and the client, which completes the first one, would never take that.
+    pub(crate) fn enters_first(&self, qos: QoS) -> bool {
+        qos == QoS::ExactlyOnce
+            && self.is_durable()
+            && self.state.link.as_ref().is_some_and(|link| link.level != Level::Memory)
+    }
+
     /// What the next fetch of retained messages waits for, if it has not come yet.
     pub(crate) fn awaited_by_fetch(&self) -> Option<(u64, Level)> {
         let journal = self.engine.store.journal()?;
@@ -147,6 +155,11 @@ impl Locked<'_> {
     /// The end of a publish under way is not known. It is asked for, then looked for once more: it may have come meanwhile.
     fn await_close(&mut self, turn: &mut Turn) {
         self.engine.store.await_close(self.session);
+        self.await_entry(turn);
+    }
+
+    /// The queue is looked at when what its head waits for has come.
+    pub(crate) fn await_entry(&mut self, turn: &mut Turn) {
         let front = self.state.queue.as_ref().and_then(|queue| queue.front());
         match front.map(|front| self.awaits(front)) {
             Some(Some((u64::MAX, _))) | None => {}

@@ -250,7 +250,8 @@ impl<'a> Locked<'a> {
         let waiting = self.state.queue.is_some()
             || self.state.outgoing.must_resend()
             || self.is_opening()
-            || offer.fresh.ledger.waits;
+            || offer.fresh.ledger.waits
+            || self.enters_first(offer.qos);
         if offer.qos == QoS::AtMostOnce {
             if blocked {
                 self.lose(turn, Count::DroppedQos0Blocked, 1);
@@ -429,6 +430,8 @@ impl<'a> Locked<'a> {
         self.enqueue(delivery);
         if fresh.ledger.waits && self.state.link.is_some() {
             fresh.ledger.owe(self.session);
+        } else if self.enters_first(qos) {
+            self.await_entry(turn);
         }
         Offered::Queued
     }

@@ -127,6 +127,22 @@ fn a_qos_2_message_reaches_nobody_before_its_commit_and_what_follows_does_not_ov
 }
 
 #[test]
+fn a_qos_2_message_of_a_publisher_who_is_promised_nothing_goes_out_when_its_packet_identifier_is_on_disk() {
+    let mut worker = durable();
+    let reader = stayer(&mut worker, "reader");
+    subscribe(&mut worker, reader, "t", QoS2);
+    worker.level = Level::Memory;
+    let writer = guest(&mut worker, "writer");
+    send(&mut worker, writer, 1, "first", QoS2);
+    assert!(matches!(worker.take(writer)[..], [Packet::PubRec(_)]));
+    // Lost in a crash, its packet identifier would be the next message's, which the client would not take.
+    assert_eq!(worker.come(reader), [], "before the commit");
+    send(&mut worker, writer, 2, "second", QoS1);
+    worker.commit();
+    assert_eq!(worker.payloads(reader), ["first", "second"]);
+}
+
+#[test]
 fn connack_suback_and_unsuback_of_a_session_that_stays_wait_and_nothing_goes_before_connack() {
     let mut worker = durable();
     let who = worker.start(v5("reader").expiry(100));
