@@ -1,5 +1,5 @@
 //! The shipped journal on a disk that fails, and a server that dies: what outlives the server is its [`Machine`], what
-//! one life of it has of the disk is a [`Store`]. Clients and links are those of every run.
+//! one life of it has of the disk is a `Store`. Clients and links are those of every run.
 
 mod chronicle;
 mod disk;
