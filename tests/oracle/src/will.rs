@@ -58,18 +58,25 @@ fn crashed_bounds(
     // At QoS 0 it may have come while the witness was away; at QoS 1 it may have to come again.
     let least = if qos == 0 { 0 } else { least };
     let most = if qos == 1 { most + facts.crashes.len() } else { most };
+    let delay = u64::from(will.delay_secs) * 1_000;
     let next = history.link_after(link.client, number);
     let back = next.and_then(|next| next.connected).map_or(Seq::MAX, |(at, _)| at);
-    let had = |crash: &&Crash| (link.connect..=back).contains(&crash.seq);
+    let due = link.ended.as_ref().map_or(u64::MAX, |(at, _)| history.at(*at) + delay);
+    // Nobody is told when a will is on the disk.
+    let had = |crash: &&Crash| {
+        link.connect <= crash.seq && (crash.seq <= back || crash.at <= due.saturating_add(NOTICE_MILLIS))
+    };
     let Some(last) = facts.crashes.iter().rfind(had) else { return (least, most) };
     if facts.is_weak(link.client) {
         return (0, usize::MAX);
     }
     let again = if qos == 2 { 0 } else { facts.crashes.iter().filter(had).count() };
-    let delay = u64::from(will.delay_secs) * 1_000;
     let due = last.at + facts.will_grace_millis + delay + NOTICE_MILLIS + TICK_MILLIS;
+    let first = facts.crashes.iter().find(had).map_or(0, |crash| crash.seq);
+    let links = history.clients.get(&link.client).map(|client| client.links.as_slice()).unwrap_or_default();
+    let after = links.iter().filter_map(|one| history.links.get(one)).find(|one| one.connect > first);
     let until =
-        next.map_or(history.events.last().map_or(0, |event| event.at), |next| history.at(next.connect));
+        after.map_or(history.events.last().map_or(0, |event| event.at), |after| history.at(after.connect));
     (if until > due { least } else { 0 }, most.max(1) + again)
 }
 

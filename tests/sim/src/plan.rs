@@ -311,16 +311,11 @@ fn limits(dice: &mut Dice, tight: bool, clients: usize) -> Limits {
 
 fn weather(dice: &mut Dice, on: &mut impl FnMut(&mut Dice, &'static str, u32) -> bool) -> Weather {
     let delay_millis_max = *dice.pick(&[0, 5, 100, 2_000]).unwrap_or(&5);
-    Weather {
+    let mut weather = Weather {
         delay_millis_max,
         split_percent: percents(dice, 0, 60),
         partial_percent: if on(dice, "runs with partial writes", 50) { percents(dice, 10, 80) } else { 0 },
-        window_bytes: if on(dice, "runs with small windows", 40) {
-            // So narrow that a link is full, not so slow that a large message outlasts a client's patience.
-            dice.within(50, 5_000).max(delay_millis_max * 10)
-        } else {
-            1 << 20
-        },
+        window_bytes: if on(dice, "runs with small windows", 40) { dice.within(50, 5_000) } else { 1 << 20 },
         cut_per_mille: if on(dice, "runs with cuts by the network", 50) { percents(dice, 1, 20) } else { 0 },
         interrupt_percent: if on(dice, "runs with interrupted writes", 60) {
             percents(dice, 5, 50)
@@ -334,5 +329,9 @@ fn weather(dice: &mut Dice, on: &mut impl FnMut(&mut Dice, &'static str, u32) ->
         },
         beat_millis: if on(dice, "runs in beats", 40) { dice.within(10, 400) } else { 1 },
         verdict_percent: if on(dice, "runs with late verdicts", 20) { 50 } else { 0 },
-    }
+    };
+    // So narrow that a link is full, not so slow that a large message outlasts a client's patience: a window passes once
+    // in the time that bytes take, and once in a beat of the server.
+    weather.window_bytes = weather.window_bytes.max(delay_millis_max.max(weather.beat_millis) * 10);
+    weather
 }

@@ -1,7 +1,9 @@
 //! A bounded number of seeds. More of them, and one alone: `cargo xtask sim`.
 
 use whimbrel_sim::{
+    dice::Dice,
     log::Tally,
+    plan::Plan,
     planted,
     run::{run, run_with_disk},
 };
@@ -66,6 +68,15 @@ fn nothing_promised_is_broken_whatever_the_network_does() {
     }
     for feature in FEATURES {
         assert!(tally.count(feature) > 0, "in {SEEDS} seeds there were no {feature}");
+    }
+}
+
+#[test]
+fn a_large_message_passes_the_narrowest_link_within_a_clients_patience() {
+    for seed in 0..2_000 {
+        let weather = Plan::draw(&mut Dice::new(seed), &mut Tally::default()).weather;
+        let round = weather.delay_millis_max.max(weather.beat_millis);
+        assert!(weather.window_bytes >= 10 * round, "seed {seed}: {weather:?}");
     }
 }
 

@@ -109,6 +109,8 @@ pub(super) struct FoldSession {
     /// Deliveries that the client has and whose PUBREL is due.
     pub received: BTreeSet<u64>,
     pub open: BTreeSet<PacketId>,
+    /// It is over; what is left is its will, which is due.
+    pub ended: bool,
 }
 
 /// What of a publish under way has been recorded.
@@ -287,7 +289,9 @@ impl Fold {
         }
         if has_will && gone.will.is_some() {
             let FoldSession { client_id, place, will, .. } = gone;
-            self.sessions.insert(key, FoldSession { client_id, place, will, ..FoldSession::default() });
+            let ended = true;
+            self.sessions
+                .insert(key, FoldSession { client_id, place, will, ended, ..FoldSession::default() });
         }
     }
 

@@ -133,6 +133,11 @@ impl Engine {
         }
         let charge = self.charge_client_id(client_id);
         let session = Arc::new(Session::new(key, client_id.clone(), charge));
+        if folded.ended {
+            // Its client may have another session already, which it does not stand in the way of.
+            self.restore_due_will(&session, &folded, messages.now, restored);
+            return;
+        }
         if !self.sessions.insert(&session) {
             return; // Its client identifier has a later session.
         }
@@ -235,6 +240,24 @@ impl Engine {
         let mut delivery = Delivery::new(message, ids, owed.qos, owed.retain);
         (delivery.number, delivery.place) = (number, owed.place);
         Some(delivery)
+    }
+
+    /// The will of a session that had ended: it is published, whoever comes back [MQTT-3.1.2-8].
+    fn restore_due_will(
+        &self,
+        session: &Arc<Session>,
+        folded: &FoldSession,
+        now: Now,
+        restored: &mut Restored,
+    ) {
+        let Some(kept) = &folded.will else { return };
+        restored.wills += 1;
+        let mut will = Will::restore(&kept.stored());
+        will.charge = Some(self.budget.charge(will.size()));
+        let mut locked = Locked::new(self, session);
+        let rare = locked.state.rare();
+        rare.will = Some(will);
+        rare.will_due = Some(self.timers.add(now.mono, Timer::Session(session.clone())));
     }
 
     /// When the session ends and its will is due: what was connected at the crash is absent since now.

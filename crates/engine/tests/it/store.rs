@@ -382,6 +382,33 @@ fn a_will_of_a_client_that_does_not_come_back_after_the_crash_is_published_after
 }
 
 #[test]
+fn v5_3_1_2_8_the_will_of_a_session_that_had_ended_is_published_after_the_crash_whoever_comes_back() {
+    let mut worker = durable();
+    let dead = worker.start(v5("dead").keep_alive(0).will(will("w", "gone")));
+    worker.settle();
+    worker.commit();
+    worker.next_connack(dead);
+    worker.cut(dead);
+    let told = worker.paper.as_ref().unwrap().told(0);
+    let ended = told.iter().position(|one| one.starts_with("SessionEnd")).unwrap();
+    assert!(told.iter().skip(ended).any(|one| one.contains("owner: Will")), "{told:?}");
+    // Its end is on the disk, the publication of its will is not.
+    let mut worker = worker.crash(Limits::default(), ended + 1);
+    worker.commits = true;
+    let listener = guest(&mut worker, "listener");
+    worker.subscribe(listener, "w", QoS0);
+    let (_, connack) = worker.connect_answered(v5("dead").resume().keep_alive(0));
+    assert!(!connack.session_present);
+    worker.advance(1_000);
+    assert_eq!(worker.payloads(listener), ["gone"]);
+    let mut worker = worker.crash(Limits::default(), 0);
+    let listener = guest(&mut worker, "listener");
+    worker.subscribe(listener, "w", QoS0);
+    worker.advance(31_000);
+    assert_eq!(worker.payloads(listener), [] as [String; 0], "once");
+}
+
+#[test]
 fn a_session_that_ended_does_not_rise_again() {
     let mut worker = durable();
     let reader = stayer(&mut worker, "reader");
