@@ -25,7 +25,7 @@ pub struct Staged {
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct StageRefused;
 
-/// An ordered log of records with group commit. Every call but [`read`](Self::read) is cheap and waits for no disk:
+/// An ordered log of records with group commit. Every call is cheap and waits for no disk:
 /// they are made while a session is locked.
 pub trait Journal: Send + Sync {
     /// Takes a record behind all others.
