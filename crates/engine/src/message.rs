@@ -244,7 +244,7 @@ pub(crate) struct Fresh<'a> {
 }
 
 impl<'a> Fresh<'a> {
-    /// `frames` is scratch memory that [`Self::into_scratch`] gives back.
+    /// `frames` is scratch memory that [`Self::into_parts`] gives back.
     pub(crate) fn new(
         body: Body<'a>,
         shared: Option<Arc<Message>>,
