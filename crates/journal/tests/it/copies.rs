@@ -63,6 +63,7 @@ fn a_copy_of_a_log_that_is_written_to_has_what_was_staged_before_and_holds_every
     let Rig { log, mut committer, .. } = rig;
     let staged = log.staged();
     let (begun, waits) = mpsc::channel();
+    let (seen, goes_on) = mpsc::channel();
     let runs = thread::spawn(move || committer.run());
     let copy = SimDisk::new();
     let copied = thread::scope(|scope| {
@@ -73,6 +74,7 @@ fn a_copy_of_a_log_that_is_written_to_has_what_was_staged_before_and_holds_every
             assert!(log.is_held());
             let refused = log.drop_segment(next.number, log.staged());
             assert_eq!(refused, Err(DropError::Held { number: next.number }));
+            seen.send(()).unwrap();
             for record in some(70..130) {
                 while log.stage(&record).is_err() {
                     log.wake();
@@ -80,7 +82,14 @@ fn a_copy_of_a_log_that_is_written_to_has_what_was_staged_before_and_holds_every
                 }
             }
         });
-        let copied = log.copy_to(&copy, &mut |_| _ = begun.send(())).unwrap();
+        let mut is_first = true;
+        let mut look = |_| {
+            if std::mem::take(&mut is_first) {
+                begun.send(()).unwrap();
+                goes_on.recv().unwrap(); // The copy is under way for as long as the other thread looks.
+            }
+        };
+        let copied = log.copy_to(&copy, &mut look).unwrap();
         writes.join().unwrap();
         copied
     });
