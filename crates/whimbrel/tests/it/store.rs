@@ -62,7 +62,9 @@ impl House {
     }
 
     fn store(&self, arguments: &[&str]) -> Said {
-        let nowhere = [("HOME", text(self.folder.path())), ("XDG_DATA_HOME", "")];
+        // The folder by convention, for root too: one that is not there.
+        let none = self.path("none");
+        let nowhere = [("STATE_DIRECTORY", text(&none))];
         run(self.folder.path(), &[&["store"], arguments].concat(), &nowhere)
     }
 
