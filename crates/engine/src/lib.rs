@@ -8,10 +8,13 @@
 //! * Per connection a [`Conversation`], which takes the client's bytes and calls the engine.
 //! * After every turn: [`Engine::flush`].
 //! * One worker calls [`Engine::tick`] when [`Engine::next_deadline`] has come.
+//! * What outlives the process: a [`Journal`] at the start ([`Engine::with_journal`]), [`store::Fold`] for what it holds, then
+//!   [`Engine::begin_records`]; [`Engine::release`] for each turn that [`Turn::has_parked`] when the journal has come further,
+//!   and [`Engine::nudge`] now and then.
 //!
 //! # Locks
-//! The order is: one session, then a leaf (router, retained tree, group, timers). Never two sessions; no lock while a
-//! wire writes.
+//! The order is: one session, then a leaf (router, retained tree, group, timers), then a message's gate, then the
+//! journal's staging. Never two sessions; no lock while a wire writes.
 #![forbid(unsafe_code)]
 
 mod acknowledge;
