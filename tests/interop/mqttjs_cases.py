@@ -39,7 +39,7 @@ def register() -> None:
     if shutil.which("node") is None:
         names = [{"name": "cases", "version": None}]
     else:
-        names = [json.loads(line) for line in succeed(["node", SCRIPT, "list"]).decode().splitlines()]
+        names = [json.loads(line) for line in succeed(["node", SCRIPT, "list"], within_secs=120).decode().splitlines()]
     for each in names:
 
         def run(house, *_, name=each["name"], version=each["version"]):

@@ -20,6 +20,8 @@ const STEPS: &[(&str, Step)] = &[
     ("clippy", Step::Cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])),
     ("doc", Step::Documentation),
     ("test", Step::Cargo(TEST_COMMAND)),
+    ("test journal", Step::Engine("WHIMBREL_TEST_JOURNAL")),
+    ("test spill", Step::Engine("WHIMBREL_TEST_SPILL")),
     ("instructions", Step::Instructions),
     ("power", Step::Power),
 ];
@@ -32,6 +34,8 @@ enum Step {
     Tool(&'static str, &'static [&'static str]),
     /// A check of this program.
     Check(fn() -> Result<Vec<String>, String>),
+    /// The engine's tests once more, on engines with a journal, or with queues that are on disk alone.
+    Engine(&'static str),
     /// The documentation of the libraries builds and its links lead somewhere. A program's doc lines are its help.
     Documentation,
     /// The counts of instructions stay below their ratchet.
@@ -85,6 +89,10 @@ impl Step {
             Step::Tool(program, arguments) if is_installed(program) => succeed(cargo().args(*arguments)),
             Step::Tool(program, _) => return Outcome::Skipped(format!("{program} is not installed")),
             Step::Check(check) => report(check()),
+            Step::Engine(variable) => {
+                let test = ["test", "-p", "whimbrel-engine", "--test", "it", "--locked"];
+                succeed(cargo().args(test).env(variable, "1"))
+            }
             Step::Instructions if instructions::is_possible() => instructions::run(&[]),
             Step::Instructions => return Outcome::Skipped("valgrind is not installed".to_owned()),
             Step::Power => match power::obstacle() {

@@ -126,7 +126,7 @@ impl Broker {
             mapping::size(config.limits.input_bytes_max),
         );
         if let Some(store) = &mut store {
-            store.keep_clean(&shared)?;
+            store.serve(&shared)?;
         }
         let listening: Vec<(SocketAddr, &Listener)> =
             doors.iter().filter_map(|door| Some((door.socket.local_addr().ok()?, door.listener))).collect();

@@ -18,6 +18,7 @@ const QUEUES_BYTES_FALLBACK: u64 = 1 << 30;
 pub(crate) fn limits(config: &Config, connections_max: usize) -> Limits {
     let limits = &config.limits;
     let session = &config.session;
+    let queues_bytes_max = size(limits.queues_bytes_max.or_else(quarter_of_memory));
     Limits {
         connection: connection(config),
         connections_max,
@@ -27,7 +28,10 @@ pub(crate) fn limits(config: &Config, connections_max: usize) -> Limits {
         subscriptions_max: limits.subscriptions_max as usize,
         queue_messages_max: limits.queue_messages_max as usize,
         queue_bytes_max: size(limits.queue_bytes_max),
-        queues_bytes_max: size(limits.queues_bytes_max.or_else(quarter_of_memory)),
+        queues_bytes_max,
+        queues_spill_bytes: size(limits.queues_spill_bytes.or_else(|| queues_bytes_max as u64 / 2)),
+        queues_disk_bytes_max: size(limits.queues_disk_bytes_max),
+        queue_kept_messages: Limits::default().queue_kept_messages,
         queue_full: match session.queue_full {
             config::QueueFull::DropOldest => QueueFull::DropOldest,
             config::QueueFull::DropNewest => QueueFull::DropNewest,

@@ -1,6 +1,9 @@
 //! A connection meets its session and leaves it: CONNECT, take-over, the end of a connection, the end of a session.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use whimbrel_proto::{
     Millis, Stage,
@@ -501,11 +504,13 @@ impl Engine {
             mut outgoing, inflight_bytes, queue, subscriptions, rare, recorded, place, mut last, ..
         } = old;
         self.budget.inflight_changed(inflight_bytes, 0);
-        let mut gone = Vec::new();
+        let (mut gone, mut away) = (Vec::new(), VecDeque::new());
         if let Some(mut queue) = queue {
-            let (messages, bytes) = queue.remove(&mut gone, |_| true);
-            self.budget.dequeued(messages, bytes);
-            turn.count(Count::DroppedSessionEnded, messages as u64);
+            let (of_disk, cleared) = (queue.away(), queue.clear());
+            self.budget.dequeued(cleared.messages, cleared.bytes);
+            self.budget.not_away(of_disk.0, of_disk.1);
+            turn.count(Count::DroppedSessionEnded, (cleared.messages + of_disk.0) as u64);
+            (gone, away) = (cleared.recorded, cleared.away);
         }
         if let Some(rare) = &rare {
             rare.expires.iter().chain(&rare.will_due).for_each(|timer| self.timers.cancel(*timer));
@@ -524,6 +529,7 @@ impl Engine {
         let has_will = rare.as_ref().is_some_and(|rare| rare.will.is_some());
         if recorded {
             last = self.record_end(turn, locked.session.key, place, has_will, &gone, &subscriptions);
+            away.iter().for_each(|away| self.store.forget(away));
         }
         locked.state.last = last;
         let is_relic = rare.as_ref().is_some_and(|rare| rare.is_relic);

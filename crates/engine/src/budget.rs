@@ -11,7 +11,7 @@ use whimbrel_proto::{Millis, codec::QoS};
 use crate::{
     Count, Limits, QueueFull,
     link::Link,
-    queue::{Delivery, Queue},
+    queue::{Away, Delivery, Queue, Taken},
 };
 
 /// The soft limit of a link never shrinks below this share of itself.
@@ -19,6 +19,9 @@ const SOFT_SHARE_MIN: usize = 16;
 
 /// What a message in a queue or in flight costs besides its bytes: its place there, and itself if nobody shares it.
 const MESSAGE_BYTES: usize = 224;
+
+/// What a queued message costs of which the disk alone has the bytes.
+const AWAY_BYTES: usize = 40;
 
 /// What is in flight to a client is counted for all of them in steps of this, so that ordinary traffic touches no
 /// shared count; a client may always have one step.
@@ -50,6 +53,8 @@ pub(crate) struct Made {
     pub memory_full: bool,
     /// What of the messages that went the journal has.
     pub recorded: Vec<Delivery>,
+    /// And those that it alone had.
+    pub away: Vec<Away>,
 }
 
 impl Made {
@@ -74,6 +79,9 @@ pub(crate) struct Budget {
     outboxes: AtomicUsize,
     queues: AtomicUsize,
     queued_messages: AtomicUsize,
+    /// Queued messages of which the disk alone has the bytes, and those bytes.
+    away_messages: AtomicUsize,
+    away_bytes: AtomicUsize,
     /// In flight to clients, in wills, in long client identifiers.
     held: Arc<AtomicUsize>,
 }
@@ -112,7 +120,45 @@ impl Budget {
 
     /// Everything that queues and messages in flight cost.
     pub(crate) fn used(&self) -> usize {
-        self.queue_bytes() + self.queued_messages() * MESSAGE_BYTES + self.held_bytes()
+        let away = self.away_messages.load(Relaxed) * AWAY_BYTES;
+        self.queues.load(Relaxed)
+            + self.queued_messages.load(Relaxed) * MESSAGE_BYTES
+            + away
+            + self.held_bytes()
+    }
+
+    /// How many messages of a queue stay in memory; `None` while there is room for all.
+    pub(crate) fn keeps_here(&self, limits: &Limits) -> Option<usize> {
+        let (used, from, full) = (self.used(), limits.queues_spill_bytes, limits.queues_bytes_max);
+        if used < from {
+            return None;
+        }
+        let kept = limits.queue_kept_messages;
+        let room =
+            full.saturating_sub(used) as u128 * kept as u128 / full.saturating_sub(from).max(1) as u128;
+        Some(usize::try_from(room).unwrap_or(kept).min(kept))
+    }
+
+    /// A queued message is on disk alone from now on. False where the disk may not have more.
+    pub(crate) fn may_leave(&self, limits: &Limits, size: usize) -> bool {
+        self.away_bytes.load(Relaxed).saturating_add(size) <= limits.queues_disk_bytes_max
+    }
+
+    /// Messages entered queues on disk alone.
+    pub(crate) fn away(&self, size: usize) {
+        self.away_messages.fetch_add(1, Relaxed);
+        self.away_bytes.fetch_add(size, Relaxed);
+    }
+
+    /// They have left it.
+    pub(crate) fn not_away(&self, messages: usize, bytes: usize) {
+        self.away_messages.fetch_sub(messages, Relaxed);
+        self.away_bytes.fetch_sub(bytes, Relaxed);
+    }
+
+    /// Queued messages of which the disk alone has the bytes, and those bytes.
+    pub(crate) fn on_disk(&self) -> (usize, usize) {
+        (self.away_messages.load(Relaxed), self.away_bytes.load(Relaxed))
     }
 
     /// Bytes that may wait for one blocked client: less the more wait for all of them.
@@ -150,12 +196,14 @@ impl Budget {
         self.queued_messages.fetch_sub(messages, Relaxed);
     }
 
+    /// Messages in all queues, in memory and on disk.
     pub(crate) fn queued_messages(&self) -> usize {
-        self.queued_messages.load(Relaxed)
+        self.queued_messages.load(Relaxed) + self.away_messages.load(Relaxed)
     }
 
+    /// Their bytes of topic, properties and payload.
     pub(crate) fn queue_bytes(&self) -> usize {
-        self.queues.load(Relaxed)
+        self.queues.load(Relaxed) + self.away_bytes.load(Relaxed)
     }
 
     pub(crate) fn outbox_bytes(&self) -> usize {
@@ -185,17 +233,25 @@ impl Budget {
             made.expired = messages as u64;
         }
         made.memory_full = self.is_memory_full(limits, size + MESSAGE_BYTES);
-        let others = self.used().saturating_sub(queue.bytes() + queue.len() * MESSAGE_BYTES);
+        let (here, away) = (queue.here(), queue.away());
+        let own = here.1 + here.0 * MESSAGE_BYTES + away.0 * AWAY_BYTES;
+        let others = self.used().saturating_sub(own);
         let needed = others.saturating_add(size + MESSAGE_BYTES);
         let fits = size <= limits.queue_bytes_max && needed <= limits.queues_bytes_max;
         if fits && qos > QoS::AtMostOnce && limits.queue_full == QueueFull::DropOldest {
             while full(queue)
-                && let Some(oldest) = queue.pop()
+                && let Some(oldest) = queue.pop_anywhere()
             {
-                self.dequeued(1, oldest.message.size());
                 made.pushed_out += 1;
-                if oldest.is_recorded() {
-                    made.recorded.push(oldest);
+                match oldest {
+                    Taken::Here(oldest) => {
+                        self.dequeued(1, oldest.message.size());
+                        made.recorded.extend(Some(oldest).filter(Delivery::is_recorded));
+                    }
+                    Taken::Away(oldest) => {
+                        self.not_away(1, oldest.size as usize);
+                        made.away.push(oldest);
+                    }
                 }
             }
         }

@@ -88,6 +88,14 @@ counts! {
     DroppedQueueNewest = "dropped_queue_full_newest",
     /// Messages that were dropped because all queues together are full.
     DroppedQueuesMemory = "dropped_queues_memory",
+    /// Messages of queues that were left to the disk alone.
+    QueuedOnDisk = "queued_on_disk",
+    /// Messages of queues that were read back from the disk.
+    QueuedReadBack = "queued_read_back",
+    /// Times that a message of a queue could not be read back.
+    ReadBackFailed = "queued_read_back_failed",
+    /// Messages that stayed in memory because the queues had as much on disk alone as they may.
+    QueuesDiskLimit = "queues_disk_limit_reached",
     /// Messages whose expiry passed before they were sent.
     DroppedExpired = "dropped_expired",
     /// Connections ended because an answer is larger than the client takes.

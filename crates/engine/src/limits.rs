@@ -61,6 +61,14 @@ pub struct Limits {
     /// Bytes in all queues together and in flight, in wills and in long client identifiers; a message counts once for
     /// each queue that it waits in, with a constant for its place there.
     pub queues_bytes_max: usize,
+    /// From so many of these bytes on, what the journal has of long queues stays on disk alone, but for the first messages
+    /// of each queue: it costs 40 bytes of memory then.
+    pub queues_spill_bytes: usize,
+    /// The first messages of a queue that stay in memory all the same, so that a client that comes gets them at once; fewer
+    /// as memory fills.
+    pub queue_kept_messages: usize,
+    /// Bytes of topic, properties and payload that all queues together may have on disk alone.
+    pub queues_disk_bytes_max: usize,
     /// What happens when a queue is full.
     pub queue_full: QueueFull,
     /// What happens when the disk takes nothing.
@@ -101,6 +109,9 @@ impl Default for Limits {
             queue_messages_max: 10_000,
             queue_bytes_max: 16 << 20,
             queues_bytes_max: 1 << 30,
+            queues_spill_bytes: 1 << 29,
+            queue_kept_messages: 64,
+            queues_disk_bytes_max: 64 << 30,
             queue_full: QueueFull::DropOldest,
             disk_full: DiskFull::Wait,
             will_grace_millis: 30_000,

@@ -50,6 +50,7 @@ impl Locked<'_> {
         let state = &mut *self.state;
         state.absent_since = turn.now.wall_secs;
         let numbers = state.queue.iter().flat_map(|queue| queue.iter()).map(|delivery| delivery.number);
+        let numbers = numbers.chain(state.queue.iter().filter_map(|queue| queue.first_number_away()));
         let unsent_from = numbers.filter(|number| *number != NO_NUMBER).min();
         state.unsent_from = unsent_from.unwrap_or_else(|| state.outgoing.next_number());
         state.receive_maximum = u16::try_from(state.outgoing.len()).unwrap_or(u16::MAX);

@@ -118,6 +118,7 @@ impl Locked<'_> {
     }
 
     fn pump_queue(&mut self, turn: &mut Turn) -> bool {
+        self.ask_back();
         let Some(front) = self.state.queue.as_ref().and_then(|queue| queue.front()) else { return false };
         if !self.may_go(front) {
             return false;

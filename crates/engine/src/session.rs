@@ -303,6 +303,7 @@ impl<'a> Locked<'a> {
             && !self.is_opening()
             && !self.is_blocked()
             && self.state.queue_len() < TAKEN_AHEAD
+            && self.state.queue.as_ref().is_none_or(|queue| !queue.is_front_away())
             && self.state.link.as_ref().is_some_and(|link| on_its_way < usize::from(link.receive_maximum))
             && self
                 .state
@@ -422,12 +423,18 @@ impl<'a> Locked<'a> {
 
     fn enqueue_fresh(&mut self, turn: &mut Turn, offer: Offer<'_, '_>) -> Offered {
         let Offer { fresh, qos, retain, ids } = offer;
+        if qos == QoS::AtMostOnce && self.state.queue.as_ref().is_some_and(|queue| queue.away().0 > 0) {
+            // It is not on disk, and would hold in memory whatever comes behind it.
+            self.lose(turn, Count::DroppedQos0Blocked, 1);
+            return Offered::Dropped;
+        }
         if !self.make_room(turn, fresh.share().size(), qos) {
             return Offered::Dropped;
         }
         let mut delivery = Delivery::new(fresh.share().clone(), ids.clone(), qos, retain);
         self.enter(turn, &mut delivery, Some(&mut fresh.ledger));
         self.enqueue(delivery);
+        self.spill(turn);
         if fresh.ledger.waits && self.state.link.is_some() {
             fresh.ledger.owe(self.session);
         } else if self.enters_first(qos) {
@@ -464,6 +471,7 @@ impl<'a> Locked<'a> {
         self.lose(turn, Count::DroppedExpired, made.expired);
         self.note_drops(turn, made.cause(), made.lost());
         self.strike_dropped(turn, &made.recorded);
+        self.strike_away(turn, &made.away);
         made.room
     }
 

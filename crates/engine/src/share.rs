@@ -19,7 +19,7 @@ use whimbrel_proto::{
 use crate::{
     Count, Engine, ShareStrategy, Turn,
     message::Fresh,
-    queue::{Delivery, NO_NUMBER, Queue, SubscriptionIds},
+    queue::{Cleared, Delivery, NO_NUMBER, Queue, SubscriptionIds},
     routing::{Interest, Seed},
     session::{Locked, Offer, Session},
     store::Record,
@@ -271,8 +271,7 @@ impl Engine {
             return;
         }
         state.ended = true;
-        let mut gone = Vec::new();
-        let (messages, bytes) = state.queue.remove(&mut gone, |_| true);
+        let Cleared { messages, bytes, recorded: gone, .. } = state.queue.clear();
         group.waiting.store(0, Ordering::SeqCst);
         self.budget.dequeued(messages, bytes);
         if state.recorded {

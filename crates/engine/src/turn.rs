@@ -33,6 +33,13 @@ pub enum Notice {
         /// Where and why the message was dropped.
         cause: Count,
     },
+    /// A message that a client is owed cannot be read back from the disk. It is tried again.
+    Unreadable {
+        /// The client's identifier.
+        client_id: Box<str>,
+        /// What is wrong, and where.
+        what: String,
+    },
     /// A retained message was not kept because of a limit.
     RetainedFull {
         /// Its topic.

@@ -30,6 +30,7 @@ mod it {
     mod session_threads;
     mod share;
     mod share_threads;
+    mod spill;
     mod store;
     mod store_limits;
     mod sys;

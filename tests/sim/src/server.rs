@@ -303,6 +303,8 @@ impl Server {
                 _ => self.go_on(&mut worker),
             }
         }
+        // The thread that reads what queues have on disk alone comes between the turns.
+        self.engine.read_back(&mut worker.turn);
         worker.turn.notices.clear();
         if worker.turn.has_output() {
             worker.flush_due = true;

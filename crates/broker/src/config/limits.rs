@@ -66,6 +66,17 @@ room! {
         /// flight.
         queues_bytes_max: Auto<u64> = Auto::Auto, within(1_048_576, 1_099_511_627_776), unit("bytes");
 
+        /// From so many of the bytes that queues_bytes_max counts on, what the store has of long queues stays on disk
+        /// alone but for the first 64 messages of each, fewer as memory fills: such a message costs 40 bytes of memory
+        /// whatever its size, and is read back when its turn comes near. `auto` is half of queues_bytes_max. It is for
+        /// messages at QoS 1 and 2 in the queues of sessions that the store keeps; the queues of shared groups stay in
+        /// memory.
+        queues_spill_bytes: Auto<u64> = Auto::Auto, within(0, 1_099_511_627_776), unit("bytes");
+
+        /// Bytes of topic, properties and payload that all queues together may have on disk alone. Beyond, messages
+        /// stay in memory as far as queues_bytes_max lets them.
+        queues_disk_bytes_max: u64 = 68_719_476_736, within(0, 1_125_899_906_842_624), unit("bytes");
+
         /// Encoded bytes for one client whose socket takes no more. Beyond, messages at QoS 0 are dropped for
         /// this client and those at QoS 1 and 2 wait in its queue.
         link_soft_bytes: u32 = 65_536, within(1_024, 1_073_741_824), unit("bytes");

@@ -95,6 +95,10 @@ pub struct Retained {
 pub struct Queues {
     /// Messages in the queues of sessions and shared groups.
     pub messages: usize,
+    /// Those of them of which the disk alone has the bytes.
+    pub messages_on_disk: usize,
+    /// Their bytes of topic, properties and payload, of `limits.queues_disk_bytes_max`.
+    pub bytes_on_disk: Gauge,
     /// What they, messages in flight and wills cost, of `limits.queues_bytes_max`.
     pub bytes: Gauge,
     /// Encoded bytes for clients whose sockets take nothing, of `limits.outbox_bytes_max`.
@@ -187,6 +191,7 @@ impl Control {
         let limits = engine.limits();
         let (retained_messages, retained_bytes) = engine.retained();
         let (_, outbox_bytes) = engine.waiting_bytes();
+        let on_disk = engine.queued_on_disk();
         // Not within the expression: the lock would be held to its end.
         let log_level = self.0.loaded.lock().log_levels.to_string();
         let mut status = Status {
@@ -209,6 +214,8 @@ impl Control {
             },
             queues: Queues {
                 messages: engine.queued_messages(),
+                messages_on_disk: on_disk.0,
+                bytes_on_disk: Gauge::new(on_disk.1, limits.queues_disk_bytes_max),
                 bytes: Gauge::new(engine.messages_bytes(), limits.queues_bytes_max),
                 outbox_bytes: Gauge::new(outbox_bytes, limits.outbox_bytes_max),
             },
@@ -283,6 +290,7 @@ fn alarms(status: &Status) -> Vec<Alarm> {
         (&retained.messages, "limits.retained_messages_max"),
         (&retained.bytes, "limits.retained_bytes_max"),
         (&queues.bytes, "limits.queues_bytes_max"),
+        (&queues.bytes_on_disk, "limits.queues_disk_bytes_max"),
         (&queues.outbox_bytes, "limits.outbox_bytes_max"),
     ];
     let mut alarms: Vec<Alarm> = watched.iter().filter_map(|(gauge, limit)| gauge.alarm(limit)).collect();

@@ -1,16 +1,30 @@
 //! The log on disk as the engine's journal.
 
+use std::sync::Arc;
+
 use whimbrel_engine::{
     Journal, Level,
-    store::{StageRefused, Staged},
+    store::{ReadFailed, StageRefused, Staged},
 };
-use whimbrel_journal::{Log, Position};
+use whimbrel_journal::{Log, Position, ReadError};
 
-pub(super) struct LogJournal(pub Log);
+use super::reader::Call;
+
+pub(super) struct LogJournal {
+    log: Log,
+    reader: Arc<Call>,
+}
+
+impl LogJournal {
+    /// `reader` is called when something is to be read back.
+    pub(super) fn new(log: Log, reader: Arc<Call>) -> Self {
+        LogJournal { log, reader }
+    }
+}
 
 impl Journal for LogJournal {
     fn stage(&self, record: &[u8]) -> Result<Staged, StageRefused> {
-        let staged = self.0.stage(record).map_err(|_| StageRefused)?;
+        let staged = self.log.stage(record).map_err(|_| StageRefused)?;
         Ok(Staged { position: staged.position.0, end: staged.end.0 })
     }
 
@@ -20,37 +34,49 @@ impl Journal for LogJournal {
             Level::Process => whimbrel_journal::Level::Process,
             Level::Power => whimbrel_journal::Level::Power,
         };
-        self.0.ask(Position(position), level)
+        self.log.ask(Position(position), level)
     }
 
     fn nudge(&self) {
-        if self.0.staged() > self.0.written() {
-            self.0.wake();
+        if self.log.staged() > self.log.written() {
+            self.log.wake();
         }
     }
 
     fn reached(&self, level: Level) -> u64 {
         match level {
             Level::Memory => u64::MAX,
-            Level::Process => self.0.written().0,
-            Level::Power => self.0.synced().0,
+            Level::Process => self.log.written().0,
+            Level::Power => self.log.synced().0,
         }
     }
 
     fn staged(&self) -> u64 {
-        self.0.staged().0
+        self.log.staged().0
     }
 
     fn is_over_budget(&self) -> bool {
-        self.0.is_over_budget()
+        self.log.is_over_budget()
     }
 
     fn is_running(&self) -> bool {
-        self.0.is_running()
+        self.log.is_running()
+    }
+
+    fn read(&self, position: u64) -> Result<Vec<u8>, ReadFailed> {
+        self.log.read_at(Position(position)).map_err(|error| match error {
+            ReadError::NotWritten(_) => ReadFailed::NotYet,
+            ReadError::Gone(_) => ReadFailed::Gone,
+            error => ReadFailed::Broken(error.to_string()),
+        })
+    }
+
+    fn call_reader(&self) {
+        self.reader.ring();
     }
 
     fn count_live(&self, position: u64, bytes: i64) {
-        let live = self.0.live();
+        let live = self.log.live();
         match u64::try_from(bytes) {
             Ok(bytes) => live.add(Position(position), bytes),
             Err(_) => live.sub(Position(position), bytes.unsigned_abs()),

@@ -51,7 +51,8 @@ pub fn compact(config: &Config, folder: &Path, salvage: bool) -> Result<Compacte
     let bytes_before = tool::bytes_in(folder);
     // No room ahead: nobody goes on writing here.
     let options = Options { spares_max: 0, fill_bytes: FILL_BYTES, salvage, ..Options::default() };
-    let mut fold = Fold::new();
+    let limits = mapping::limits(config, 1);
+    let mut fold = Fold::with_room(limits.queues_spill_bytes);
     let mut visit = |_: &Live, position: Position, record: &[u8]| {
         let end = position.0 + (RECORD_HEADER_BYTES + record.len()) as u64;
         fold.take(position.0, end, record).map_err(Into::into)
@@ -64,7 +65,7 @@ pub fn compact(config: &Config, folder: &Path, salvage: bool) -> Result<Compacte
             _ => ToolError::Open(error),
         },
     })?;
-    let engine = Engine::new(mapping::limits(config, 1), 0).with_journal(Arc::new(LogJournal(log.clone())));
+    let engine = Engine::new(limits, 0).with_journal(Arc::new(LogJournal::new(log.clone(), Arc::default())));
     let now = Now { mono: Millis(0), wall_secs: wall_secs() };
     let given_up = fold.restore(&engine, now).missing;
     if given_up > 0 && !salvage {

@@ -9,6 +9,7 @@ mod compact;
 mod dump;
 mod folder;
 mod measure;
+mod reader;
 mod tool;
 mod writer;
 
@@ -80,6 +81,17 @@ pub enum StoreError {
         /// How many.
         missing: usize,
     },
+    /// A message cannot be read although the store has it.
+    #[error(
+        "the store in {} cannot be read: {what}; start again when the disk is in order, or look at it with `whimbrel store check`",
+        folder.display()
+    )]
+    Unreadable {
+        /// The folder.
+        folder: PathBuf,
+        /// What, and where.
+        what: String,
+    },
     /// The system gives no thread.
     #[error("the system refuses the thread that writes the store: {0}")]
     Thread(io::Error),
@@ -98,6 +110,8 @@ pub(crate) struct Store {
     pub view: StoreView,
     writer: Option<thread::JoinHandle<()>>,
     cleaner: Option<(mpsc::Sender<()>, thread::JoinHandle<()>)>,
+    call: Arc<reader::Call>,
+    reader: Option<thread::JoinHandle<()>>,
 }
 
 /// An engine with all that its store holds.
@@ -111,6 +125,7 @@ pub(crate) struct Kept {
 /// Makes the engine: with its store, unless nobody asks for one.
 pub(crate) fn open(config: &Config, limits: Limits, seed: u64, now: Now) -> Result<Kept, StoreError> {
     let bells = Arc::new(Bells::default());
+    let room = limits.queues_spill_bytes;
     let engine = Engine::new(limits, seed);
     if !config.keeps() {
         return Ok(Kept { engine, store: None, bells });
@@ -126,16 +141,20 @@ pub(crate) fn open(config: &Config, limits: Limits, seed: u64, now: Now) -> Resu
         ..Options::default()
     };
     let started = Instant::now();
-    let mut fold = Fold::new();
+    let mut fold = Fold::with_room(room);
     let mut visit = |_: &whimbrel_journal::Live, position: Position, record: &[u8]| {
         let end = position.0 + (RECORD_HEADER_BYTES + record.len()) as u64;
         fold.take(position.0, end, record).map_err(Into::into)
     };
     let (log, committer, recovery) = Log::open(Arc::new(disk), options, &mut visit)
         .map_err(|source| StoreError::Open { folder: folder.clone(), source })?;
-    let engine = engine.with_journal(Arc::new(adapter::LogJournal(log.clone())));
+    let call = Arc::<reader::Call>::default();
+    let engine = engine.with_journal(Arc::new(adapter::LogJournal::new(log.clone(), call.clone())));
     let restored = fold.restore(&engine, now);
-    tell(&folder, &recovery, restored, started);
+    tell(&folder, &recovery, &restored, started);
+    if let Some(what) = restored.unreadable {
+        return Err(StoreError::Unreadable { folder, what });
+    }
     if restored.missing > 0 {
         return Err(StoreError::Missing { folder, missing: restored.missing });
     }
@@ -144,7 +163,7 @@ pub(crate) fn open(config: &Config, limits: Limits, seed: u64, now: Now) -> Resu
     let writer = writer::start(committer, log.clone(), bells.clone(), measures.clone(), folder.clone())
         .map_err(StoreError::Thread)?;
     let view = StoreView { log, folder, measures };
-    let store = Store { view, writer: Some(writer), cleaner: None };
+    let store = Store { view, writer: Some(writer), cleaner: None, call, reader: None };
     Ok(Kept { engine, store: Some(store), bells })
 }
 
@@ -157,7 +176,7 @@ fn seed_id(seed: u64) -> [u8; 16] {
     id
 }
 
-fn tell(folder: &std::path::Path, recovery: &Recovery, restored: Restored, started: Instant) {
+fn tell(folder: &std::path::Path, recovery: &Recovery, restored: &Restored, started: Instant) {
     let Restored { sessions, subscriptions, owed, retained, wills, dropped, .. } = restored;
     tracing::info!(
         "store {}: {sessions} sessions with {subscriptions} subscriptions, {owed} messages owed, {retained} retained, {wills} wills; read in {} ms",
@@ -167,7 +186,7 @@ fn tell(folder: &std::path::Path, recovery: &Recovery, restored: Restored, start
     if let Some(cut) = &recovery.cut {
         tracing::info!("the last write was not whole and is left out, nobody was promised it: {cut}");
     }
-    if dropped > 0 {
+    if *dropped > 0 {
         tracing::info!(
             "{dropped} messages that had not been taken whole are left out; their publishers send them again"
         );
@@ -178,8 +197,10 @@ fn tell(folder: &std::path::Path, recovery: &Recovery, restored: Restored, start
 }
 
 impl Store {
-    /// Begins to give back the space of what is needed no more.
-    pub(crate) fn keep_clean(&mut self, shared: &Arc<Shared>) -> Result<(), StoreError> {
+    /// Begins to give back the space of what is needed no more, and to read back what queues have on disk alone.
+    pub(crate) fn serve(&mut self, shared: &Arc<Shared>) -> Result<(), StoreError> {
+        let thread = reader::start(shared.clone(), self.call.clone()).map_err(StoreError::Thread)?;
+        self.reader = Some(thread);
         let (stop, stopped) = mpsc::channel();
         let thread =
             cleaner::start(shared.clone(), self.view.log.clone(), stopped).map_err(StoreError::Thread)?;
@@ -191,6 +212,10 @@ impl Store {
 impl Drop for Store {
     /// Writes what is staged and ends the thread. Blocks on the disk.
     fn drop(&mut self) {
+        self.call.end();
+        if let Some(thread) = self.reader.take() {
+            let _ = thread.join(); // A panic there was reported where it happened.
+        }
         if let Some((stop, thread)) = self.cleaner.take() {
             drop(stop);
             let _ = thread.join(); // A panic there was reported where it happened.

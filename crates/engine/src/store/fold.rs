@@ -47,16 +47,86 @@ impl FoldMessage {
     }
 }
 
+/// Where a message is, and its record as long as there is room for it in memory.
 pub(super) struct Content {
-    pub topic: Box<str>,
-    pub forwarded: Box<[u8]>,
-    pub payload: Box<[u8]>,
-    pub qos: QoS,
-    pub retain: bool,
-    pub expires: u64,
-    pub publisher: u64,
     pub position: u64,
-    pub end: u64,
+    /// Bytes of the record in the journal.
+    pub bytes: u32,
+    /// What it counts towards limits.
+    pub size: u32,
+    pub record: Option<Box<[u8]>>,
+}
+
+/// All messages by name. What their records take in memory is bounded; the rest is left on disk.
+pub(super) struct FoldMessages {
+    by_name: Numbered<FoldMessage>,
+    /// Bytes of records in memory, and how many there may be.
+    held: usize,
+    held_max: usize,
+}
+
+impl Default for FoldMessages {
+    fn default() -> Self {
+        FoldMessages { by_name: Numbered::default(), held: 0, held_max: usize::MAX }
+    }
+}
+
+impl FoldMessages {
+    pub(super) fn get(&self, message: u64) -> Option<&FoldMessage> {
+        self.by_name.get(&message)
+    }
+
+    pub(super) fn get_mut(&mut self, message: u64) -> Option<&mut FoldMessage> {
+        self.by_name.get_mut(&message)
+    }
+
+    /// Those that somebody needs and that are there.
+    pub(super) fn needed(&self) -> usize {
+        self.by_name.values().filter(|one| one.needed > 0 && one.content.is_some()).count()
+    }
+
+    fn known(&mut self, message: u64) -> &mut FoldMessage {
+        self.by_name.entry(message).or_default()
+    }
+
+    fn hold(&mut self, message: u64) {
+        self.known(message).needed += 1;
+    }
+
+    fn release(&mut self, message: u64) {
+        if let Some(known) = self.by_name.get_mut(&message) {
+            known.needed = known.needed.saturating_sub(1);
+        }
+        self.look_at(message);
+    }
+
+    /// Nobody more will need the message.
+    fn end(&mut self, message: u64) {
+        if let Some(known) = self.by_name.get_mut(&message) {
+            known.is_open = false;
+        }
+        self.look_at(message);
+    }
+
+    fn look_at(&mut self, message: u64) {
+        if self.by_name.get(&message).is_some_and(|known| !known.stays())
+            && let Some(FoldMessage { content: Some(gone), .. }) = self.by_name.remove(&message)
+        {
+            self.held -= gone.record.map_or(0, |record| record.len());
+        }
+    }
+
+    /// The latest record of a message counts: an older one may lie in a segment that is about to go.
+    fn put(&mut self, message: u64, is_copy: bool, content: Content, record: &[u8]) {
+        let has_room = self.held + record.len() <= self.held_max;
+        let known = self.by_name.entry(message).or_default();
+        known.is_copy |= is_copy;
+        let before = known.content.take().and_then(|before| before.record);
+        self.held -= before.as_ref().map_or(0, |record| record.len());
+        let record: Option<Box<[u8]>> = has_room.then(|| record.into());
+        self.held += record.as_ref().map_or(0, |record| record.len());
+        known.content = Some(Content { record, ..content });
+    }
 }
 
 /// A message that a session or a group is owed.
@@ -65,10 +135,16 @@ pub(super) struct Owed {
     pub place: u64,
     pub qos: QoS,
     pub retain: bool,
-    pub ids: Vec<u32>,
-    pub group: Option<(Box<str>, Box<str>)>,
+    /// What few have.
+    pub rare: Option<Box<OwedRare>>,
     /// The publish that it came from has not been closed.
     open: bool,
+}
+
+#[derive(Default)]
+pub(super) struct OwedRare {
+    pub ids: Vec<u32>,
+    pub group: Option<GroupName>,
 }
 
 pub(super) struct FoldSubscription {
@@ -137,7 +213,7 @@ pub(super) type GroupName = (Box<str>, Box<str>);
 #[derive(Default)]
 pub struct Fold {
     pub(super) sessions: Numbered<FoldSession>,
-    pub(super) messages: Numbered<FoldMessage>,
+    pub(super) messages: FoldMessages,
     /// By topic: the message and the place of the record.
     pub(super) retained: BTreeMap<Box<str>, (u64, u64)>,
     pub(super) groups: BTreeMap<GroupName, BTreeMap<u64, Owed>>,
@@ -155,17 +231,26 @@ impl Fold {
         Self::default()
     }
 
+    /// The same, but it holds no more than so many bytes of messages in memory: what is more stays on disk, and is read
+    /// when it is needed.
+    #[must_use]
+    pub fn with_room(held_max: usize) -> Self {
+        let mut fold = Self::default();
+        fold.messages.held_max = held_max;
+        fold
+    }
+
     /// Takes the record that lies from `position` to `end`.
     ///
     /// # Errors
     /// It is none that this version knows.
     pub fn take(&mut self, position: u64, end: u64, bytes: &[u8]) -> Result<(), BadRecord> {
         let record = Record::decode(bytes).ok_or(BadRecord { position })?;
-        self.apply(position, end, &record);
+        self.apply(position, end, &record, bytes);
         Ok(())
     }
 
-    fn apply(&mut self, position: u64, end: u64, record: &Record<'_>) {
+    fn apply(&mut self, position: u64, end: u64, record: &Record<'_>, bytes: &[u8]) {
         match record {
             Record::Start { wall_secs } => self.note_time(*wall_secs),
             Record::Session { .. } => self.session(position, record),
@@ -180,7 +265,7 @@ impl Fold {
                     known.fetch = false;
                 }
             }
-            Record::Message { .. } => self.message(position, end, record),
+            Record::Message { .. } => self.message(position, end, record, bytes),
             Record::Enqueue { .. } => self.enqueue(position, record),
             Record::Park { parked, message, closed } => self.park(position, parked, *message, *closed),
             Record::Unpark { parked } => self.unpark(parked),
@@ -188,7 +273,7 @@ impl Fold {
                 let gone = self.groups.remove(&((*share).into(), (*filter).into()));
                 gone.iter()
                     .flat_map(|queue| queue.values())
-                    .for_each(|owed| release(&mut self.messages, owed.message));
+                    .for_each(|owed| self.messages.release(owed.message));
             }
             Record::Retain { message, topic, closed: true } => {
                 self.retain(*message, (*topic).into(), position)
@@ -198,14 +283,14 @@ impl Fold {
             }
             Record::Clear { topic } => {
                 if let Some((message, _)) = self.retained.remove(*topic) {
-                    release(&mut self.messages, message);
+                    self.messages.release(message);
                 }
             }
             Record::Close { message, owner } => self.close(*message, *owner),
             Record::Received { key, number } => {
                 let session = self.sessions.entry(*key).or_default();
                 if let Some(owed) = session.owed.remove(number) {
-                    release(&mut self.messages, owed.message);
+                    self.messages.release(owed.message);
                 }
                 session.received.insert(*number);
                 session.next_number = session.next_number.max(number + 1);
@@ -214,7 +299,7 @@ impl Fold {
                 let session = self.known(*key);
                 session.received.remove(number);
                 if let Some(owed) = session.owed.remove(number) {
-                    release(&mut self.messages, owed.message);
+                    self.messages.release(owed.message);
                 }
             }
             Record::Open { key, packet_ids } => self.known(*key).open.extend(packet_ids),
@@ -227,7 +312,7 @@ impl Fold {
 
     /// A publish that something of is recorded.
     fn begin(&mut self, message: u64) -> &mut Open {
-        self.messages.entry(message).or_default().is_open = true;
+        self.messages.known(message).is_open = true;
         self.open.entry(message).or_default()
     }
 
@@ -295,7 +380,7 @@ impl Fold {
     fn end_session(&mut self, key: u64, has_will: bool) {
         let Some(gone) = self.sessions.remove(&key) else { return };
         for owed in gone.owed.values() {
-            release(&mut self.messages, owed.message);
+            self.messages.release(owed.message);
         }
         if has_will && gone.will.is_some() {
             let FoldSession { client_id, place, will, .. } = gone;
@@ -312,50 +397,30 @@ impl Fold {
         }
     }
 
-    fn message(&mut self, position: u64, end: u64, record: &Record<'_>) {
-        let Record::Message { id, topic, forwarded, payload, qos, retain, expires, publisher } = record
-        else {
-            return;
-        };
-        let is_copy = *id != 0;
-        let id = if is_copy { *id } else { end };
+    fn message(&mut self, position: u64, end: u64, record: &Record<'_>, bytes: &[u8]) {
+        let Record::Message { id, topic, forwarded, payload, publisher, .. } = record else { return };
         self.key = self.key.max(*publisher);
-        let known = self.messages.entry(id).or_default();
-        known.is_copy |= is_copy;
-        // The latest copy counts: an older one may lie in a segment that is about to go.
-        known.content = Some(Content {
-            topic: (*topic).into(),
-            forwarded: (*forwarded).into(),
-            payload: (*payload).into(),
-            qos: *qos,
-            retain: *retain,
-            expires: *expires,
-            publisher: *publisher,
-            position,
-            end,
-        });
+        let size = u32::try_from(topic.len() + forwarded.len() + payload.len()).unwrap_or(u32::MAX);
+        let length = u32::try_from(end.saturating_sub(position)).unwrap_or(u32::MAX);
+        let content = Content { position, bytes: length, size, record: None };
+        let is_copy = *id != 0;
+        self.messages.put(if is_copy { *id } else { end }, is_copy, content, bytes);
     }
 
     fn enqueue(&mut self, position: u64, record: &Record<'_>) {
         let Record::Enqueue { key, number, message, qos, retain, closed, ids, from, group } = record else {
             return;
         };
-        let group = group.map(|(share, filter)| (share.into(), filter.into()));
-        let owed = Owed {
-            message: *message,
-            place: position,
-            qos: *qos,
-            retain: *retain,
-            ids: ids.clone(),
-            group,
-            open: !closed,
-        };
-        hold(&mut self.messages, *message);
+        let group: Option<GroupName> = group.map(|(share, filter)| (share.into(), filter.into()));
+        let rare = (group.is_some() || !ids.is_empty()).then(|| OwedRare { ids: ids.clone(), group });
+        let (place, rare, open) = (position, rare.map(Box::new), !closed);
+        let owed = Owed { message: *message, place, qos: *qos, retain: *retain, rare, open };
+        self.messages.hold(*message);
         let session = self.known(*key);
         session.next_number = session.next_number.max(number + 1);
         let before = session.owed.insert(*number, owed);
         if let Some(before) = before {
-            release(&mut self.messages, before.message);
+            self.messages.release(before.message);
         }
         if let Some(parked) = from {
             self.unpark(parked);
@@ -368,14 +433,13 @@ impl Fold {
     fn park(&mut self, position: u64, parked: &Parked<'_>, message: u64, closed: bool) {
         let name: GroupName = (parked.share.into(), parked.filter.into());
         let (place, open) = (position, !closed);
-        let owed =
-            Owed { message, place, qos: QoS::AtMostOnce, retain: false, ids: Vec::new(), group: None, open };
-        hold(&mut self.messages, message);
+        let owed = Owed { message, place, qos: QoS::AtMostOnce, retain: false, rare: None, open };
+        self.messages.hold(message);
         if open {
             self.begin(message).groups.push((name.clone(), parked.number));
         }
         if let Some(before) = self.groups.entry(name).or_default().insert(parked.number, owed) {
-            release(&mut self.messages, before.message);
+            self.messages.release(before.message);
         }
     }
 
@@ -383,14 +447,14 @@ impl Fold {
         let name: GroupName = (parked.share.into(), parked.filter.into());
         let owed = self.groups.get_mut(&name).and_then(|queue| queue.remove(&parked.number));
         if let Some(owed) = owed {
-            release(&mut self.messages, owed.message);
+            self.messages.release(owed.message);
         }
     }
 
     fn retain(&mut self, message: u64, topic: Box<str>, place: u64) {
-        hold(&mut self.messages, message);
+        self.messages.hold(message);
         if let Some((before, _)) = self.retained.insert(topic, (message, place)) {
-            release(&mut self.messages, before);
+            self.messages.release(before);
         }
     }
 
@@ -411,7 +475,7 @@ impl Fold {
                 self.retain(message, topic, place);
             }
         }
-        self.end(message);
+        self.messages.end(message);
         match owner {
             Owner::Nobody => {}
             Owner::Publisher(key, packet_id) => {
@@ -421,26 +485,17 @@ impl Fold {
         }
     }
 
-    /// Nobody more will need the message.
-    fn end(&mut self, message: u64) {
-        let Some(known) = self.messages.get_mut(&message) else { return };
-        known.is_open = false;
-        if !known.stays() {
-            self.messages.remove(&message);
-        }
-    }
-
     /// Forgets publishes that were never closed: their publishers were not told that they were taken. Gives how many.
     pub(super) fn drop_open(&mut self) -> usize {
         let open = std::mem::take(&mut self.open);
-        open.keys().for_each(|message| self.end(*message));
+        open.keys().for_each(|message| self.messages.end(*message));
         for publish in open.values() {
             for (key, number) in &publish.sessions {
                 let Some(session) = self.sessions.get_mut(key) else { continue };
                 if session.owed.get(number).is_some_and(|owed| owed.open)
                     && let Some(owed) = session.owed.remove(number)
                 {
-                    release(&mut self.messages, owed.message);
+                    self.messages.release(owed.message);
                 }
             }
             for (name, number) in &publish.groups {
@@ -448,23 +503,10 @@ impl Fold {
                 if queue.get(number).is_some_and(|owed| owed.open)
                     && let Some(owed) = queue.remove(number)
                 {
-                    release(&mut self.messages, owed.message);
+                    self.messages.release(owed.message);
                 }
             }
         }
         open.len()
-    }
-}
-
-fn hold(messages: &mut Numbered<FoldMessage>, message: u64) {
-    messages.entry(message).or_default().needed += 1;
-}
-
-fn release(messages: &mut Numbered<FoldMessage>, message: u64) {
-    if let Some(known) = messages.get_mut(&message) {
-        known.needed = known.needed.saturating_sub(1);
-        if !known.stays() {
-            messages.remove(&message);
-        }
     }
 }

@@ -25,8 +25,19 @@ pub struct Staged {
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct StageRefused;
 
-/// An ordered log of records with group commit. Every call is cheap and waits for no disk:
-/// they are made while a session is locked.
+/// A record cannot be read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadFailed {
+    /// It is not written yet.
+    NotYet,
+    /// There is none any more: what was there has been recorded anew elsewhere, or nobody needs it.
+    Gone,
+    /// The disk fails, or holds something else. What and where, for people.
+    Broken(String),
+}
+
+/// An ordered log of records with group commit. Every call but [`read`](Self::read) is cheap and waits for no disk: they are
+/// made while a session is locked.
 pub trait Journal: Send + Sync {
     /// Takes a record behind all others.
     ///
@@ -51,6 +62,16 @@ pub trait Journal: Send + Sync {
 
     /// Whether the disk takes records: false while it is full or has failed.
     fn is_running(&self) -> bool;
+
+    /// The bytes of the record at `position`. It waits for the disk; [`crate::Engine::read_back`] and cleaning alone call it,
+    /// and with nothing locked.
+    ///
+    /// # Errors
+    /// The record is not there, or not yet.
+    fn read(&self, position: u64) -> Result<Vec<u8>, ReadFailed>;
+
+    /// Somebody wants [`crate::Engine::read_back`] to be called.
+    fn call_reader(&self);
 
     /// So many bytes of the record at `position` are needed (negative: no more).
     fn count_live(&self, position: u64, bytes: i64);

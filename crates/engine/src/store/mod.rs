@@ -11,15 +11,17 @@ mod ledger;
 mod reclaim;
 mod record;
 mod restore;
+mod spill;
 
 mod staging;
 mod summary;
 
 pub use fold::{BadRecord, Fold};
-pub use journal::{Journal, Level, StageRefused, Staged};
+pub use journal::{Journal, Level, ReadFailed, StageRefused, Staged};
 pub use reclaim::{Reclaim, Reclaimed};
 pub use record::{Owner, Parked, Record, StoredWill, describe};
 pub use restore::Restored;
+pub use spill::ReadBack;
 pub use summary::{Missing, Summary};
 
 pub(crate) use ledger::Ledger;

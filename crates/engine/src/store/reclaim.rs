@@ -10,7 +10,7 @@ use whimbrel_proto::{
     codec::{PacketId, QoS},
 };
 
-use super::Record;
+use super::{Record, spill::Moved};
 use crate::{
     Count, Engine, Turn,
     queue::{Delivery, NO_NUMBER},
@@ -32,6 +32,7 @@ pub struct Reclaim {
     sessions: Vec<Arc<Session>>,
     groups: Vec<Arc<Group>>,
     retained: Cursor,
+    away: Moved,
     /// Records that were written anew.
     moved: u64,
 }
@@ -52,7 +53,7 @@ impl Engine {
     /// Begins to clean what lies before `below` in the journal.
     pub fn begin_reclaim(&self, below: u64) -> Reclaim {
         let (sessions, groups) = (self.sessions.all(), self.all_groups());
-        Reclaim { below, sessions, groups, retained: Cursor::default(), moved: 0 }
+        Reclaim { below, sessions, groups, retained: Cursor::default(), away: Moved::default(), moved: 0 }
     }
 
     /// One step: one session, one group, or some retained messages.
@@ -88,6 +89,12 @@ impl Engine {
     /// True when nothing of the session lies before any more.
     fn reclaim_session(&self, turn: &mut Turn, reclaim: &mut Reclaim, session: &Arc<Session>) -> bool {
         let below = reclaim.below;
+        // First what is on disk alone: what is read back meanwhile is found in memory afterwards.
+        let (moved, done) = self.reclaim_away(turn, session, below, &mut reclaim.away);
+        reclaim.moved += moved;
+        if !done {
+            return false;
+        }
         let mut locked = Locked::new(self, session);
         if locked.state.ended {
             return true;

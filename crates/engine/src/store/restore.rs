@@ -9,13 +9,15 @@ use std::sync::{
 use whimbrel_proto::codec::Filter;
 
 use super::{
-    fold::{Fold, FoldMessage, FoldSession, Numbered, Owed},
+    ReadFailed, Store,
+    fold::{Content, Fold, FoldMessages, FoldSession, Numbered, Owed},
+    spill::message_of,
     staging::mono_of,
 };
 use crate::{
     Engine, Will,
-    message::{Body, Message},
-    queue::Delivery,
+    message::Message,
+    queue::{Away, Delivery},
     retained::Fetch,
     routing::Interest,
     session::{Locked, Session},
@@ -24,7 +26,7 @@ use crate::{
 };
 
 /// What was found.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
     /// Sessions that are back, all of them without their clients.
     pub sessions: usize,
@@ -40,40 +42,58 @@ pub struct Restored {
     pub dropped: usize,
     /// Messages that somebody is owed and that are not there. 0 unless the store is damaged.
     pub missing: usize,
+    /// What could not be read although the journal has it: the disk fails, and some of what is missing may be there.
+    pub unreadable: Option<String>,
 }
 
 /// Messages by name, made once however many are owed them.
-struct Messages {
-    folded: Numbered<FoldMessage>,
+struct Messages<'e> {
+    folded: FoldMessages,
     made: Numbered<Arc<Message>>,
+    store: &'e Store,
     now: Now,
     missing: usize,
+    unreadable: Option<String>,
 }
 
-impl Messages {
+impl Messages<'_> {
     fn get(&mut self, id: u64, number: u64) -> Option<Arc<Message>> {
         if let Some(known) = self.made.get(&id) {
             return Some(known.clone());
         }
-        let Some(content) = self.folded.remove(&id).and_then(|folded| folded.content) else {
-            self.missing += 1;
-            return None;
-        };
-        let message = Message::new(&Body {
-            topic: &content.topic,
-            forwarded: &content.forwarded,
-            payload: &content.payload,
-            qos: content.qos,
-            retain: content.retain,
-            expires: mono_of(self.now, content.expires),
-            publisher: content.publisher,
-            number,
-        });
-        let bytes = u32::try_from(content.end - content.position).unwrap_or(u32::MAX);
-        message.stored.restore(id, content.position, bytes);
-        let message = Arc::new(message);
+        let made = self.make(id, number);
+        self.missing += usize::from(made.is_none());
+        let message = Arc::new(made?);
         self.made.insert(id, message.clone());
         Some(message)
+    }
+
+    fn make(&mut self, id: u64, number: u64) -> Option<Message> {
+        let content = self.folded.get_mut(id)?.content.as_mut()?;
+        let record = match content.record.take() {
+            Some(record) => Vec::from(record),
+            None => match self.store.journal()?.read(content.position) {
+                Ok(record) => record,
+                Err(ReadFailed::Broken(what)) => {
+                    self.unreadable.get_or_insert(what);
+                    return None;
+                }
+                Err(ReadFailed::NotYet | ReadFailed::Gone) => return None,
+            },
+        };
+        let message = message_of(&record, self.now, number)?;
+        message.stored.restore(id, content.position, content.bytes);
+        Some(message)
+    }
+
+    /// Where the journal has a delivery that stays on disk alone.
+    fn away(&mut self, number: u64, owed: &Owed) -> Option<Away> {
+        let content = self.folded.get_mut(owed.message).and_then(|folded| folded.content.as_mut());
+        self.missing += usize::from(content.is_none());
+        let content = content?;
+        content.record = None;
+        let Content { position: message, bytes, size, .. } = *content;
+        Some(Away { number, place: owed.place, message, bytes, size })
     }
 }
 
@@ -85,7 +105,9 @@ impl Fold {
         let now = Now { wall_secs: now.wall_secs.max(self.wall_secs), ..now };
         engine.keys.fetch_max(self.key, SeqCst);
         let folded = std::mem::take(&mut self.messages);
-        let mut messages = Messages { folded, made: Numbered::default(), now, missing: 0 };
+        let store = &engine.store;
+        let mut messages =
+            Messages { folded, made: Numbered::default(), store, now, missing: 0, unreadable: None };
         // In the order in which the topics were retained: their numbers ascend.
         let mut retained: Vec<(u64, u64)> = self.retained.values().map(|(id, place)| (*place, *id)).collect();
         retained.sort_unstable();
@@ -115,6 +137,7 @@ impl Fold {
             }
         }
         restored.missing = messages.missing;
+        restored.unreadable = messages.unreadable;
         restored
     }
 }
@@ -124,7 +147,7 @@ impl Engine {
         &self,
         key: u64,
         folded: FoldSession,
-        messages: &mut Messages,
+        messages: &mut Messages<'_>,
         restored: &mut Restored,
     ) {
         let Some(client_id) = &folded.client_id else { return };
@@ -199,7 +222,7 @@ impl Engine {
         &self,
         session: &Arc<Session>,
         folded: &FoldSession,
-        messages: &mut Messages,
+        messages: &mut Messages<'_>,
         restored: &mut Restored,
     ) {
         let mut groups = Vec::new();
@@ -210,8 +233,18 @@ impl Engine {
             while let Some(earlier) = received.next_if(|one| one < number) {
                 locked.state.outgoing.restore(earlier, None);
             }
+            let group = owed.rare.as_ref().and_then(|rare| rare.group.as_ref());
+            if (*number >= folded.unsent_from || sent >= usize::from(folded.receive_maximum))
+                && group.is_none()
+                && locked.leaves_restored()
+            {
+                let Some(away) = messages.away(*number, owed) else { continue };
+                locked.restore_away(away);
+                restored.owed += 1;
+                continue;
+            }
             let Some(mut delivery) = self.restore_delivery(*number, owed, messages) else { continue };
-            if let Some((share, filter)) = &owed.group {
+            if let Some((share, filter)) = group {
                 delivery.group = self.find_group(share, filter);
                 groups.extend(delivery.group.clone());
             }
@@ -232,11 +265,12 @@ impl Engine {
         groups.iter().for_each(|group| group.strand(session));
     }
 
-    fn restore_delivery(&self, number: u64, owed: &Owed, messages: &mut Messages) -> Option<Delivery> {
+    fn restore_delivery(&self, number: u64, owed: &Owed, messages: &mut Messages<'_>) -> Option<Delivery> {
         let message = messages.get(owed.message, 0)?;
         self.store.hold(&message);
         self.store.needs(owed.place);
-        let ids = (!owed.ids.is_empty()).then(|| Arc::from(owed.ids.as_slice()));
+        let ids = owed.rare.as_ref().map(|rare| rare.ids.as_slice()).unwrap_or_default();
+        let ids = (!ids.is_empty()).then(|| Arc::from(ids));
         let mut delivery = Delivery::new(message, ids, owed.qos, owed.retain);
         (delivery.number, delivery.place) = (number, owed.place);
         Some(delivery)

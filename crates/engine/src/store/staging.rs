@@ -1,6 +1,6 @@
 //! Hands records to the journal, and knows what of them is needed still.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use whimbrel_proto::Millis;
 
@@ -21,6 +21,8 @@ pub(crate) struct Store {
     waiting: Mutex<Vec<Arc<dyn Wire>>>,
     /// Sessions with messages of publishes under way, whose end is not known.
     unclosed: Mutex<Vec<Arc<Session>>>,
+    /// Sessions whose next deliveries have to be read back.
+    back: Mutex<VecDeque<Arc<Session>>>,
 }
 
 impl Store {
@@ -123,6 +125,28 @@ impl Store {
     /// The record at this place is needed no more.
     pub(crate) fn needs_not(&self, place: u64) {
         self.count(place, -RECORD_BYTES);
+    }
+
+    /// So many bytes of the record at this place are needed, or no more.
+    pub(super) fn needs_bytes(&self, place: u64, bytes: i64) {
+        self.count(place, bytes);
+    }
+
+    /// The session's next deliveries are to be read back.
+    pub(super) fn want_back(&self, session: &Arc<Session>) {
+        self.back.lock().push_back(session.clone());
+        if let Some(journal) = &self.journal {
+            journal.call_reader();
+        }
+    }
+
+    /// The same, for one whose deliveries could not be read now.
+    pub(super) fn want_back_again(&self, session: Arc<Session>) {
+        self.back.lock().push_back(session);
+    }
+
+    pub(super) fn next_back(&self) -> Option<Arc<Session>> {
+        self.back.lock().pop_front()
     }
 
     fn count(&self, place: u64, bytes: i64) {

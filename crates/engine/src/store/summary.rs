@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::fold::{Fold, FoldMessage, Numbered};
+use super::fold::{Fold, FoldMessages};
 
 /// Missing messages that are named; the others are counted.
 const NAMED_MAX: usize = 100;
@@ -86,7 +86,7 @@ impl Fold {
                 summary.owed += summary.finds(&messages, owed.message, owed.place, debt);
             }
         }
-        summary.messages = messages.values().filter(|one| one.needed > 0 && one.content.is_some()).count();
+        summary.messages = messages.needed();
         summary
     }
 }
@@ -95,12 +95,12 @@ impl Summary {
     /// 1 if the message is there.
     fn finds(
         &mut self,
-        messages: &Numbered<FoldMessage>,
+        messages: &FoldMessages,
         message: u64,
         place: u64,
         debt: impl Fn() -> String,
     ) -> usize {
-        if messages.get(&message).is_some_and(|known| known.content.is_some()) {
+        if messages.get(message).is_some_and(|known| known.content.is_some()) {
             return 1;
         }
         self.missing += 1;

@@ -320,7 +320,7 @@ fn topics_and_filters_of_many_levels_do_not_cost_more_than_the_limits_bear() {
 
 #[test]
 fn who_has_a_session_comes_back_although_its_queue_fills_the_memory() {
-    let mut worker = Worker::new(Limits { queues_bytes_max: 10_000, ..Limits::default() });
+    let mut worker = Worker::resident(Limits { queues_bytes_max: 10_000, ..Limits::default() });
     let connect = || v5("s").persistent().keep_alive(0).will(will("w", vec![0_u8; 500]));
     let who = worker.connect(connect());
     worker.subscribe(who, "t", QoS1);

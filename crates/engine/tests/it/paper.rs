@@ -7,7 +7,7 @@ use std::{
 
 use whimbrel_engine::{
     Engine, Journal, Level, Limits, Now,
-    store::{Fold, Record, Restored, StageRefused, Staged},
+    store::{Fold, ReadFailed, Record, Restored, StageRefused, Staged},
 };
 
 /// What stands before each record, like on a disk.
@@ -23,6 +23,8 @@ struct State {
     is_full: bool,
     is_over_budget: bool,
     nudges: usize,
+    reads: usize,
+    is_unreadable: bool,
 }
 
 /// The journal; clones are the same.
@@ -49,6 +51,16 @@ impl Paper {
 
     pub(super) fn set_over_budget(&self, is_over: bool) {
         self.0.lock().unwrap().is_over_budget = is_over;
+    }
+
+    /// Nothing can be read back, or everything again.
+    pub(super) fn set_unreadable(&self, is_unreadable: bool) {
+        self.0.lock().unwrap().is_unreadable = is_unreadable;
+    }
+
+    /// How often a record was read back.
+    pub(super) fn reads(&self) -> usize {
+        self.0.lock().unwrap().reads
     }
 
     /// How often somebody wanted records written that nobody waits for.
@@ -121,7 +133,7 @@ impl Paper {
 
     /// An engine with what the records say.
     pub(super) fn start(&self, limits: Limits, now: Now) -> (Arc<Engine>, Restored) {
-        let mut fold = Fold::new();
+        let mut fold = Fold::with_room(limits.queues_spill_bytes);
         let records = self.0.lock().unwrap().records.clone();
         for (at, bytes) in &records {
             fold.take(*at, at + HEADER + bytes.len() as u64, bytes).expect("records that can be read");
@@ -169,6 +181,21 @@ impl Journal for Paper {
 
     fn is_running(&self) -> bool {
         !self.0.lock().unwrap().is_full
+    }
+
+    fn read(&self, position: u64) -> Result<Vec<u8>, ReadFailed> {
+        let mut state = self.0.lock().unwrap();
+        state.reads += 1;
+        if state.is_unreadable {
+            return Err(ReadFailed::Broken(format!("nothing at {position}")));
+        }
+        let found = state.records.binary_search_by_key(&position, |(at, _)| *at);
+        let record = found.map(|at| state.records[at].1.clone());
+        if position >= state.written { Err(ReadFailed::NotYet) } else { record.map_err(|_| ReadFailed::Gone) }
+    }
+
+    fn call_reader(&self) {
+        // The worker looks by itself.
     }
 
     fn count_live(&self, position: u64, bytes: i64) {

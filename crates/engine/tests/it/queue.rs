@@ -167,7 +167,7 @@ fn a_message_larger_than_the_queue_may_be_does_not_empty_it() {
 
 #[test]
 fn all_queues_together_have_a_limit() {
-    let mut worker = Worker::new(Limits {
+    let mut worker = Worker::resident(Limits {
         queues_bytes_max: 20 + 5 * MESSAGE_BYTES,
         ..limits(QueueFull::DropOldest, usize::MAX)
     });
@@ -196,7 +196,7 @@ fn all_queues_together_have_a_limit() {
 
 #[test]
 fn what_has_expired_makes_room_before_anything_is_dropped() {
-    let mut worker = Worker::new(limits(QueueFull::DropOldest, 3));
+    let mut worker = Worker::resident(limits(QueueFull::DropOldest, 3));
     absent(&mut worker, "s", "t");
     let from = worker.connect(v5("p"));
     publish_all(&mut worker, from, "t", &["1"]);
@@ -231,7 +231,7 @@ fn v5_3_3_2_5_an_expired_message_is_not_sent_from_the_queue() {
 
 #[test]
 fn qos_0_never_pushes_out_what_has_a_higher_qos() {
-    let mut worker = Worker::new(Limits { queue_qos0: true, ..limits(QueueFull::DropOldest, 2) });
+    let mut worker = Worker::resident(Limits { queue_qos0: true, ..limits(QueueFull::DropOldest, 2) });
     absent(&mut worker, "s", "t");
     let from = worker.connect(v5("p"));
     publish_all(&mut worker, from, "t", &["1", "2"]);

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use whimbrel_engine::{
     Conversation, Count, Engine, Level, Limits, Notice, Now, Progress, Publishing, Standing, Ticked, Turn,
-    Wire, proto::Millis,
+    Wire, proto::Millis, store::ReadBack,
 };
 use whimbrel_testkit::{
     Ack, ConnAck, Connect, Disconnect, Options, Packet, Publish, QoS, Sender, SubAck, Subscribe, Unsubscribe,
@@ -48,6 +48,8 @@ pub(super) struct Worker {
     /// The journal of the engine, and whether it commits by itself.
     pub(super) paper: Option<Paper>,
     pub(super) commits: bool,
+    /// What is on disk alone is read back when a client wants it.
+    pub(super) reads_back: bool,
     /// Of the listener on which connections open.
     pub(super) level: Level,
 }
@@ -56,10 +58,25 @@ pub(super) struct Worker {
 /// hold with it, too.
 const JOURNAL: &str = "WHIMBREL_TEST_JOURNAL";
 
+/// The same, and whatever is queued and recorded is left to the disk alone.
+const SPILL: &str = "WHIMBREL_TEST_SPILL";
+
 impl Worker {
     /// The only worker of a new engine.
     pub(super) fn new(limits: Limits) -> Self {
-        if std::env::var_os(JOURNAL).is_some() {
+        Worker::or_spilling(limits, std::env::var_os(SPILL).is_some())
+    }
+
+    /// The same, but its queues stay in memory: for tests that look at what is full, or expired, there.
+    pub(super) fn resident(limits: Limits) -> Self {
+        Worker::or_spilling(limits, false)
+    }
+
+    fn or_spilling(limits: Limits, spills: bool) -> Self {
+        if spills || std::env::var_os(JOURNAL).is_some() {
+            let (from, kept) = (limits.queues_spill_bytes, limits.queue_kept_messages);
+            let (queues_spill_bytes, queue_kept_messages) = if spills { (0, 0) } else { (from, kept) };
+            let limits = Limits { queues_spill_bytes, queue_kept_messages, ..limits };
             let mut worker = Worker::durable(limits, &Paper::default());
             worker.commits = true;
             return worker;
@@ -106,6 +123,7 @@ impl Worker {
             nobody,
             paper: None,
             commits: false,
+            reads_back: true,
             level: Level::Power,
         }
     }
@@ -420,6 +438,9 @@ impl Worker {
                 self.engine.release(&mut self.turn);
                 busy = true;
             }
+        }
+        if self.reads_back {
+            busy |= self.engine.read_back(&mut self.turn) == ReadBack::Done;
         }
         busy || self.clients.iter().any(|client| client.conversation.is_some() && client.pipe.is_woken())
     }

@@ -72,7 +72,9 @@ impl Account {
                 + line(&status, "nonvoluntary_ctxt_switches:").unwrap_or(0);
         }
         let status = fs::read_to_string(folder.join("status"))?;
-        self.rss_bytes += line(&status, "VmRSS:").unwrap_or(0) * 1_024;
+        // A process that ends has given its memory back before its connections break.
+        let rss = line(&status, "VmRSS:").ok_or(io::ErrorKind::NotFound)?;
+        self.rss_bytes += rss * 1_024;
         let rollup = fs::read_to_string(folder.join("smaps_rollup")).ok();
         if let Some(pss) = rollup.as_deref().and_then(|rollup| line(rollup, "Pss:")) {
             self.pss_bytes = Some(self.pss_bytes.unwrap_or(0) + pss * 1_024);

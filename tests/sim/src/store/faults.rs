@@ -85,6 +85,9 @@ impl Faults {
 
     fn fit(&self, dice: &mut Dice, plan: &mut Plan) {
         plan.limits.will_grace_millis = *dice.pick(&[500, 3_000, 20_000]).unwrap_or(&3_000);
+        // Queues on disk alone, as far as they may be.
+        plan.limits.queues_spill_bytes = *dice.pick(&[0, usize::MAX]).unwrap_or(&0);
+        plan.limits.queue_kept_messages = dice.below(4);
         if self.jump_secs_max > 0 {
             for persona in plan.personas.iter_mut().filter(|persona| persona.expiry_secs > 0) {
                 persona.expiry_secs = persona.expiry_secs.max(DAY_SECS);

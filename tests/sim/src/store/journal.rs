@@ -8,9 +8,9 @@ use std::sync::{
 use parking_lot::Mutex;
 use whimbrel_engine::{
     Journal, Level,
-    store::{StageRefused, Staged},
+    store::{ReadFailed, StageRefused, Staged},
 };
-use whimbrel_journal::{Level as LogLevel, Log, Position};
+use whimbrel_journal::{Level as LogLevel, Log, Position, ReadError};
 
 use super::chronicle::Chronicle;
 use crate::server;
@@ -66,6 +66,18 @@ impl Journal for LogJournal {
 
     fn is_running(&self) -> bool {
         self.log.state().is_running()
+    }
+
+    fn read(&self, position: u64) -> Result<Vec<u8>, ReadFailed> {
+        self.log.read_at(Position(position)).map_err(|error| match error {
+            ReadError::NotWritten(_) => ReadFailed::NotYet,
+            ReadError::Gone(_) => ReadFailed::Gone,
+            error => ReadFailed::Broken(error.to_string()),
+        })
+    }
+
+    fn call_reader(&self) {
+        self.wanted.store(true, Relaxed);
     }
 
     fn count_live(&self, position: u64, bytes: i64) {
