@@ -44,8 +44,15 @@ const TABLE: &[(&str, fn())] = &[
 #[test]
 fn every_key_that_bounds_something_has_a_test() {
     // How long a password is remembered is tested where the time is passed in, with the store of them in the broker.
-    // That publishers wait while too much waits for the disk is tested in the engine, with a journal that says so.
-    let elsewhere = ["session.qos_max", "authentication.remembered_secs_max", "store.staged_bytes_max"];
+    // That publishers wait while too much waits for the disk, and what of long queues is on disk alone, is tested in the
+    // engine, with a journal.
+    let elsewhere = [
+        "session.qos_max",
+        "authentication.remembered_secs_max",
+        "store.staged_bytes_max",
+        "limits.queues_spill_bytes",
+        "limits.queues_disk_bytes_max",
+    ];
     let bounds = |section: &str, name: &str| section == "limits" || name.ends_with("_max");
     let keys: Vec<String> = keys()
         .filter(|key| bounds(key.section, key.name))
