@@ -6,8 +6,8 @@ use crate::{
     Engine, Turn,
     queue::{Delivery, NO_NUMBER},
     retained::Fetch,
-    session::Locked,
-    store::{NO_PLACE, Record},
+    session::{Locked, Session},
+    store::Record,
     subscription::Subscription,
 };
 
@@ -36,11 +36,11 @@ impl Locked<'_> {
             will: state.rare.as_ref().and_then(|rare| rare.will.as_ref()).map(|will| will.stored()),
         };
         let staged = store.stage(turn, &record);
-        if state.place != NO_PLACE {
+        if !staged.is_refused() {
             store.needs_not(state.place);
+            store.needs(staged.position);
+            self.state.place = staged.position;
         }
-        store.needs(staged.position);
-        self.state.place = staged.position;
         self.state.last = staged.end;
         staged.end
     }
@@ -80,14 +80,13 @@ impl Engine {
     pub(crate) fn record_end(
         &self,
         turn: &mut Turn,
-        key: u64,
-        place: u64,
+        session: &Session,
         has_will: bool,
         gone: &[Delivery],
         subscriptions: &[Subscription],
     ) -> u64 {
-        let end = self.store.stage(turn, &Record::SessionEnd { key, has_will }).end;
-        self.store.needs_not(place);
+        let end = self.store.stage(turn, &Record::SessionEnd { key: session.key, has_will }).end;
+        self.note_recorded_end(session, end);
         for delivery in gone {
             self.store.needs_not(delivery.place);
             self.store.release(&delivery.message);

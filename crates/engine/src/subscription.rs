@@ -288,7 +288,7 @@ impl Locked<'_> {
         let staged = store.stage(turn, &record);
         let subscriptions = &mut self.state.subscriptions;
         let found = subscriptions.binary_search_by(|known| (*known.filter).cmp(text)).ok();
-        if let Some(known) = found.and_then(|at| subscriptions.get_mut(at)) {
+        if let Some(known) = found.and_then(|at| subscriptions.get_mut(at)).filter(|_| !staged.is_refused()) {
             store.needs_not(known.place);
             store.needs(staged.position);
             known.place = staged.position;

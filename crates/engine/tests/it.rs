@@ -32,6 +32,8 @@ mod it {
     mod share_threads;
     mod store;
     mod store_limits;
+    mod store_refused;
+    mod store_wills;
     mod sys;
     mod threads;
     mod tree;

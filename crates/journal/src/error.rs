@@ -163,12 +163,6 @@ impl fmt::Display for Damage {
 #[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StageError {
-    /// Twice the budget waits for the disk already.
-    #[error("{bytes} bytes wait for the disk, twice the budget")]
-    NoRoom {
-        /// What waits.
-        bytes: u64,
-    },
     /// The record is longer than [`RECORD_BYTES_MAX`](crate::RECORD_BYTES_MAX).
     #[error("a record of {bytes} bytes is longer than the journal takes")]
     TooLong {

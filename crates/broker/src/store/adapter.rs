@@ -2,9 +2,9 @@
 
 use whimbrel_engine::{
     Journal, Level,
-    store::{StageRefused, Staged},
+    store::{StageRefused, Staged, Trouble},
 };
-use whimbrel_journal::{Log, Position};
+use whimbrel_journal::{Log, Position, State};
 
 pub(super) struct LogJournal(pub Log);
 
@@ -45,8 +45,15 @@ impl Journal for LogJournal {
         self.0.is_over_budget()
     }
 
-    fn is_running(&self) -> bool {
-        self.0.is_running()
+    fn trouble(&self) -> Option<Trouble> {
+        if self.0.is_running() {
+            return None;
+        }
+        match self.0.state() {
+            State::Running => None,
+            State::Full { .. } => Some(Trouble::Full),
+            State::Poisoned { .. } => Some(Trouble::Failed),
+        }
     }
 
     fn count_live(&self, position: u64, bytes: i64) {

@@ -16,7 +16,7 @@ mod staging;
 mod summary;
 
 pub use fold::{BadRecord, Fold};
-pub use journal::{Journal, Level, StageRefused, Staged};
+pub use journal::{Journal, Level, StageRefused, Staged, Trouble};
 pub use reclaim::{Reclaim, Reclaimed};
 pub use record::{Owner, Parked, Record, StoredWill, describe};
 pub use restore::Restored;

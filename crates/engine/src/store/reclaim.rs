@@ -75,10 +75,12 @@ impl Engine {
                 let (message, topic) = (kept.message.stored.id(), kept.message.topic());
                 let closed = kept.message.is_closed();
                 let staged = self.store.stage(turn, &Record::Retain { message, topic, closed });
-                self.store.needs_not(place);
-                self.store.needs(staged.position);
-                kept.place.store(staged.position, Relaxed);
-                *moved += 1;
+                if !staged.is_refused() {
+                    self.store.needs_not(place);
+                    self.store.needs(staged.position);
+                    kept.place.store(staged.position, Relaxed);
+                    *moved += 1;
+                }
             }
             *moved += self.store.move_before(turn, &kept.message, *below);
         });
@@ -92,7 +94,9 @@ impl Engine {
         if locked.state.ended {
             return true;
         }
-        if locked.state.recorded && locked.state.place < below {
+        // A will on its way is in that record alone: it stays until the will is published, and its segment with it.
+        let is_departing = locked.state.rare.as_ref().is_some_and(|rare| rare.is_departing);
+        if locked.state.recorded && locked.state.place < below && !is_departing {
             locked.record_session(turn);
             reclaim.moved += 1;
         }
@@ -190,24 +194,15 @@ impl Engine {
             return moved;
         }
         moved += 1;
-        let message = delivery.message.stored.id();
-        let closed = delivery.message.is_closed();
-        let group = delivery.group.as_ref();
-        let record = match group.filter(|_| delivery.parked != NO_NUMBER) {
+        let (message, closed) = (shared.stored.id(), shared.is_closed());
+        let record = match delivery.group.as_ref().filter(|_| delivery.parked != NO_NUMBER) {
             Some(group) => Record::Park { parked: group.parked(delivery.parked), message, closed },
-            None => Record::Enqueue {
-                key,
-                number: delivery.number,
-                message,
-                qos: delivery.qos,
-                retain: delivery.retain,
-                closed,
-                ids: delivery.ids().to_vec(),
-                from: None,
-                group: group.map(|group| group.names()),
-            },
+            None => delivery.record(key, closed, None),
         };
         let staged = store.stage(turn, &record);
+        if staged.is_refused() {
+            return moved - 1; // The old one stays needed, and its segment with it.
+        }
         store.needs_not(delivery.place);
         store.needs(staged.position);
         delivery.place = staged.position;

@@ -258,6 +258,8 @@ impl Engine {
         let rare = locked.state.rare();
         rare.will = Some(will);
         rare.will_due = Some(self.timers.add(now.mono, Timer::Session(session.clone())));
+        self.store.needs(folded.place);
+        rare.will_place = folded.place;
     }
 
     /// When the session ends and its will is due: what was connected at the crash is absent since now.
