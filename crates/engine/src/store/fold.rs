@@ -35,6 +35,16 @@ pub(super) struct FoldMessage {
     pub needed: u32,
     /// Its publish is not closed: more may need it, though nobody does now.
     is_open: bool,
+    /// Cleaning has written it anew. Of those who need it some may be done with it before others have been written anew,
+    /// whose older records are gone: it stays until the last record has been read.
+    is_copy: bool,
+}
+
+impl FoldMessage {
+    /// Whether somebody needs it, or may yet.
+    fn stays(&self) -> bool {
+        self.needed > 0 || self.is_open || self.is_copy
+    }
 }
 
 pub(super) struct Content {
@@ -307,10 +317,13 @@ impl Fold {
         else {
             return;
         };
-        let id = if *id == 0 { end } else { *id };
+        let is_copy = *id != 0;
+        let id = if is_copy { *id } else { end };
         self.key = self.key.max(*publisher);
+        let known = self.messages.entry(id).or_default();
+        known.is_copy |= is_copy;
         // The latest copy counts: an older one may lie in a segment that is about to go.
-        self.messages.entry(id).or_default().content = Some(Content {
+        known.content = Some(Content {
             topic: (*topic).into(),
             forwarded: (*forwarded).into(),
             payload: (*payload).into(),
@@ -412,7 +425,7 @@ impl Fold {
     fn end(&mut self, message: u64) {
         let Some(known) = self.messages.get_mut(&message) else { return };
         known.is_open = false;
-        if known.needed == 0 {
+        if !known.stays() {
             self.messages.remove(&message);
         }
     }
@@ -450,7 +463,7 @@ fn hold(messages: &mut Numbered<FoldMessage>, message: u64) {
 fn release(messages: &mut Numbered<FoldMessage>, message: u64) {
     if let Some(known) = messages.get_mut(&message) {
         known.needed = known.needed.saturating_sub(1);
-        if known.needed == 0 && !known.is_open {
+        if !known.stays() {
             messages.remove(&message);
         }
     }
