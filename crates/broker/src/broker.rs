@@ -114,8 +114,10 @@ impl Broker {
             .map_err(|error| Error::System { what: "randomness", source: io::Error::other(error) })?;
         let started = Instant::now();
         let now = Now { mono: Millis(0), wall_secs: worker::wall_secs() };
-        let (doors, passwords) = open_doors(config)?;
+        let (authenticators, passwords) = authenticators(config)?;
+        // Before anything listens: nobody is let in who would be sent away again where the store is refused.
         let Kept { engine, mut store, bells } = store::open(config, limits, u64::from_ne_bytes(seed), now)?;
+        let doors = open_doors(config, authenticators)?;
         let shared = Shared::new(
             engine,
             started,
@@ -249,15 +251,28 @@ fn entrances(config: &Config, opened: &[Opened<'_>]) -> Vec<Entrance> {
     entrances
 }
 
-/// Opens every address of every listener.
-fn open_doors(config: &Config) -> Result<(Vec<Opened<'_>>, Option<Arc<PasswordFile>>), Error> {
+/// Who decides at each listener, in the order of the configuration.
+fn authenticators(
+    config: &Config,
+) -> Result<(Vec<Arc<dyn Authenticator>>, Option<Arc<PasswordFile>>), Error> {
     let mut passwords: Option<Arc<PasswordFile>> = None;
-    let mut doors = Vec::new();
+    let mut authenticators: Vec<Arc<dyn Authenticator>> = Vec::new();
     for listener in &config.listeners {
-        let authenticator: Arc<dyn Authenticator> = match config.method(listener) {
+        authenticators.push(match config.method(listener) {
             Method::Anonymous => Arc::new(Anonymous),
             Method::PasswordFile => password_file(config, listener, &mut passwords)?,
-        };
+        });
+    }
+    Ok((authenticators, passwords))
+}
+
+/// Opens every address of every listener.
+fn open_doors(
+    config: &Config,
+    authenticators: Vec<Arc<dyn Authenticator>>,
+) -> Result<Vec<Opened<'_>>, Error> {
+    let mut doors = Vec::new();
+    for (listener, authenticator) in config.listeners.iter().zip(authenticators) {
         let door = Arc::new(Door {
             name: listener.label().into(),
             authenticator,
@@ -269,7 +284,7 @@ fn open_doors(config: &Config) -> Result<(Vec<Opened<'_>>, Option<Arc<PasswordFi
             doors.push(Opened { socket, door: door.clone(), listener });
         }
     }
-    Ok((doors, passwords))
+    Ok(doors)
 }
 
 fn open_sockets(listener: &Listener) -> Result<Vec<std::net::TcpListener>, Error> {

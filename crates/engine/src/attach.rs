@@ -151,8 +151,7 @@ impl Engine {
     /// Whether so much waits for the disk that nothing begins that has to be recorded, as this connection has.
     fn is_held_up(&self, negotiated: &Negotiated, will: &Option<Will>, client_id: &str) -> bool {
         let is_recorded = || self.sessions.find(client_id).is_some_and(|session| session.lock().recorded);
-        self.store.is_over_budget()
-            && (negotiated.session_expiry_secs > 0 || will.is_some() || is_recorded())
+        self.store.is_over_budget() && (negotiated.session_expiry_secs > 0 || will.is_some() || is_recorded())
     }
 
     /// There is no session of this client. `None`: there is one now.

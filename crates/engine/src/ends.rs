@@ -5,7 +5,7 @@
 //! vain now and then.
 
 use std::sync::{
-    Arc,
+    Arc, Weak,
     atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
 };
 
@@ -31,6 +31,8 @@ struct Place {
 /// All places.
 pub(crate) struct Ends {
     places: Box<[Arc<Place>]>,
+    /// Sessions of an earlier life of the server that were over but for their wills, which are due. No table has them.
+    restored: Mutex<Vec<Weak<Session>>>,
 }
 
 /// A will that is on its way from its session to everybody; dropping it lets the next connection of its client in.
@@ -47,11 +49,23 @@ impl std::fmt::Debug for Departure {
 
 impl Default for Ends {
     fn default() -> Self {
-        Ends { places: (0..PLACES).map(|_| Arc::default()).collect() }
+        Ends { places: (0..PLACES).map(|_| Arc::default()).collect(), restored: Mutex::default() }
     }
 }
 
 impl Ends {
+    /// Notes what cleaning would not find otherwise.
+    pub(crate) fn note_restored(&self, session: &Arc<Session>) {
+        self.restored.lock().push(Arc::downgrade(session));
+    }
+
+    /// Those that are left.
+    pub(crate) fn restored(&self) -> Vec<Arc<Session>> {
+        let mut restored = self.restored.lock();
+        restored.retain(|session| session.strong_count() > 0);
+        restored.iter().filter_map(Weak::upgrade).collect()
+    }
+
     fn place(&self, hash: u64) -> Option<&Arc<Place>> {
         self.places.get(hash as usize % PLACES)
     }
@@ -104,7 +118,9 @@ impl Engine {
 
     /// The next CONNACK of this client waits until the journal has come so far.
     pub(crate) fn note_recorded_end(&self, session: &Session, end: u64) {
-        if let Some(place) = self.ends.place(self.sessions.hash(&session.client_id)).filter(|_| end < u64::MAX) {
+        if let Some(place) =
+            self.ends.place(self.sessions.hash(&session.client_id)).filter(|_| end < u64::MAX)
+        {
             place.recorded.fetch_max(end, SeqCst);
         }
     }

@@ -185,11 +185,10 @@ impl Engine {
             number: 0,
         };
         let refused = self.refused_by_limits(turn, &body);
-        let progress =
-            match refused.or_else(|| self.refused_by_disk(turn, from, &body)) {
-                Some((reason, violation)) => self.refuse(turn, from, ack, reason, Some(violation)),
-                None => Ok(self.publish_body(turn, body, Origin::Client(from, ack), None, &from.wire)),
-            };
+        let progress = match refused.or_else(|| self.refused_by_disk(turn, from, &body)) {
+            Some((reason, violation)) => self.refuse(turn, from, ack, reason, Some(violation)),
+            None => Ok(self.publish_body(turn, body, Origin::Client(from, ack), None, &from.wire)),
+        };
         turn.forwarded = forwarded;
         progress
     }

@@ -100,7 +100,8 @@ impl Engine {
                 RetainHandling::DoNotSend => false,
             };
         if fetch || before.is_none_or(|before| (Interest { since: 0, ..before }) != interest) {
-            own.record_subscription(turn, text, interest, fetch && !self.retained.is_empty());
+            let owed = (fetch && !self.retained.is_empty()).then_some(granted);
+            own.record_subscription(turn, text, interest, owed);
         }
         drop(own);
         // The live stream brings what is published from here on, the fetch what was retained before. A subscription
@@ -180,7 +181,8 @@ impl Engine {
         let mut fetch = Fetch::new(filter, interest, until, ids, current);
         fetch.after = own.state.last;
         let fetches = &mut own.state.rare().fetches;
-        fetches.retain(|known| !known.is_for(filter));
+        // What an earlier SUBSCRIBE has not brought yet, this one brings; not at a lower QoS, at which it could be lost.
+        fetches.retain(|known| !known.is_for(filter) || known.qos() > interest.qos);
         fetches.push(fetch);
     }
 
@@ -270,7 +272,7 @@ impl Locked<'_> {
         turn: &mut Turn,
         text: &str,
         interest: Interest,
-        fetch: bool,
+        fetch: Option<QoS>,
     ) {
         if !self.is_durable() {
             return;

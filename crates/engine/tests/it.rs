@@ -31,6 +31,7 @@ mod it {
     mod share;
     mod share_threads;
     mod store;
+    mod store_fetch;
     mod store_limits;
     mod store_refused;
     mod store_wills;

@@ -46,6 +46,27 @@ pub enum Trouble {
     Failed,
 }
 
+/// What a journal has done and what it holds, for whoever looks.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Synced commits since the start.
+    pub syncs: u64,
+    /// Half of them took at most so many microseconds.
+    pub commit_micros_p50: u64,
+    /// Ninety-nine of a hundred took at most so many microseconds.
+    pub commit_micros_p99: u64,
+    /// Bytes of records in a commit, on the average.
+    pub batch_bytes: u64,
+    /// Bytes that wait to be synced.
+    pub staged_bytes: u64,
+    /// So many may wait.
+    pub staged_bytes_max: u64,
+    /// Bytes on the disk.
+    pub bytes: u64,
+    /// Bytes of records that are needed still.
+    pub live_bytes: u64,
+}
+
 /// An ordered log of records with group commit. Every call is cheap and waits for no disk:
 /// they are made while a session is locked.
 pub trait Journal: Send + Sync {
@@ -73,6 +94,11 @@ pub trait Journal: Send + Sync {
 
     /// Why the disk takes no records, if it takes none.
     fn trouble(&self) -> Option<Trouble>;
+
+    /// Looked at now and then, by whoever wants to know how the journal does.
+    fn figures(&self) -> Figures {
+        Figures::default()
+    }
 
     /// So many bytes of the record at `position` are needed (negative: no more).
     fn count_live(&self, position: u64, bytes: i64);

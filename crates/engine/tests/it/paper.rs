@@ -7,7 +7,7 @@ use std::{
 
 use whimbrel_engine::{
     Engine, Journal, Level, Limits, Now,
-    store::{Fold, Record, Restored, StageRefused, Staged, Trouble},
+    store::{Figures, Fold, Record, Restored, StageRefused, Staged, Trouble},
 };
 
 /// What stands before each record, like on a disk.
@@ -197,6 +197,11 @@ impl Journal for Paper {
 
     fn trouble(&self) -> Option<Trouble> {
         self.0.lock().unwrap().trouble
+    }
+
+    fn figures(&self) -> Figures {
+        let state = self.0.lock().unwrap();
+        Figures { staged_bytes: state.end, bytes: state.end, ..Figures::default() }
     }
 
     fn count_live(&self, position: u64, bytes: i64) {

@@ -34,13 +34,13 @@ fn departing(mortal: Connect) -> (Worker, Who) {
     (worker, mortal)
 }
 
-/// Records what lies before the end anew; gives what would be lost with it.
-fn clean(worker: &mut Worker) -> i64 {
+/// Records what lies before the end anew; gives how much of that is needed still, and what is left without it.
+fn clean(worker: &mut Worker) -> (i64, Paper) {
     let paper = worker.paper.clone().unwrap();
     let below = paper.end();
     let mut reclaim = worker.engine.begin_reclaim(below);
     while worker.engine.reclaim(&mut worker.turn, &mut reclaim) == Reclaimed::More {}
-    paper.live_before(below)
+    (paper.live_before(below), paper.without_before(below))
 }
 
 fn heard(worker: &mut Worker) -> Vec<String> {
@@ -52,17 +52,26 @@ fn cleaning_keeps_a_will_that_is_on_its_way_until_it_is_published() {
     for mortal in [v5("mortal"), v5("mortal").expiry(1_000)] {
         let (mut worker, _) = departing(mortal);
         worker.paper.as_ref().unwrap().commit();
-        assert!(clean(&mut worker) > 0, "the part with the will may go");
+        assert!(clean(&mut worker).0 > 0, "the part with the will may go");
         worker.paper.as_ref().unwrap().commit();
         // It dies here: the will is due, whoever comes back.
         let mut after = Worker::durable(Limits::default(), &worker.paper.as_ref().unwrap().crash(0));
         after.commits = true;
         after.advance(60_000);
         assert_eq!(heard(&mut after).last().map(String::as_str), Some("last words"));
+        // Or it is cleaned and dies once more before that will has gone.
+        let mut after = Worker::durable(Limits::default(), &worker.paper.as_ref().unwrap().crash(0));
+        after.commits = true;
+        let (needed, cleaned) = clean(&mut after);
+        assert_eq!(needed, 0);
+        let mut after = Worker::durable(Limits::default(), &cleaned);
+        after.commits = true;
+        after.advance(60_000);
+        assert_eq!(heard(&mut after).last().map(String::as_str), Some("last words"));
         // It does not die: then all may go.
         worker.settle();
         worker.commit();
-        assert_eq!(clean(&mut worker), 0);
+        assert_eq!(clean(&mut worker).0, 0);
         assert_eq!(heard(&mut worker), ["before", "last words"]);
     }
 }
