@@ -251,12 +251,13 @@ fn entrances(config: &Config, opened: &[Opened<'_>]) -> Vec<Entrance> {
     entrances
 }
 
-/// Who decides at each listener, in the order of the configuration.
-fn authenticators(
-    config: &Config,
-) -> Result<(Vec<Arc<dyn Authenticator>>, Option<Arc<PasswordFile>>), Error> {
+/// One for each listener, in the order of the configuration.
+type Authenticators = Vec<Arc<dyn Authenticator>>;
+
+/// Who decides at each listener.
+fn authenticators(config: &Config) -> Result<(Authenticators, Option<Arc<PasswordFile>>), Error> {
     let mut passwords: Option<Arc<PasswordFile>> = None;
-    let mut authenticators: Vec<Arc<dyn Authenticator>> = Vec::new();
+    let mut authenticators = Authenticators::new();
     for listener in &config.listeners {
         authenticators.push(match config.method(listener) {
             Method::Anonymous => Arc::new(Anonymous),
@@ -267,10 +268,7 @@ fn authenticators(
 }
 
 /// Opens every address of every listener.
-fn open_doors(
-    config: &Config,
-    authenticators: Vec<Arc<dyn Authenticator>>,
-) -> Result<Vec<Opened<'_>>, Error> {
+fn open_doors(config: &Config, authenticators: Authenticators) -> Result<Vec<Opened<'_>>, Error> {
     let mut doors = Vec::new();
     for (listener, authenticator) in config.listeners.iter().zip(authenticators) {
         let door = Arc::new(Door {
@@ -372,5 +370,21 @@ mod tests {
         let error = Broker::start(&config).err().unwrap().to_string();
         assert!(error.starts_with("the password file /nonexistent cannot be read: No such file"), "{error}");
         assert!(error.contains("whimbrel passwd /nonexistent USER"), "{error}");
+    }
+
+    #[test]
+    fn where_the_store_is_refused_nothing_has_listened() {
+        // The address is taken and the folder of the store is a file: what is tried first is told.
+        let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let file = std::env::temp_dir().join(format!("whimbrel-no-folder-{}", std::process::id()));
+        std::fs::write(&file, "").unwrap();
+        let mut config = Config {
+            listeners: vec![Listener::on(Address::Socket(taken.local_addr().unwrap()))],
+            ..Config::default()
+        };
+        config.store.directory = Some(file.clone());
+        let error = Broker::start(&config).err().unwrap();
+        std::fs::remove_file(&file).unwrap();
+        assert!(matches!(error, Error::Store(_)), "{error}");
     }
 }

@@ -126,7 +126,7 @@ impl Engine {
         let client_id = assigned.as_deref().unwrap_or(&negotiated.client_id);
         let assigned = assigned.as_deref();
         let (ticket, admitted, promised) = (*ticket, false, 0);
-        if self.is_held_up(negotiated, will, client_id) {
+        if self.is_held_up(negotiated, will.is_some(), client_id) {
             turn.count(Count::WaitedForDisk, 1);
             self.store.wait(wire);
             return Attach::Wait;
@@ -146,12 +146,6 @@ impl Engine {
             self.connected.fetch_sub(1, Relaxed);
         }
         attach
-    }
-
-    /// Whether so much waits for the disk that nothing begins that has to be recorded, as this connection has.
-    fn is_held_up(&self, negotiated: &Negotiated, will: &Option<Will>, client_id: &str) -> bool {
-        let is_recorded = || self.sessions.find(client_id).is_some_and(|session| session.lock().recorded);
-        self.store.is_over_budget() && (negotiated.session_expiry_secs > 0 || will.is_some() || is_recorded())
     }
 
     /// There is no session of this client. `None`: there is one now.
@@ -397,15 +391,6 @@ impl Engine {
                 let held = own.state.link.as_ref().and_then(|link| link.held.as_ref());
                 held.is_some_and(|held| held.len() >= most)
             })
-    }
-
-    /// Whether so much waits for the disk that this client waits with what has to be recorded; its wire is woken then.
-    pub(crate) fn must_wait_for_disk(&self, from: &Attached) -> bool {
-        let waits = self.store.is_over_budget() && from.session.durable.load(Relaxed);
-        if waits {
-            self.store.wait(&from.wire);
-        }
-        waits
     }
 
     /// Whether bytes are under way on a link that is not blocked.

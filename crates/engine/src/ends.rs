@@ -1,4 +1,4 @@
-//! What the next CONNECT of a client waits for: that the end of its session before is recorded, and its will published.
+//! What a CONNECT waits for: room on the disk, and that the end of its client's session before is recorded, its will published.
 //! Not the sessions and the wills themselves.
 //!
 //! By the hash of the client identifier, in a table that does not grow: whose place is another's, too, waits a moment in
@@ -8,6 +8,8 @@ use std::sync::{
     Arc, Weak,
     atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
 };
+
+use whimbrel_proto::server::Negotiated;
 
 use crate::{
     Engine, Turn, Wire,
@@ -142,5 +144,11 @@ impl Engine {
         }
         // The second look, behind the entry: whoever comes last wakes who has entered.
         place.departing.load(SeqCst) > 0
+    }
+
+    /// Whether so much waits for the disk that nothing begins that has to be recorded, as this connection has.
+    pub(crate) fn is_held_up(&self, negotiated: &Negotiated, has_will: bool, client_id: &str) -> bool {
+        let is_recorded = || self.sessions.find(client_id).is_some_and(|session| session.lock().recorded);
+        self.store.is_over_budget() && (negotiated.session_expiry_secs > 0 || has_will || is_recorded())
     }
 }

@@ -236,7 +236,6 @@ impl Engine {
     }
 
     /// Goes on with a message.
-    #[expect(clippy::boxed_local, reason = "it stays in its box between turns")]
     pub fn resume(&self, turn: &mut Turn, publishing: Box<Publishing>) -> Progress {
         if publishing.is_stalled() && self.store.is_over_budget() {
             self.store.wait(&publishing.waiter);

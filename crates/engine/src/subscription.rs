@@ -186,6 +186,15 @@ impl Engine {
         fetches.push(fetch);
     }
 
+    /// Whether so much waits for the disk that this client waits with what has to be recorded; its wire is woken then.
+    pub(crate) fn must_wait_for_disk(&self, from: &Attached) -> bool {
+        let waits = self.store.is_over_budget() && from.session.durable.load(Relaxed);
+        if waits {
+            self.store.wait(&from.wire);
+        }
+        waits
+    }
+
     /// UNSUBSCRIBE. What has been queued or sent is still delivered [MQTT-3.10.4-3].
     pub fn unsubscribe(&self, turn: &mut Turn, from: &Attached, unsubscribe: &Unsubscribe<'_>) {
         let mut reasons = Vec::with_capacity(unsubscribe.filters.count());
