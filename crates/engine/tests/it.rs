@@ -32,7 +32,10 @@ mod it {
     mod share_threads;
     mod spill;
     mod store;
+    mod store_fetch;
     mod store_limits;
+    mod store_refused;
+    mod store_wills;
     mod sys;
     mod threads;
     mod tree;

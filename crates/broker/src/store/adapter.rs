@@ -4,21 +4,24 @@ use std::sync::Arc;
 
 use whimbrel_engine::{
     Journal, Level,
-    store::{ReadFailed, StageRefused, Staged},
+    store::{Figures, ReadFailed, StageRefused, Staged, Trouble},
 };
-use whimbrel_journal::{Log, Position, ReadError};
+use whimbrel_journal::{Log, Position, ReadError, State};
 
-use super::reader::Call;
+use super::{Measures, reader::Call};
 
 pub(super) struct LogJournal {
     log: Log,
-    reader: Arc<Call>,
+    /// For the writer to keep.
+    pub measures: Arc<Measures>,
+    staged_bytes_max: u64,
+    /// Called when something is to be read back.
+    pub reader: Arc<Call>,
 }
 
 impl LogJournal {
-    /// `reader` is called when something is to be read back.
-    pub(super) fn new(log: Log, reader: Arc<Call>) -> Self {
-        LogJournal { log, reader }
+    pub(super) fn new(log: Log, staged_bytes_max: u64) -> Self {
+        LogJournal { log, measures: Arc::default(), staged_bytes_max, reader: Arc::default() }
     }
 }
 
@@ -59,10 +62,6 @@ impl Journal for LogJournal {
         self.log.is_over_budget()
     }
 
-    fn is_running(&self) -> bool {
-        self.log.is_running()
-    }
-
     fn read(&self, position: u64) -> Result<Vec<u8>, ReadFailed> {
         self.log.read_at(Position(position)).map_err(|error| match error {
             ReadError::NotWritten(_) => ReadFailed::NotYet,
@@ -73,6 +72,31 @@ impl Journal for LogJournal {
 
     fn call_reader(&self) {
         self.reader.ring();
+    }
+
+    fn trouble(&self) -> Option<Trouble> {
+        if self.log.is_running() {
+            return None;
+        }
+        match self.log.state() {
+            State::Running => None,
+            State::Full { .. } => Some(Trouble::Full),
+            State::Poisoned { .. } => Some(Trouble::Failed),
+        }
+    }
+
+    fn figures(&self) -> Figures {
+        let (log, measures) = (&self.log, &self.measures);
+        Figures {
+            syncs: measures.commits(),
+            commit_micros_p50: measures.sync_micros(0.5).unwrap_or(0),
+            commit_micros_p99: measures.sync_micros(0.99).unwrap_or(0),
+            batch_bytes: measures.bytes().checked_div(measures.commits()).unwrap_or(0),
+            staged_bytes: log.staged().0.saturating_sub(log.synced().0),
+            staged_bytes_max: self.staged_bytes_max,
+            bytes: log.bytes(),
+            live_bytes: log.live().bytes(),
+        }
     }
 
     fn count_live(&self, position: u64, bytes: i64) {

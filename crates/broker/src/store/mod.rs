@@ -22,7 +22,7 @@ use std::{
 };
 
 use whimbrel_engine::{
-    Engine, Limits, Now,
+    Engine, Journal, Limits, Now,
     store::{Fold, Restored},
 };
 use whimbrel_journal::{FileDisk, Log, OpenError, Options, Position, RECORD_HEADER_BYTES, Recovery};
@@ -35,7 +35,7 @@ pub use check::{Checked, Trouble, check};
 pub use compact::{Compacted, compact};
 pub use dump::{DumpEnd, Dumped, dump};
 pub use folder::of as folder_of;
-pub(crate) use measure::Measures;
+use measure::Measures;
 pub use tool::ToolError;
 pub(crate) use writer::{Bell, Bells, SYNCED, WRITTEN};
 
@@ -102,7 +102,8 @@ pub enum StoreError {
 pub(crate) struct StoreView {
     pub log: Log,
     pub folder: PathBuf,
-    pub measures: Arc<Measures>,
+    /// As the engine has it.
+    pub journal: Arc<dyn Journal>,
 }
 
 /// A store that is open, and the threads that write and clean it.
@@ -148,8 +149,8 @@ pub(crate) fn open(config: &Config, limits: Limits, seed: u64, now: Now) -> Resu
     };
     let (log, committer, recovery) = Log::open(Arc::new(disk), options, &mut visit)
         .map_err(|source| StoreError::Open { folder: folder.clone(), source })?;
-    let call = Arc::<reader::Call>::default();
-    let engine = engine.with_journal(Arc::new(adapter::LogJournal::new(log.clone(), call.clone())));
+    let journal = Arc::new(adapter::LogJournal::new(log.clone(), config.store.staged_bytes_max));
+    let engine = engine.with_journal(journal.clone());
     let restored = fold.restore(&engine, now);
     tell(&folder, &recovery, &restored, started);
     if let Some(what) = restored.unreadable {
@@ -159,10 +160,11 @@ pub(crate) fn open(config: &Config, limits: Limits, seed: u64, now: Now) -> Resu
         return Err(StoreError::Missing { folder, missing: restored.missing });
     }
     engine.begin_records(now);
-    let measures = Arc::new(Measures::default());
-    let writer = writer::start(committer, log.clone(), bells.clone(), measures.clone(), folder.clone())
-        .map_err(StoreError::Thread)?;
-    let view = StoreView { log, folder, measures };
+    let writer =
+        writer::start(committer, log.clone(), bells.clone(), journal.measures.clone(), folder.clone())
+            .map_err(StoreError::Thread)?;
+    let call = journal.reader.clone();
+    let view = StoreView { log, folder, journal };
     let store = Store { view, writer: Some(writer), cleaner: None, call, reader: None };
     Ok(Kept { engine, store: Some(store), bells })
 }
