@@ -296,6 +296,11 @@ impl<'a> Locked<'a> {
             self.lose(turn, Count::DroppedQos0Absent, 1);
             return Offered::Dropped;
         }
+        if offer.qos == QoS::AtMostOnce && self.state.queue.as_ref().is_some_and(|queue| queue.away().0 > 0) {
+            // It is not on disk, and would hold in memory whatever comes behind it until the client is back.
+            self.lose(turn, Count::DroppedQos0Absent, 1);
+            return Offered::Dropped;
+        }
         self.enqueue_fresh(turn, offer)
     }
 
@@ -448,11 +453,6 @@ impl<'a> Locked<'a> {
 
     fn enqueue_fresh(&mut self, turn: &mut Turn, offer: Offer<'_, '_>) -> Offered {
         let Offer { fresh, qos, retain, ids } = offer;
-        if qos == QoS::AtMostOnce && self.state.queue.as_ref().is_some_and(|queue| queue.away().0 > 0) {
-            // It is not on disk, and would hold in memory whatever comes behind it.
-            self.lose(turn, Count::DroppedQos0Blocked, 1);
-            return Offered::Dropped;
-        }
         if !self.make_room(turn, fresh.share().size(), qos) {
             return Offered::Dropped;
         }

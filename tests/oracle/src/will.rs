@@ -71,7 +71,10 @@ fn crashed_bounds(
     let due = last.at + facts.will_grace_millis + delay + NOTICE_MILLIS + TICK_MILLIS;
     let first = facts.crashes.iter().find(had).map_or(0, |crash| crash.seq);
     let links = history.clients.get(&link.client).map(|client| client.links.as_slice()).unwrap_or_default();
-    let after = links.iter().filter_map(|one| history.links.get(one)).find(|one| one.connect > first);
+    let after = links.iter().filter_map(|one| history.links.get(one)).find(|one| {
+        // It may have begun while the server was down.
+        one.connect > first || one.connected.is_some_and(|(at, _)| at > first)
+    });
     let until =
         after.map_or(history.events.last().map_or(0, |event| event.at), |after| history.at(after.connect));
     (if until > due { least } else { 0 }, most.max(1) + again)

@@ -91,7 +91,6 @@ impl Messages<'_> {
         let content = self.folded.get_mut(owed.message).and_then(|folded| folded.content.as_mut());
         self.missing += usize::from(content.is_none());
         let content = content?;
-        content.record = None;
         let Content { position: message, bytes, size, .. } = *content;
         Some(Away { number, place: owed.place, message, bytes, size })
     }
