@@ -33,7 +33,6 @@ const FAULTS: &[&str] = &[
     "journals poisoned",
     "journals reopened",
     "messages refused for the disk",
-    "recoveries that missed what a lie had lost",
     "records written anew by cleaning",
     "restored: messages owed",
     "restored: publishes that were not whole",

@@ -59,7 +59,7 @@ impl Fold {
         ));
         for (filter, one) in &session.subscriptions {
             lines.push(format!(
-                "{name}: subscription {filter}: {:?}, no local {}, retain as published {}, identifier {}, fetch {}",
+                "{name}: subscription {filter}: {:?}, no local {}, retain as published {}, identifier {}, fetch {:?}",
                 one.qos, one.no_local, one.retain_as_published, one.id, one.fetch
             ));
         }

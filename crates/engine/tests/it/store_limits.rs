@@ -1,6 +1,9 @@
 //! What the journal may forget, what happens while the disk takes nothing, and what the simulation of its failures has found.
 
-use whimbrel_engine::{Count, Limits, store::Reclaimed};
+use whimbrel_engine::{
+    Count, Limits,
+    store::{Reclaimed, Trouble},
+};
 use whimbrel_testkit::{Ack, Packet, QoS1, QoS2, publish, v5, v311, will};
 
 use super::{
@@ -83,7 +86,7 @@ fn where_the_policy_says_so_a_full_disk_is_told_to_publishers() {
     let mut worker = Worker::durable(limits, &Paper::default());
     let reader = stayer(&mut worker, "reader");
     subscribe(&mut worker, reader, "t", QoS1);
-    worker.paper.as_ref().unwrap().set_full(true);
+    worker.paper.as_ref().unwrap().set_trouble(Some(Trouble::Full));
     let writer = worker.connect(v5("writer"));
     assert_eq!(worker.say_acked(writer, "t", "refused"), 0x97);
     assert_eq!(worker.say_acked(writer, "elsewhere", "nobody is owed"), 0x10);
@@ -91,7 +94,7 @@ fn where_the_policy_says_so_a_full_disk_is_told_to_publishers() {
     send(&mut worker, old, 1, "refused", QoS1);
     assert!(worker.is_closed(old));
     assert_eq!(worker.payloads(reader), [] as [String; 0]);
-    worker.paper.as_ref().unwrap().set_full(false);
+    worker.paper.as_ref().unwrap().set_trouble(None);
     send(&mut worker, writer, 1, "taken", QoS1);
     worker.commit();
     assert_eq!(worker.payloads(reader), ["taken"]);

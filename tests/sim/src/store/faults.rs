@@ -137,7 +137,7 @@ impl Faults {
 
 fn options(dice: &mut Dice, commit_millis_max: u64) -> Options {
     // So small that publishers wait, not so small that a slow disk outlasts their patience.
-    let staged_bytes = if commit_millis_max > 3 { [256 << 10, 64 << 20] } else { [128 << 10, 64 << 20] };
+    let staged_bytes = if commit_millis_max > 3 { [256 << 10, 64 << 20] } else { [32 << 10, 64 << 20] };
     Options {
         segment_bytes: *dice.pick(&[1 << 10, 4 << 10, 32 << 10, 1 << 20]).unwrap_or(&(1 << 20)),
         frame_bytes_max: *dice.pick(&[300, 4 << 10, 256 << 10]).unwrap_or(&4096),
