@@ -1,17 +1,24 @@
 //! What records amount to, in words: two folds that are restored as the same have the same lines. For comparing what
 //! cleaning has left with all that there was; where records lie is no part of it.
 
-use super::fold::{Content, Fold, FoldSession, Owed};
+use super::{
+    Record,
+    fold::{Fold, FoldSession, Owed},
+};
 
 impl Fold {
-    /// What would be restored, one line for each thing. Retained messages that expire are left out: what has expired is
-    /// not recorded as gone.
+    /// What would be restored, one line for each thing; the fold is one that holds all messages. Retained messages that
+    /// expire are left out: what has expired is not recorded as gone.
     #[must_use]
     pub fn account(mut self) -> Vec<String> {
         self.drop_open();
         let mut lines = Vec::new();
         for (topic, (message, _)) in &self.retained {
-            if self.content(*message).is_none_or(|content| content.expires == u64::MAX) {
+            let expires = match self.record(*message) {
+                Some(Record::Message { expires, .. }) => expires,
+                _ => u64::MAX,
+            };
+            if expires == u64::MAX {
                 lines.push(format!("retained {topic}: {}", self.tell(*message)));
             }
         }
@@ -29,13 +36,17 @@ impl Fold {
         lines
     }
 
-    fn content(&self, message: u64) -> Option<&Content> {
-        self.messages.get(&message).and_then(|known| known.content.as_ref())
+    fn record(&self, message: u64) -> Option<Record<'_>> {
+        let content = self.messages.get(message)?.content.as_ref()?;
+        Record::decode(content.record.as_ref()?)
     }
 
     fn tell(&self, message: u64) -> String {
-        let Some(content) = self.content(message) else { return format!("message {message}, MISSING") };
-        let Content { topic, payload, qos, retain, expires, publisher, .. } = content;
+        let Some(Record::Message { topic, payload, qos, retain, expires, publisher, .. }) =
+            self.record(message)
+        else {
+            return format!("message {message}, MISSING");
+        };
         let begin = String::from_utf8_lossy(payload.get(..payload.len().min(20)).unwrap_or_default());
         let length = payload.len();
         format!(
@@ -64,7 +75,8 @@ impl Fold {
             ));
         }
         for (number, owed) in &session.owed {
-            let Owed { message, qos, retain, ids, group, .. } = owed;
+            let Owed { message, qos, retain, rare, .. } = owed;
+            let (ids, group) = rare.as_ref().map(|rare| (&rare.ids, &rare.group)).unzip();
             let message = self.tell(*message);
             lines.push(format!(
                 "{name}: owed {number}: {qos:?}, retain {retain}, {ids:?}, {group:?}: {message}"

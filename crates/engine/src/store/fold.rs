@@ -359,8 +359,10 @@ impl Fold {
             no_local: *no_local,
             retain_as_published: *retain_as_published,
             id: *id,
-            // A fetch that was owed before is owed still.
-            fetch: (*fetch).max(subscriptions.get(*filter).and_then(|known| known.fetch)),
+            // A fetch that was owed before is owed still, at no more than is granted now [MQTT-3.8.4-8].
+            fetch: (*fetch)
+                .max(subscriptions.get(*filter).and_then(|known| known.fetch))
+                .map(|fetch| fetch.min(*qos)),
         };
         subscriptions.insert((*filter).into(), subscription);
     }
