@@ -8,7 +8,9 @@ use std::{
     sync::Arc,
 };
 
-use whimbrel_engine::{Count, Engine, Limits, Now, Progress, Publishing, Turn, Wire, Written, proto::Millis};
+use whimbrel_engine::{
+    Count, Engine, Limits, Now, Progress, Publishing, Turn, Wire, Written, proto::Millis, store::ReadBack,
+};
 use whimbrel_locks::Moment;
 
 use crate::{
@@ -329,7 +331,7 @@ impl Server {
             }
         }
         // The thread that reads what queues have on disk alone comes between the turns.
-        self.engine.read_back(&mut worker.turn);
+        while self.engine.read_back(&mut worker.turn) == ReadBack::Done {}
         worker.turn.notices.clear();
         if worker.turn.has_output() {
             worker.flush_due = true;
