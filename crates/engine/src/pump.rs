@@ -54,6 +54,7 @@ impl Locked<'_> {
             return false;
         }
         self.can_resend()
+            || self.state.queue.as_ref().is_some_and(|queue| queue.has_to_ask())
             || next.is_some_and(|front| self.may_go(front) && self.awaits(front).is_none())
             || (room
                 && self.state.rare.as_ref().is_some_and(|rare| !rare.fetches.is_empty())

@@ -291,6 +291,11 @@ impl Queue {
         self.rest.as_mut().is_some_and(|rest| left < few && !std::mem::replace(&mut rest.asked, true))
     }
 
+    /// Whether the next delivery has to be read back and nobody has been asked to.
+    pub(crate) fn has_to_ask(&self) -> bool {
+        self.head.is_empty() && self.rest.as_ref().is_some_and(|rest| !rest.asked)
+    }
+
     /// Nobody reads back any more.
     pub(crate) fn asked_in_vain(&mut self) {
         if let Some(rest) = &mut self.rest {
