@@ -459,12 +459,13 @@ impl<'a> Locked<'a> {
         let mut delivery = Delivery::new(fresh.share().clone(), ids.clone(), qos, retain);
         self.enter(turn, &mut delivery, Some(&mut fresh.ledger));
         self.enqueue(delivery);
-        self.spill(turn);
         if fresh.ledger.waits && self.state.link.is_some() {
             fresh.ledger.owe(self.session);
         } else if self.enters_first(qos) {
             self.await_entry(turn);
         }
+        // Who looks at the queue next has been told by now: its head may be on disk alone then.
+        self.spill(turn);
         Offered::Queued
     }
 
