@@ -20,8 +20,8 @@ const SOFT_SHARE_MIN: usize = 16;
 /// What a message in a queue or in flight costs besides its bytes: its place there, and itself if nobody shares it.
 const MESSAGE_BYTES: usize = 224;
 
-/// What a queued message costs of which the disk alone has the bytes.
-const AWAY_BYTES: usize = 40;
+/// What a queued message costs of which the disk alone has the bytes: 40, and what its list has in reserve.
+const AWAY_BYTES: usize = 64;
 
 /// What is in flight to a client is counted for all of them in steps of this, so that ordinary traffic touches no
 /// shared count; a client may always have one step.

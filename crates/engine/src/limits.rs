@@ -63,7 +63,7 @@ pub struct Limits {
     /// each queue that it waits in, with a constant for its place there.
     pub queues_bytes_max: usize,
     /// From so many of these bytes on, what the journal has of long queues stays on disk alone, but for the first messages
-    /// of each queue: it costs 40 bytes of memory then.
+    /// of each queue: it costs 64 bytes of memory then.
     pub queues_spill_bytes: usize,
     /// The first messages of a queue that stay in memory all the same, so that a client that comes gets them at once; fewer
     /// as memory fills.

@@ -58,6 +58,8 @@ pub(crate) struct Away {
     pub bytes: u32,
     /// What the message counts towards limits.
     pub size: u32,
+    /// When it expires: the record says it by a clock that may have jumped since.
+    pub expires: Millis,
 }
 
 /// What was taken out of a queue.

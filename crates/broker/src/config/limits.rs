@@ -67,7 +67,7 @@ room! {
         queues_bytes_max: Auto<u64> = Auto::Auto, within(1_048_576, 1_099_511_627_776), unit("bytes");
 
         /// From so many of the bytes that queues_bytes_max counts on, what the store has of long queues stays on disk
-        /// alone but for the first 64 messages of each, fewer as memory fills: such a message costs 40 bytes of memory
+        /// alone but for the first 64 messages of each, fewer as memory fills: such a message costs 64 bytes of memory
         /// whatever its size, and is read back when its turn comes near. `auto` is half of queues_bytes_max. It is for
         /// messages at QoS 1 and 2 in the queues of sessions that the store keeps; the queues of shared groups stay in
         /// memory.

@@ -54,6 +54,8 @@ pub(super) struct Content {
     pub bytes: u32,
     /// What it counts towards limits.
     pub size: u32,
+    /// Seconds since 1970, all ones: never.
+    pub expires: u64,
     pub record: Option<Box<[u8]>>,
 }
 
@@ -388,11 +390,13 @@ impl Fold {
     }
 
     fn message(&mut self, position: u64, end: u64, record: &Record<'_>, bytes: &[u8]) {
-        let Record::Message { id, topic, forwarded, payload, publisher, .. } = record else { return };
+        let Record::Message { id, topic, forwarded, payload, expires, publisher, .. } = record else {
+            return;
+        };
         self.key = self.key.max(*publisher);
         let size = u32::try_from(topic.len() + forwarded.len() + payload.len()).unwrap_or(u32::MAX);
         let length = u32::try_from(end.saturating_sub(position)).unwrap_or(u32::MAX);
-        let content = Content { position, bytes: length, size, record: None };
+        let content = Content { position, bytes: length, size, expires: *expires, record: None };
         let is_copy = *id != 0;
         self.messages.put(if is_copy { *id } else { end }, is_copy, content, bytes);
     }

@@ -81,7 +81,7 @@ impl Messages<'_> {
                 Err(ReadFailed::NotYet | ReadFailed::Gone) => return None,
             },
         };
-        let message = message_of(&record, self.now, number)?;
+        let message = message_of(&record, mono_of(self.now, content.expires), number)?;
         message.stored.restore(id, content.position, content.bytes);
         Some(message)
     }
@@ -91,8 +91,9 @@ impl Messages<'_> {
         let content = self.folded.get_mut(owed.message).and_then(|folded| folded.content.as_mut());
         self.missing += usize::from(content.is_none());
         let content = content?;
-        let Content { position: message, bytes, size, .. } = *content;
-        Some(Away { number, place: owed.place, message, bytes, size })
+        let Content { position: message, bytes, size, expires, .. } = *content;
+        let expires = mono_of(self.now, expires);
+        Some(Away { number, place: owed.place, message, bytes, size, expires })
     }
 }
 

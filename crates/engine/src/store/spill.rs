@@ -6,15 +6,14 @@
 
 use std::sync::Arc;
 
-use whimbrel_proto::codec::QoS;
+use whimbrel_proto::{Millis, codec::QoS};
 
-use super::{Journal, Level, NO_PLACE, ReadFailed, Record, Store, staging::mono_of};
+use super::{Journal, Level, NO_PLACE, ReadFailed, Record, Store, staging::wall_of};
 use crate::{
     Count, Engine, Notice, Turn,
     message::{Body, Message},
     queue::{Away, Delivery, NO_NUMBER},
     session::{Locked, Session},
-    turn::Now,
 };
 
 /// Deliveries that go to the disk alone with one message that enters.
@@ -69,7 +68,8 @@ impl Store {
             return None;
         }
         let size = u32::try_from(message.size()).ok()?;
-        let away = Away { number: delivery.number, place: delivery.place, message: place, bytes, size };
+        let (number, expires) = (delivery.number, message.expires());
+        let away = Away { number, place: delivery.place, message: place, bytes, size, expires };
         self.needs_bytes(away.message, i64::from(bytes));
         Some(away)
     }
@@ -184,7 +184,7 @@ impl Engine {
         let mut read = Vec::with_capacity(wanted.len());
         let mut failed = None;
         for away in wanted {
-            match read_away(&**journal, turn.now, &away) {
+            match read_away(&**journal, &away) {
                 Ok(delivery) => read.push((away, delivery)),
                 Err(why) => {
                     failed = Some(why);
@@ -288,9 +288,10 @@ impl Engine {
             return 0;
         }
         let (store, mut count) = (&self.store, 0);
-        if let Some(Record::Message { topic, forwarded, payload, qos, retain, expires, publisher, .. }) =
+        if let Some(Record::Message { topic, forwarded, payload, qos, retain, publisher, .. }) =
             message.and_then(Record::decode)
         {
+            let expires = wall_of(turn.now, away.expires);
             let record = Record::Message { id, topic, forwarded, payload, qos, retain, expires, publisher };
             let staged = store.stage(turn, &record);
             if staged.position == NO_PLACE {
@@ -325,7 +326,7 @@ impl Engine {
 }
 
 /// Reads one delivery and its message.
-fn read_away(journal: &dyn Journal, now: Now, away: &Away) -> Result<Delivery, ReadFailed> {
+fn read_away(journal: &dyn Journal, away: &Away) -> Result<Delivery, ReadFailed> {
     let enqueue = journal.read(away.place)?;
     let Some(Record::Enqueue { number, message: id, qos, retain, ids, .. }) = Record::decode(&enqueue) else {
         return Err(ReadFailed::Broken(format!("the record at {} is no Enqueue", away.place)));
@@ -334,7 +335,7 @@ fn read_away(journal: &dyn Journal, now: Now, away: &Away) -> Result<Delivery, R
         return Err(ReadFailed::Broken(format!("the record at {} is of another delivery", away.place)));
     }
     let message = journal.read(away.message)?;
-    let message = message_of(&message, now, 0)
+    let message = message_of(&message, away.expires, 0)
         .ok_or_else(|| ReadFailed::Broken(format!("the record at {} is no Message", away.message)))?;
     message.stored.restore(id, away.message, away.bytes);
     let ids = (!ids.is_empty()).then(|| Arc::from(ids));
@@ -343,13 +344,12 @@ fn read_away(journal: &dyn Journal, now: Now, away: &Away) -> Result<Delivery, R
     Ok(delivery)
 }
 
-/// The message that a record holds.
-pub(super) fn message_of(record: &[u8], now: Now, number: u64) -> Option<Message> {
-    let Some(Record::Message { topic, forwarded, payload, qos, retain, expires, publisher, .. }) =
+/// The message that a record holds, but for its expiry: the record says that by the clock of its day.
+pub(super) fn message_of(record: &[u8], expires: Millis, number: u64) -> Option<Message> {
+    let Some(Record::Message { topic, forwarded, payload, qos, retain, publisher, .. }) =
         Record::decode(record)
     else {
         return None;
     };
-    let expires = mono_of(now, expires);
     Some(Message::new(&Body { topic, forwarded, payload, qos, retain, expires, publisher, number }))
 }
