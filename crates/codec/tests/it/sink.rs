@@ -24,6 +24,7 @@ fn all_sinks_take_the_same_bytes() {
     assert!(slice.is_empty());
     put_everything(&mut slice);
     assert!(!slice.overflow());
+    assert!(!slice.is_empty());
     assert_eq!(slice.len(), 16);
     assert_eq!(slice.written(), vec);
 }

@@ -18,6 +18,21 @@ fn v311_3_1_2_23_pingreq_leaves_before_the_keep_alive_has_passed() {
     pingreq_in_time(&[Version::V31, Version::V311]);
 }
 
+#[test]
+fn a_timer_that_rings_early_or_late_changes_nothing() {
+    let mut client = Client::open(Version::V5);
+    let mut out = Vec::new();
+    assert_eq!(client.connection.handle_timeout(Millis(53_999), &mut out), Ok(()));
+    assert!(out.is_empty(), "it is not time yet");
+    assert_eq!(client.connection.handle_timeout(Millis(58_000), &mut out), Ok(()));
+    assert_eq!(out, [0xC0, 0], "it is past the time");
+    assert_eq!(client.connection.handle_timeout(Millis(77_999), &mut out), Ok(()));
+    assert_eq!(client.connection.handle_timeout(Millis(78_001), &mut out), Err(Violation::PingTimeout));
+    let mut client = Client::start(&connect(Version::V5), Session::default());
+    assert_eq!(client.connection.handle_timeout(Millis(19_999), &mut out), Ok(()));
+    assert_eq!(client.connection.handle_timeout(Millis(20_001), &mut out), Err(Violation::ConnAckTimeout));
+}
+
 fn pingreq_in_time(versions: &[Version]) {
     for &version in versions {
         let mut client = Client::open(version);

@@ -8,6 +8,12 @@ use whimbrel_proto::{
     flow::{Alias, AliasesIn, AliasesOut},
 };
 
+/// What the topics behind the aliases hold: their bytes, and a place for each alias up to the highest that was set.
+fn held(model: &BTreeMap<u16, String>) -> usize {
+    let places = model.keys().max().copied().map_or(0, usize::from);
+    model.values().map(String::len).sum::<usize>() + places * size_of::<Option<Box<str>>>()
+}
+
 proptest! {
     #[test]
     fn the_receiver_reads_the_topic_that_was_meant(
@@ -59,6 +65,7 @@ proptest! {
                 }
             };
             prop_assert_eq!(receiver.resolve(&topic, alias).map(str::to_owned), expected);
+            prop_assert_eq!(receiver.bytes(), held(&model));
         }
     }
 }

@@ -191,7 +191,10 @@ proptest! {
             let list: Vec<_> = real.iter().map(|s| (s.packet_id(), s.stage(), s.message().copied())).collect();
             let expected: Vec<_> = model.deliveries.iter().map(|d| (d.id, d.stage, d.message)).collect();
             prop_assert_eq!(list, expected);
-            prop_assert_eq!(real.len(), model.deliveries.len());
+            prop_assert!(model.deliveries.iter().all(|d| real.contains(d.id)), "what is in flight is found");
+            prop_assert_eq!((real.len(), real.is_empty()), (model.deliveries.len(), model.deliveries.is_empty()));
+            let on_link = model.deliveries.iter().filter(|d| d.sent_on_link).count();
+            prop_assert_eq!(real.resent(), on_link);
             prop_assert_eq!(real.must_resend(), model.deliveries.iter().any(|d| !d.sent_on_link));
         }
     }
