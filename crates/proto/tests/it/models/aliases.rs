@@ -69,3 +69,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_topic_of_more_than_256_bytes_gets_no_alias() {
+    let mut sender = AliasesOut::new(9);
+    let mut check =
+        |length: usize, expect| assert_eq!(sender.assign(&"t".repeat(length)), expect, "{length}");
+    check(257, Alias::None);
+    check(256, Alias::New(1));
+    check(300, Alias::None);
+    check(256, Alias::Known(1));
+}
