@@ -1,10 +1,11 @@
-//! What every violation is called: a reason code, a statement and a sentence.
+//! What every violation is called: a reason code, a statement and a sentence. And what a caller's mistakes are.
 
 use std::collections::BTreeSet;
 
 use whimbrel_proto::{
     Violation,
-    codec::{Malformed, PacketType, ReasonCode, Version},
+    client::Misuse,
+    codec::{Malformed, PacketType, QoS, ReasonCode, Version},
 };
 
 /// Violation, reason code, statement in 5.0, statement in 3.1.1.
@@ -52,4 +53,20 @@ fn every_violation_has_its_code_its_statement_and_a_sentence_of_its_own() {
         assert!(sentence.len() > 10, "{violation:?}: {sentence:?}");
         assert!(sentences.insert(sentence), "{violation:?} says what another says");
     }
+}
+
+#[test]
+fn a_mistake_says_what_it_is_and_by_how_much() {
+    let check = |misuse: Misuse, expect: &str| assert_eq!(misuse.to_string(), expect);
+    check(Misuse::NotOpen, "there is no connection");
+    let (bytes, bytes_max) = (9, 7);
+    check(Misuse::PacketTooLarge { bytes, bytes_max }, "the packet has 9 bytes and the server takes 7");
+    check(Misuse::QosNotSupported(QoS::AtLeastOnce), "the server takes no QoS above 1");
+    check(Misuse::TopicAliasTooHigh(0), "the server takes no topic aliases");
+    check(Misuse::TopicAliasTooHigh(3), "the server takes no topic alias above 3");
+    for (version, name) in [(Version::V31, "3.1"), (Version::V311, "3.1.1"), (Version::V5, "5.0")] {
+        let expect = format!("MQTT {name} has no place for a property or option that was given");
+        check(Misuse::NotInVersion(version), &expect);
+    }
+    check(Misuse::Malformed(Malformed::TopicEmpty), &Malformed::TopicEmpty.to_string());
 }

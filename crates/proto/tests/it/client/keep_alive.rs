@@ -117,3 +117,12 @@ fn while_the_client_does_not_read_silence_is_its_own() {
     assert_eq!(client.pass(19_999), Ok(vec![]));
     assert_eq!(client.pass(1), Err(Violation::PingTimeout));
 }
+
+#[test]
+fn to_say_again_that_input_is_taken_postpones_nothing() {
+    let mut client = Client::open(Version::V5);
+    client.pass(50_000).unwrap();
+    client.publish(message("t", QoS::AtMostOnce), 1).unwrap();
+    client.connection.set_reading(true, client.now);
+    assert_eq!(client.connection.deadline(), Millis(54_000));
+}

@@ -245,3 +245,40 @@ fn a_message_that_has_waited_leaves_with_what_is_left_of_its_life() {
     check(10, 500, Err(Misuse::Expired));
     check(0, 10_500, Ok(vec!["> PUBLISH q1 #3 `t` expiry=0".to_owned()]));
 }
+
+#[test]
+fn a_message_is_what_was_given() {
+    let message = Message::new("a/b", b"payload".to_vec(), QoS::AtLeastOnce, true).unwrap();
+    assert_eq!((message.topic(), message.payload()), ("a/b", &b"payload"[..]));
+    assert_eq!((message.qos(), message.retain()), (QoS::AtLeastOnce, true));
+    assert!(!Message::new("t", Vec::new(), QoS::AtMostOnce, false).unwrap().retain());
+}
+
+#[test]
+fn v5_section_3_3_2_3_2_a_payload_is_the_utf_8_that_it_promises() {
+    let check = |payload: &[u8], said, is_good: bool| {
+        let message = Message::new("t", payload.to_vec(), QoS::AtMostOnce, false).unwrap();
+        let properties = PublishProperties { payload_is_utf8: said, ..PublishProperties::default() };
+        let expect = if is_good { Ok(()) } else { Err(Misuse::PayloadNotUtf8) };
+        assert_eq!(message.with_properties(&properties).map(drop), expect, "{payload:02x?} {said:?}");
+    };
+    check(b"words", Some(true), true);
+    check(b"with \0 in it", Some(true), true);
+    check(b"\xff", Some(true), false);
+    check(b"\xff", Some(false), true);
+    check(b"\xff", None, true);
+}
+
+#[test]
+fn v311_has_no_place_for_any_one_property() {
+    let none = PublishProperties::default();
+    for properties in [
+        PublishProperties { message_expiry_secs: Some(9), ..none },
+        PublishProperties { topic_alias: Some(1), ..none },
+        PublishProperties { content_type: Some("text"), ..none },
+    ] {
+        let mut client = Client::open(Version::V311);
+        let message = message("t", QoS::AtMostOnce).with_properties(&properties).unwrap();
+        assert_eq!(client.publish(message, 1), Err(Misuse::NotInVersion(Version::V311)));
+    }
+}
