@@ -3,7 +3,7 @@
 use whimbrel_proto::{
     Violation,
     client::{Misuse, Session},
-    codec::{Packet, Publish, QoS, ReasonCode, Version},
+    codec::{Packet, PacketType::PubRel, Publish, QoS, ReasonCode, Version},
 };
 
 use crate::it::transcript::{Client, accepted, persistent, publish};
@@ -165,4 +165,28 @@ fn v5_3_3_4_9_a_message_of_an_earlier_connection_takes_a_place_when_it_comes_aga
     assert_eq!(again(&mut client, QoS::ExactlyOnce, 1), ["> PUBREC #1"]);
     let second = client.try_receive(Packet::Publish(publish(QoS::ExactlyOnce, 2, "t")));
     assert_eq!(second, Err(Violation::ReceiveMaximumExceeded));
+}
+
+#[test]
+fn an_answer_to_a_qos_1_message_of_a_lost_session_is_void() {
+    let mut client = with_receive_maximum(9, Session::default());
+    client.receive(Packet::ConnAck(accepted(false)));
+    deliver(&mut client, QoS::AtLeastOnce, 5);
+    let late = client.acks.remove(0);
+    let mut client = with_receive_maximum(9, client.lose());
+    client.receive(Packet::ConnAck(accepted(false)));
+    deliver(&mut client, QoS::AtLeastOnce, 5);
+    let now = client.now;
+    let answered = client.act(|connection, out| connection.acknowledge(late, ReasonCode::Success, now, out));
+    assert_eq!(answered, Ok(vec![]));
+}
+
+#[test]
+fn a_release_changes_nothing_for_what_the_application_still_holds() {
+    let mut client = persistent_client(Version::V5);
+    deliver(&mut client, QoS::ExactlyOnce, 1);
+    deliver(&mut client, QoS::ExactlyOnce, 2);
+    assert_eq!(client.acknowledge(0, ReasonCode::Success), ["> PUBREC #1"]);
+    assert_eq!(client.receive_ack(PubRel, 1, ReasonCode::Success), ["> PUBCOMP #1"]);
+    assert!(again(&mut client, QoS::ExactlyOnce, 2).is_empty(), "it is answered when the application has it");
 }

@@ -138,7 +138,8 @@ fn an_alias_that_would_make_the_packet_too_large_is_not_assigned() {
         whimbrel_proto::client::Message::new("t", vec![0; payload], QoS::AtMostOnce, false).unwrap()
     };
     assert_eq!(client.publish(sized(14), 1).unwrap(), ["> PUBLISH q0 `t`"]);
-    assert_eq!(client.publish(sized(1), 1).unwrap(), ["> PUBLISH q0 `t` alias=1"]);
+    assert_eq!(client.publish(sized(7), 1).unwrap(), ["> PUBLISH q0 `t`"], "an expiry would take it past");
+    assert_eq!(client.publish(sized(6), 1).unwrap(), ["> PUBLISH q0 `t` alias=1"]);
     assert_eq!(client.publish(sized(1), 1).unwrap(), ["> PUBLISH q0 `` alias=1"]);
 }
 

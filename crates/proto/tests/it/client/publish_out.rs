@@ -118,6 +118,20 @@ fn identifiers_are_unused(version: Version) {
     assert_eq!(lines, ["> PUBLISH q1 #1000 `t`"]);
 }
 
+/// Requests take their identifiers from the top, messages theirs from the bottom.
+#[test]
+fn v5_2_2_1_3_a_request_passes_over_the_identifier_of_a_message() {
+    let mut client = Client::open(Version::V5);
+    for packet_id in 1..=65_534 {
+        client.publish(message("t", QoS::AtLeastOnce), 1).unwrap();
+        client.receive_ack(PubAck, packet_id, ReasonCode::Success);
+    }
+    assert_eq!(client.publish(message("t", QoS::AtLeastOnce), 1).unwrap(), ["> PUBLISH q1 #65535 `t`"]);
+    let filters = [("f", SubscribeOptions::default())];
+    assert_eq!(client.subscribe(&filters, None).unwrap(), ["> SUBSCRIBE #65534 f:0"]);
+    assert_eq!(client.subscribe(&filters, None).unwrap(), ["> SUBSCRIBE #65533 f:0"]);
+}
+
 #[test]
 fn v311_2_3_1_3_an_identifier_is_free_again_after_its_last_acknowledgement() {
     let mut client = Client::open(Version::V311);
