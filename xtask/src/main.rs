@@ -3,6 +3,7 @@
 mod ci;
 mod compare;
 mod conformance;
+mod durability;
 mod fuzz;
 mod instructions;
 mod interop;
@@ -14,6 +15,7 @@ mod no_std;
 mod power;
 mod rust_source;
 mod sim;
+mod sim_coverage;
 mod soak;
 mod tables;
 mod tidy;
@@ -33,6 +35,7 @@ usage: cargo xtask <chore>
                           what the operations of tests/instructions cost, against their ratchet (needs valgrind)
   conformance …           the normative statements and their tests; the suite against a broker (`--help` lists more)
   compare …               Whimbrel beside other brokers and the relay, into docs/performance.md (`--help` lists more)
+  durability …            what durability costs, beside Mosquitto, into docs/durability.md (`--help` lists more)
   fuzz [--target T] [--minutes N]
                           hostile bytes, by libFuzzer where nightly Rust and cargo-fuzz are installed
   interop [--require] …   the broker and the tools against programs that others wrote; the rest goes to
@@ -40,9 +43,11 @@ usage: cargo xtask <chore>
   mutants [--package codec|proto] [--shard I/N] …
                           whether a test fails when codec or proto is changed, by cargo-mutants; hours (`--help` lists
                           more)
-  sim --seed N | --seeds N [--from S] [--jobs J] [--keep-going]
+  sim [--disk] --seed N | --seeds N [--from S] [--jobs J] [--keep-going]
                           engine and clients over simulated links, from one seed each; one seed alone is a replay
-  sim --planted [--only NAME]
+  sim-coverage [--seeds N]
+                          lines of engine and journal that the simulation with a disk reaches, with faults and without
+  sim --planted [--disk] [--only NAME]
                           whether the simulation finds the bugs of tests/interleaved/planted.toml
   power [--rounds N --seed S …] | power faults | power slow
                           power cuts and disk faults on a file system of our own (FUSE; needs root), against the release
@@ -67,10 +72,12 @@ fn main() -> ExitCode {
         ("test", []) => ci::test_and_say_what_is_not_tested(),
         ("compare", rest) => compare::run(rest),
         ("conformance", rest) => conformance::run(rest),
+        ("durability", rest) => durability::run(rest),
         ("fuzz", rest) => fuzz::run(rest),
         ("instructions", rest) => instructions::run(rest),
         ("interop", rest) => interop::run(rest),
         ("sim", rest) => sim::run(rest),
+        ("sim-coverage", rest) => sim_coverage::run(rest),
         ("mutants", rest) => mutants::run(rest),
         ("power", rest) => power::run(rest),
         ("soak", rest) => soak::run(rest),

@@ -4,6 +4,7 @@
 //! State is the fold of all records in the order of the journal. A record about a session is staged while the session is
 //! locked, one about a retained topic while the retained tree is: so their order is the order of what happened.
 
+mod account;
 mod fold;
 mod journal;
 mod ledger;
@@ -16,9 +17,9 @@ mod staging;
 mod summary;
 
 pub use fold::{BadRecord, Fold};
-pub use journal::{Journal, Level, StageRefused, Staged};
+pub use journal::{Figures, Journal, Level, StageRefused, Staged, Trouble};
 pub use reclaim::{Reclaim, Reclaimed};
-pub use record::{Owner, Parked, Record, StoredWill, describe};
+pub use record::{Owner, Parked, Record, StoredSession, StoredWill, describe};
 pub use restore::Restored;
 pub use summary::{Missing, Summary};
 

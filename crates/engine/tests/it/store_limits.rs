@@ -1,7 +1,10 @@
 //! What the journal may forget, what happens while the disk takes nothing, and what the simulation of its failures has found.
 
-use whimbrel_engine::{Count, Limits, store::Reclaimed};
-use whimbrel_testkit::{Ack, Packet, QoS1, QoS2, publish, v5, v311, will};
+use whimbrel_engine::{
+    Count, Limits,
+    store::{Reclaimed, Trouble},
+};
+use whimbrel_testkit::{Ack, Packet, QoS0, QoS1, QoS2, publish, v5, v311, will};
 
 use super::{
     paper::Paper,
@@ -83,7 +86,7 @@ fn where_the_policy_says_so_a_full_disk_is_told_to_publishers() {
     let mut worker = Worker::durable(limits, &Paper::default());
     let reader = stayer(&mut worker, "reader");
     subscribe(&mut worker, reader, "t", QoS1);
-    worker.paper.as_ref().unwrap().set_full(true);
+    worker.paper.as_ref().unwrap().set_trouble(Some(Trouble::Full));
     let writer = worker.connect(v5("writer"));
     assert_eq!(worker.say_acked(writer, "t", "refused"), 0x97);
     assert_eq!(worker.say_acked(writer, "elsewhere", "nobody is owed"), 0x10);
@@ -91,7 +94,7 @@ fn where_the_policy_says_so_a_full_disk_is_told_to_publishers() {
     send(&mut worker, old, 1, "refused", QoS1);
     assert!(worker.is_closed(old));
     assert_eq!(worker.payloads(reader), [] as [String; 0]);
-    worker.paper.as_ref().unwrap().set_full(false);
+    worker.paper.as_ref().unwrap().set_trouble(None);
     send(&mut worker, writer, 1, "taken", QoS1);
     worker.commit();
     assert_eq!(worker.payloads(reader), ["taken"]);
@@ -306,4 +309,91 @@ fn what_nobody_needed_for_a_while_is_recorded_anew_for_who_comes_to_need_it() {
     let mut worker = worker.crash(Limits::default(), usize::MAX);
     let all = returns(&mut worker, "reader").1;
     assert_eq!(all.iter().map(text).collect::<Vec<_>>(), ["handed on"]);
+}
+
+#[test]
+fn what_one_is_done_with_between_two_steps_of_cleaning_is_there_for_the_other_after_a_crash() {
+    let mut worker = durable();
+    worker.commits = true;
+    for id in ["a", "b"] {
+        let reader = stayer(&mut worker, id);
+        worker.subscribe(reader, "t", QoS1);
+        worker.cut(reader);
+    }
+    let writer = guest(&mut worker, "writer");
+    send(&mut worker, writer, 1, "for both", QoS1);
+    let _ = clean(&mut worker);
+    let paper = worker.paper.clone().unwrap();
+    let below = paper.end();
+    let mut reclaim = worker.engine.begin_reclaim(below);
+    let is_moved = |told: &str| told.contains("Enqueue");
+    let first = loop {
+        let from = paper.records();
+        assert_eq!(worker.engine.reclaim(&mut worker.turn, &mut reclaim), Reclaimed::More);
+        let told = paper.told(from);
+        if told.iter().any(|told| is_moved(told)) {
+            break if told.iter().any(|told| told.contains("client_id: \"a\"")) { "a" } else { "b" };
+        }
+    };
+    assert_eq!(returns(&mut worker, first).1.len(), 1);
+    while worker.engine.reclaim(&mut worker.turn, &mut reclaim) == Reclaimed::More {}
+    assert_eq!(paper.live_before(below), 0);
+    let mut worker = Worker::durable(Limits::default(), &paper.without_before(below));
+    worker.commits = true;
+    let other = if first == "a" { "b" } else { "a" };
+    let all = returns(&mut worker, other).1;
+    assert_eq!(all.iter().map(text).collect::<Vec<_>>(), ["for both"]);
+}
+
+/// A member took a message of its group while its own queue waited for the disk, and left before it was sent.
+fn a_message_waits_behind_one_that_waits_for_the_disk(leaves: impl Fn(&mut Worker, super::worker::Who)) {
+    let mut worker = durable();
+    let leaver = stayer(&mut worker, "leaver");
+    subscribe(&mut worker, leaver, "own", QoS2);
+    subscribe(&mut worker, leaver, "$share/g/t", QoS1);
+    let other = stayer(&mut worker, "other");
+    subscribe(&mut worker, other, "$share/g/t", QoS1);
+    worker.cut(other);
+    let writer = guest(&mut worker, "writer");
+    worker.publish(writer, publish("own", "waits").at(QoS2, 1));
+    send(&mut worker, writer, 2, "the group's", QoS1);
+    assert_eq!(worker.payloads(leaver), [] as [String; 0]);
+    leaves(&mut worker, leaver);
+    worker.commit();
+    let got = returns(&mut worker, "other").1;
+    assert_eq!(got.iter().map(text).collect::<Vec<_>>(), ["the group's"]);
+}
+
+#[test]
+fn a_groups_message_that_waits_in_the_queue_of_an_absent_member_goes_to_another() {
+    a_message_waits_behind_one_that_waits_for_the_disk(Worker::cut);
+}
+
+#[test]
+fn v5_4_8_2_a_groups_message_that_waits_in_the_queue_of_a_session_that_ends_goes_to_another() {
+    a_message_waits_behind_one_that_waits_for_the_disk(|worker, leaver| {
+        worker.cut(leaver);
+        worker.commit();
+        let again = worker.start(v311("leaver").keep_alive(0));
+        worker.commit();
+        worker.take(again);
+    });
+}
+
+#[test]
+fn what_a_member_takes_at_qos_0_is_owed_to_its_group_no_more() {
+    let mut worker = durable();
+    worker.commits = true;
+    for (id, qos) in [("reader", QoS0), ("other", QoS1)] {
+        let member = stayer(&mut worker, id);
+        worker.subscribe(member, "$share/g/t", qos);
+        worker.cut(member);
+    }
+    let before = worker.paper.as_ref().unwrap().live();
+    let writer = guest(&mut worker, "writer");
+    send(&mut worker, writer, 1, "once", QoS1);
+    assert_eq!(returns(&mut worker, "reader").1.iter().map(text).collect::<Vec<_>>(), ["once"]);
+    assert_eq!(worker.paper.as_ref().unwrap().live(), before);
+    let mut worker = worker.crash(Limits::default(), usize::MAX);
+    assert_eq!(returns(&mut worker, "other").1, []);
 }
