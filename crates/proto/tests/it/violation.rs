@@ -38,6 +38,7 @@ const ALL: &[(Violation, ReasonCode, &str, &str)] = &[
     (Violation::WildcardNotSupported, ReasonCode::WildcardSubscriptionsNotSupported, "section 3.2.2.3.11", "section 3.2.2.3.11"),
     (Violation::SubscriptionIdNotSupported, ReasonCode::SubscriptionIdsNotSupported, "section 3.2.2.3.12", "section 3.2.2.3.12"),
     (Violation::SharedNotSupported, ReasonCode::SharedSubscriptionsNotSupported, "section 3.2.2.3.13", "section 3.2.2.3.13"),
+    (Violation::DiskTakesNothing, ReasonCode::ImplementationSpecific, "a limit of this server", "a limit of this server"),
     (Violation::QuotaExceeded, ReasonCode::QuotaExceeded, "a limit of this server", "a limit of this server"),
 ];
 

@@ -229,6 +229,7 @@ fn numbers_ascend_and_name_the_packet_identifier() {
     outgoing.skip_to(50);
     assert_eq!((outgoing.reserve(), outgoing.next_number()), (100, 101));
     assert_eq!(outgoing.send_numbered(100, QoS::ExactlyOnce, "hundred"), id(101));
+    assert_eq!(outgoing.iter().map(whimbrel_proto::Sent::number).collect::<Vec<_>>(), [1, 100]);
     assert!(outgoing.received(id(101)).is_ok());
     assert_eq!(outgoing.completed(id(101)), Ok(100));
 }
