@@ -227,3 +227,13 @@ fn v5_3_1_2_24_connack_is_no_larger_than_the_client_takes() {
     assert_eq!(ack.properties.receive_maximum, Some(limits.receive_maximum), "what must be said is said");
     assert!(ack.properties.user_properties.is_empty() && ack.properties.packet_size_max.is_none());
 }
+
+#[test]
+fn v5_3_2_2_16_the_identifier_that_the_server_made_is_told() {
+    let limits = Limits::default();
+    let negotiated = granted(&Connect { client_id: "", ..asks(V5) }, &limits);
+    let mut bytes = Vec::new();
+    connack(&negotiated, false, Some("made"), &limits, &mut bytes);
+    let Some(Packet::ConnAck(ack)) = told(&bytes, V5) else { panic!("{bytes:02x?}") };
+    assert_eq!(ack.properties.assigned_client_id, Some("made"));
+}
