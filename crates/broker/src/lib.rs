@@ -27,6 +27,7 @@ pub use store::StoreError;
 pub fn run(config: &config::Config, host: Arc<dyn control::Host>) -> Result<(), Error> {
     // First: no client is let in by a broker that then does not start.
     let reserved = Reserved::open(&config.control)?;
+    let signals = signals::Signals::open()?;
     let broker = Broker::start_in(config, host)?;
     let socket = match reserved.map(|reserved| reserved.serve(broker.control())).transpose() {
         Ok(socket) => socket,
@@ -35,7 +36,7 @@ pub fn run(config: &config::Config, host: Arc<dyn control::Host>) -> Result<(), 
             return Err(error.into());
         }
     };
-    signals::wait(&broker)?;
+    signals::wait(&broker, signals)?;
     broker.stop();
     // Last: whoever has asked for the end learns by its going that it has come.
     drop(socket);

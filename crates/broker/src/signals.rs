@@ -1,18 +1,37 @@
 //! Signals: SIGTERM and SIGINT end the broker, a second one ends the process at once; SIGHUP is a reload.
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{Signal, SignalKind, signal},
+};
 
 use crate::{Broker, Error};
 
+/// SIGHUP is heard from the start on: it ends nothing, and what it asks for is done when the broker runs.
+pub(crate) struct Signals {
+    runtime: Runtime,
+    hang_up: Signal,
+}
+
+fn system(source: std::io::Error) -> Error {
+    Error::System { what: "signal handlers", source }
+}
+
+impl Signals {
+    pub(crate) fn open() -> Result<Self, Error> {
+        let runtime = Builder::new_current_thread().enable_io().build().map_err(system)?;
+        let hang_up = runtime.block_on(async { signal(SignalKind::hangup()) }).map_err(system)?;
+        Ok(Signals { runtime, hang_up })
+    }
+}
+
 /// Waits until a signal says that the broker is to end, or somebody at the control door.
-pub(crate) fn wait(broker: &Broker) -> Result<(), Error> {
-    let system = |source| Error::System { what: "signal handlers", source };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(system)?;
+pub(crate) fn wait(broker: &Broker, signals: Signals) -> Result<(), Error> {
+    let Signals { runtime, mut hang_up } = signals;
     let connected = || broker.engine().connected();
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
-        let mut hang_up = signal(SignalKind::hangup()).map_err(system)?;
         loop {
             tokio::select! {
                 _ = terminate.recv() => break,

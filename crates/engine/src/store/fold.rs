@@ -361,10 +361,10 @@ impl Fold {
             no_local: *no_local,
             retain_as_published: *retain_as_published,
             id: *id,
-            // A fetch that was owed before is owed still, at no more than is granted now [MQTT-3.8.4-8].
+            // A fetch that was owed before is owed still: at QoS 2 only where that is granted now, since it may begin anew.
             fetch: (*fetch)
                 .max(subscriptions.get(*filter).and_then(|known| known.fetch))
-                .map(|fetch| fetch.min(*qos)),
+                .map(|fetch| fetch.min((*qos).max(QoS::AtLeastOnce))),
         };
         subscriptions.insert((*filter).into(), subscription);
     }
