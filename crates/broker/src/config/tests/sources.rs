@@ -15,7 +15,7 @@ fn another(key: &Key) -> String {
         Kind::Switch => vec!["true".to_owned(), "false".to_owned()],
         Kind::Whole => vec![key.bounds.0.to_string(), key.bounds.1.to_string()],
         Kind::Choice(words) => words.iter().map(|word| (*word).to_owned()).collect(),
-        Kind::Text | Kind::Path => vec!["another".to_owned()],
+        Kind::Text | Kind::Path | Kind::Paths => vec!["another".to_owned()],
         Kind::Address => vec!["127.0.0.1:1884".to_owned()],
         Kind::Levels => vec!["debug,whimbrel=trace".to_owned()],
         Kind::OrAuto(_) => panic!("no key is of this kind"),
