@@ -7,9 +7,7 @@ use whimbrel_engine::{
     proto::{codec::QoS, server},
 };
 
-use whimbrel_net::tls::{
-    self, AcceptorSettings, CertificateFiles, ClientCa, ClientCertificates, VersionMin,
-};
+use whimbrel_net::tls::{self, AcceptorSettings, CertificateFiles, ClientCa, ClientCertificates, VersionMin};
 
 use crate::{
     auth::PasswordFileOptions,
@@ -77,10 +75,8 @@ pub(crate) fn tls(listener: &Listener) -> Option<AcceptorSettings> {
     }
     let pairs = listener.certificate.iter().zip(&listener.key);
     // Without a file of CAs the start fails: nobody is let in unasked.
-    let clients = || ClientCa {
-        ca: listener.client_ca.clone().unwrap_or_default(),
-        revoked: listener.crl.clone(),
-    };
+    let clients =
+        || ClientCa { ca: listener.client_ca.clone().unwrap_or_default(), revoked: listener.crl.clone() };
     Some(AcceptorSettings {
         certificates: pairs
             .map(|(certificate, key)| CertificateFiles { certificate: certificate.clone(), key: key.clone() })

@@ -58,12 +58,7 @@ pub(crate) struct Link<'a> {
 }
 
 impl<'a> Link<'a> {
-    pub(crate) fn new(
-        stream: Stream,
-        connection: Connection,
-        out: Vec<u8>,
-        work: &'a mut Work,
-    ) -> Link<'a> {
+    pub(crate) fn new(stream: Stream, connection: Connection, out: Vec<u8>, work: &'a mut Work) -> Link<'a> {
         Link {
             work,
             stream,

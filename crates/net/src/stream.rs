@@ -48,7 +48,14 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
-            Stream::Tls(stream) => explained(Pin::new(stream).poll_read(context, buffer)),
+            Stream::Tls(stream) => match Pin::new(stream).poll_read(context, buffer) {
+                // Many close without the farewell of TLS. Whoever reads knows by its own framing whether anything is
+                // missing.
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    Poll::Ready(Ok(()))
+                }
+                polled => explained(polled),
+            },
         }
     }
 }

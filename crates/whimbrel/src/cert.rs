@@ -13,8 +13,8 @@ use std::{
 
 use clap::{Subcommand, ValueHint};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, date_time_ymd,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 
 use crate::cli::{FAILED, MISUSED};
@@ -60,7 +60,9 @@ pub(crate) fn run(args: Args) -> ExitCode {
     let Command::Dev(dev) = args.command;
     let made = match make(&dev) {
         Ok(made) => made,
-        Err(error) => return output::failure(MISUSED, format!("no certificate can be made of that: {error}")),
+        Err(error) => {
+            return output::failure(MISUSED, format!("no certificate can be made of that: {error}"));
+        }
     };
     match write(&dev.folder, &made) {
         Ok(()) => output::text(next_steps(&dev).as_bytes()),

@@ -95,7 +95,10 @@ fn tls(places: &Places, number: usize, listener: &Listener) -> Vec<Problem> {
             let other = "client_certificates is \"optional\" or \"required\"";
             problems.extend(of_clients.iter().filter(|name| given(name)).map(needs(other)));
         } else if listener.identity == Identity::None && given("identity_as") {
-            problems.push(found("identity_as", Fault::NeedsOther { other: "identity names a part of the certificate" }));
+            problems.push(found(
+                "identity_as",
+                Fault::NeedsOther { other: "identity names a part of the certificate" },
+            ));
         }
     }
     problems

@@ -174,7 +174,8 @@ impl Kind {
             Self::Text => "a text that is not empty".to_owned(),
             Self::Path => "the path of a file".to_owned(),
             Self::Paths => {
-                "the path of a file, or several: [\"a.pem\", \"b.pem\"], in the environment a.pem,b.pem".to_owned()
+                "the path of a file, or several: [\"a.pem\", \"b.pem\"], in the environment a.pem,b.pem"
+                    .to_owned()
             }
             Self::Address => {
                 "an IP address and a port, such as \"0.0.0.0:1883\", \"[::]:1883\" or \"localhost:1883\""

@@ -199,7 +199,8 @@ fn certificate_fault(listener: &str, fault: &TlsFault) -> Fault {
     let Some((path, line)) = fault.place() else {
         return Fault { message: format!("listener {listener}: {text}"), ..Fault::default() };
     };
-    let place = line.map_or_else(|| format!("{}: ", path.display()), |line| format!("{}:{line}: ", path.display()));
+    let place =
+        line.map_or_else(|| format!("{}: ", path.display()), |line| format!("{}:{line}: ", path.display()));
     let message = text.strip_prefix(&place).unwrap_or(&text);
     Fault {
         file: Some(absolute(path)),

@@ -10,6 +10,7 @@ use whimbrel_net::{
     tls::{Acceptor, Identity},
 };
 
+use super::link::SocketWire;
 use super::{
     Door, Place, Shared,
     task::{Socket, Task},
@@ -18,7 +19,6 @@ use super::{
     with_bench,
     wrapped::Wrapped,
 };
-use super::link::SocketWire;
 
 /// How a listener speaks TLS.
 pub(crate) struct DoorTls {

@@ -218,26 +218,31 @@ impl Task {
         let due = self.slow_packet_due(bench.turn.now.mono).min(self.conversation.deadline());
         self.set_deadline(bench, due);
         if !open {
-            // Who has only closed its sending half still reads what it was answered.
-            let engine = bench.shared.engine.clone();
-            engine.flush(&mut bench.turn);
-            if self.conversation.has_output(&engine) {
-                let_others_run(context); // Another worker is writing; the next read finds the end again.
-                return;
-            }
-            if !broken && self.conversation.owes(&engine) {
-                return; // What it is promised is on its way to the disk; we are woken when it has left.
-            }
-            self.phase = Phase::Ending;
-            if let Socket::Wrapped(wrapped) = &mut self.socket
-                && !broken
-            {
-                // What was handed over is still to be sent.
-                wrapped.shut_down();
-                self.begin_linger(bench);
-            }
+            self.hear_the_end(bench, context, broken);
         } else if self.conversation.standing() == Standing::Closing {
             self.say_goodbye(bench, context);
+        }
+    }
+
+    /// The client sends no more.
+    fn hear_the_end(&mut self, bench: &mut Bench, context: &mut Context<'_>, broken: bool) {
+        // Who has only closed its sending half still reads what it was answered.
+        let engine = bench.shared.engine.clone();
+        engine.flush(&mut bench.turn);
+        if self.conversation.has_output(&engine) {
+            let_others_run(context); // Another worker is writing; the next read finds the end again.
+            return;
+        }
+        if !broken && self.conversation.owes(&engine) {
+            return; // What it is promised is on its way to the disk; we are woken when it has left.
+        }
+        self.phase = Phase::Ending;
+        if let Socket::Wrapped(wrapped) = &mut self.socket
+            && !broken
+        {
+            // What was handed over is still to be sent.
+            wrapped.shut_down();
+            self.begin_linger(bench);
         }
     }
 

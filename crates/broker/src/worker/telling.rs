@@ -103,9 +103,7 @@ impl Telling {
             return;
         }
         self.holding = false;
-        for kind in
-            [Kind::Refused, Kind::QueueFull, Kind::RetainedFull, Kind::SlowClient, Kind::Handshake]
-        {
+        for kind in [Kind::Refused, Kind::QueueFull, Kind::RetainedFull, Kind::SlowClient, Kind::Handshake] {
             let quota = self.quota(kind);
             kind.sum_up(quota.overdue(now));
             let holds = quota.held_back > 0;

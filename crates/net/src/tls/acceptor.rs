@@ -15,10 +15,7 @@ use rustls::{
     ServerConfig,
     crypto::aws_lc_rs::Ticketer,
     pki_types::{CertificateDer, UnixTime},
-    server::{
-        NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier,
-        danger::ClientCertVerifier,
-    },
+    server::{NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier, danger::ClientCertVerifier},
     sign::CertifiedKey,
 };
 use tokio::net::TcpStream;
@@ -169,7 +166,9 @@ impl Acceptor {
         for CertificateFiles { certificate, key } in &self.settings.certificates {
             files.extend([certificate.clone(), key.clone()]);
         }
-        if let ClientCertificates::Optional(clients) | ClientCertificates::Required(clients) = &self.settings.clients {
+        if let ClientCertificates::Optional(clients) | ClientCertificates::Required(clients) =
+            &self.settings.clients
+        {
             files.push(clients.ca.clone());
             files.extend(clients.revoked.clone());
         }
@@ -233,7 +232,8 @@ fn load(settings: &AcceptorSettings, before: Option<&Loaded>) -> Result<Loaded, 
             .map_err(|error| mismatch(error, &files.certificate, &files.key))?;
         let mut names = Vec::new();
         if let Some(found) = first {
-            warnings.extend(looks_wrong(&found).map(|wrong| format!("{}: {wrong}", files.certificate.display())));
+            warnings
+                .extend(looks_wrong(&found).map(|wrong| format!("{}: {wrong}", files.certificate.display())));
             names = found.alternative.iter().map(|name| name.to_ascii_lowercase()).collect();
         }
         entries.push(Entry { names, certified: Arc::new(certified) });
@@ -309,10 +309,18 @@ fn client_verifier(
 fn looks_wrong(names: &Names) -> Option<String> {
     let (now, (from, until)) = (seconds_since_1970(), names.valid_secs);
     if until < now {
-        return Some(format!("the certificate ({}) expired on {}; clients refuse it", names.called(), names.not_after));
+        return Some(format!(
+            "the certificate ({}) expired on {}; clients refuse it",
+            names.called(),
+            names.not_after
+        ));
     }
     if from > now {
-        return Some(format!("the certificate ({}) is not valid before {}", names.called(), names.not_before));
+        return Some(format!(
+            "the certificate ({}) is not valid before {}",
+            names.called(),
+            names.not_before
+        ));
     }
     names.alternative.is_empty().then(|| {
         format!("the certificate ({}) has no alternative name (SAN); clients refuse it", names.called())

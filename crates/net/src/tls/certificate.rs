@@ -124,7 +124,7 @@ fn text(value: &x509_parser::der_parser::asn1_rs::Any<'_>) -> Option<String> {
         return Some(text.to_owned());
     }
     // Old certificates write BMPString: UTF-16 with the high byte first.
-    let units = value.data.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+    let units = value.data.as_chunks::<2>().0.iter().map(|pair| u16::from_be_bytes(*pair));
     (value.tag().0 == 30).then(|| String::from_utf16(&units.collect::<Vec<_>>()).ok()).flatten()
 }
 

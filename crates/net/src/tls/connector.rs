@@ -77,7 +77,9 @@ impl Connector {
             (Some(certificate), Some(key)) => {
                 let chain = PemFile::read(certificate)?.certificates()?;
                 let secret = PemFile::read(key)?.key()?;
-                builder.with_client_auth_cert(chain, secret).map_err(|error| mismatch(error, certificate, key))?
+                builder
+                    .with_client_auth_cert(chain, secret)
+                    .map_err(|error| mismatch(error, certificate, key))?
             }
             _ => return Err(TlsFault::HalfIdentity),
         };
@@ -121,9 +123,10 @@ fn chain(file: Option<&Path>) -> Result<Arc<dyn ServerCertVerifier>, TlsFault> {
         None => system_roots()?,
     };
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider());
-    verifier.build().map(|verifier| verifier as Arc<dyn ServerCertVerifier>).map_err(|error| {
-        TlsFault::Setup(rustls::Error::General(error.to_string()))
-    })
+    verifier
+        .build()
+        .map(|verifier| verifier as Arc<dyn ServerCertVerifier>)
+        .map_err(|error| TlsFault::Setup(rustls::Error::General(error.to_string())))
 }
 
 /// Every certificate of the file as a CA.

@@ -10,6 +10,10 @@ use super::refused::Refused;
 pub(crate) fn explain_io(error: io::Error) -> io::Error {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
         Some(inner) => io::Error::new(error.kind(), explain(inner)),
+        None if error.kind() == io::ErrorKind::UnexpectedEof => io::Error::new(
+            error.kind(),
+            "the other end closed the connection during the handshake; is TLS spoken on this port?",
+        ),
         None => error,
     }
 }
@@ -65,12 +69,16 @@ fn certificate(fault: &CertificateError, refused: Option<Refused>) -> String {
         CertificateError::Revoked => "was revoked by its CA: issue a new one".to_owned(),
         CertificateError::UnknownRevocationStatus => {
             let issuer = names.map(|names| format!(" ({})", names.issuer)).unwrap_or_default();
-            format!("was issued by a CA{issuer} of which there is no revocation list: add its list to the file")
+            format!(
+                "was issued by a CA{issuer} of which there is no revocation list: add its list to the file"
+            )
         }
         CertificateError::UnknownIssuer => match names {
-            Some(names) if names.is_self_signed => "is signed by itself and not trusted: name it as the CA, or pin \
+            Some(names) if names.is_self_signed => {
+                "is signed by itself and not trusted: name it as the CA, or pin \
                                                     its fingerprint, if you know that it is the right one"
-                .to_owned(),
+                    .to_owned()
+            }
             Some(names) => format!(
                 "was issued by {}, which is not trusted here: name the file with that CA's certificate, or have the \
                  other end send the certificates between",
@@ -79,7 +87,8 @@ fn certificate(fault: &CertificateError, refused: Option<Refused>) -> String {
             None => "was issued by a CA that is not trusted here".to_owned(),
         },
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            let wanted = refused.as_ref().and_then(|refused| refused.wanted.as_deref()).unwrap_or("that name");
+            let wanted =
+                refused.as_ref().and_then(|refused| refused.wanted.as_deref()).unwrap_or("that name");
             let list = names.map(|names| names.alternative.join(", ")).filter(|list| !list.is_empty());
             let list = list.map_or_else(|| "for no name at all".to_owned(), |list| format!("for {list}"));
             format!("is {list}, and not for `{wanted}`: dial one of its names, or say which one is meant")
@@ -93,7 +102,9 @@ fn certificate(fault: &CertificateError, refused: Option<Refused>) -> String {
             let pin = pin.map(|pin| format!(" {pin}")).unwrap_or_default();
             format!("has the fingerprint{pin}, which is none of those that are pinned")
         }
-        CertificateError::BadSignature => "has a wrong signature: it was changed, or its CA has a new key".to_owned(),
+        CertificateError::BadSignature => {
+            "has a wrong signature: it was changed, or its CA has a new key".to_owned()
+        }
         CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
             "is that of a CA: issue one for the machine itself".to_owned()
         }

@@ -63,7 +63,10 @@ pub enum TlsFault {
     #[error("a client certificate needs its certificate and its key; name the files of both")]
     HalfIdentity,
     /// The machine has no certificates of its own that are trusted.
-    #[error("this machine has no CA certificates of its own{}; name a file with the CA's certificate", detail(reason))]
+    #[error(
+        "this machine has no CA certificates of its own{}; name a file with the CA's certificate",
+        detail(reason)
+    )]
     NoSystemRoots {
         /// What the system said, if it said something.
         reason: Option<String>,

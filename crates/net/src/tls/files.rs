@@ -46,7 +46,8 @@ impl PemFile {
     /// Every certificate, in the order of the file; at least one.
     pub(super) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsFault> {
         let mut found = Vec::new();
-        for section in self.sections()?.into_iter().filter(|section| section.kind == SectionKind::Certificate) {
+        for section in self.sections()?.into_iter().filter(|section| section.kind == SectionKind::Certificate)
+        {
             let certificate = CertificateDer::from(section.der);
             if Names::of(&certificate).is_none() {
                 let reason = "this is no certificate: its content is broken".to_owned();
@@ -68,7 +69,8 @@ impl PemFile {
             }
         }
         let text = String::from_utf8_lossy(&self.bytes);
-        let hint = if text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED") {
+        let hint = if text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED")
+        {
             "; it is locked by a password: `openssl pkey -in FILE -out OTHER` writes it without"
         } else if text.contains("BEGIN CERTIFICATE") {
             ": that is a file of certificates; name the file of the key"

@@ -43,7 +43,8 @@ mod tests {
 
     #[test]
     fn a_star_is_one_label() {
-        let check = |name: &str, host: &str, expect: bool| assert_eq!(is_for(name, host), expect, "{name} {host}");
+        let check =
+            |name: &str, host: &str, expect: bool| assert_eq!(is_for(name, host), expect, "{name} {host}");
         check("a.example", "a.example", true);
         check("a.example", "b.example", false);
         check("*.example", "a.example", true);

@@ -35,7 +35,8 @@ impl FromStr for Pin {
             return Err(wrong());
         }
         for (byte, pair) in pin.iter_mut().zip(digits.chunks_exact(2)) {
-            let pair = str::from_utf8(pair).ok().filter(|pair| pair.bytes().all(|digit| digit.is_ascii_hexdigit()));
+            let pair =
+                str::from_utf8(pair).ok().filter(|pair| pair.bytes().all(|digit| digit.is_ascii_hexdigit()));
             *byte = pair.and_then(|pair| u8::from_str_radix(pair, 16).ok()).ok_or_else(wrong)?;
         }
         Ok(Pin(pin))

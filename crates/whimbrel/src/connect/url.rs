@@ -46,7 +46,9 @@ impl FromStr for Url {
             None => None,
         };
         Ok(Url {
-            address: format!("{word}://{address}").parse().map_err(|error: whimbrel_client::AddressError| error.to_string())?,
+            address: format!("{word}://{address}")
+                .parse()
+                .map_err(|error: whimbrel_client::AddressError| error.to_string())?,
             user,
             password: password.map(decoded),
             topic: topic.filter(|topic| !topic.is_empty()).map(str::to_owned),
