@@ -3,6 +3,7 @@
 mod ci;
 mod compare;
 mod conformance;
+mod durability;
 mod fuzz;
 mod instructions;
 mod interop;
@@ -31,6 +32,7 @@ usage: cargo xtask <chore>
                           what the operations of tests/instructions cost, against their ratchet (needs valgrind)
   conformance …           the normative statements and their tests; the suite against a broker (`--help` lists more)
   compare …               Whimbrel beside other brokers and the relay, into docs/performance.md (`--help` lists more)
+  durability …            what durability costs, beside Mosquitto, into docs/durability.md (`--help` lists more)
   fuzz [--target T] [--minutes N]
                           hostile bytes, by libFuzzer where nightly Rust and cargo-fuzz are installed
   interop [--require] …   the broker and the tools against programs that others wrote; the rest goes to
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         ("test", []) => ci::test_and_say_what_is_not_tested(),
         ("compare", rest) => compare::run(rest),
         ("conformance", rest) => conformance::run(rest),
+        ("durability", rest) => durability::run(rest),
         ("fuzz", rest) => fuzz::run(rest),
         ("instructions", rest) => instructions::run(rest),
         ("interop", rest) => interop::run(rest),

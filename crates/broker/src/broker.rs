@@ -125,8 +125,10 @@ impl Broker {
             .map_err(|error| Error::System { what: "randomness", source: io::Error::other(error) })?;
         let started = Instant::now();
         let now = Now { mono: Millis(0), wall_secs: worker::wall_secs() };
-        let (doors, passwords) = open_doors(config)?;
+        let (authenticators, passwords) = authenticators(config)?;
+        // Before anything listens: nobody is let in who would be sent away again where the store is refused.
         let Kept { engine, mut store, bells } = store::open(config, limits, u64::from_ne_bytes(seed), now)?;
+        let doors = open_doors(config, authenticators)?;
         let shared = Shared::new(
             engine,
             started,
@@ -265,15 +267,26 @@ fn entrances(config: &Config, opened: &[Opened<'_>]) -> Vec<Entrance> {
     entrances
 }
 
-/// Opens every address of every listener.
-fn open_doors(config: &Config) -> Result<(Vec<Opened<'_>>, Option<Arc<PasswordFile>>), Error> {
+/// One for each listener, in the order of the configuration.
+type Authenticators = Vec<Arc<dyn Authenticator>>;
+
+/// Who decides at each listener.
+fn authenticators(config: &Config) -> Result<(Authenticators, Option<Arc<PasswordFile>>), Error> {
     let mut passwords: Option<Arc<PasswordFile>> = None;
-    let mut doors = Vec::new();
+    let mut authenticators = Authenticators::new();
     for listener in &config.listeners {
-        let authenticator: Arc<dyn Authenticator> = match config.method(listener) {
+        authenticators.push(match config.method(listener) {
             Method::Anonymous => Arc::new(Anonymous),
             Method::PasswordFile => password_file(config, listener, &mut passwords)?,
-        };
+        });
+    }
+    Ok((authenticators, passwords))
+}
+
+/// Opens every address of every listener.
+fn open_doors(config: &Config, authenticators: Authenticators) -> Result<Vec<Opened<'_>>, Error> {
+    let mut doors = Vec::new();
+    for (listener, authenticator) in config.listeners.iter().zip(authenticators) {
         let tls = mapping::tls(listener).map(|settings| open_tls(listener, settings)).transpose()?;
         let door = Arc::new(Door {
             name: listener.label().into(),
@@ -287,7 +300,7 @@ fn open_doors(config: &Config) -> Result<(Vec<Opened<'_>>, Option<Arc<PasswordFi
             doors.push(Opened { socket, door: door.clone(), listener });
         }
     }
-    Ok((doors, passwords))
+    Ok(doors)
 }
 
 fn open_tls(listener: &Listener, settings: AcceptorSettings) -> Result<Arc<DoorTls>, Error> {
@@ -388,5 +401,21 @@ mod tests {
         let error = Broker::start(&config).err().unwrap().to_string();
         assert!(error.starts_with("the password file /nonexistent cannot be read: No such file"), "{error}");
         assert!(error.contains("whimbrel passwd /nonexistent USER"), "{error}");
+    }
+
+    #[test]
+    fn where_the_store_is_refused_nothing_has_listened() {
+        // The address is taken and the folder of the store is a file: what is tried first is told.
+        let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let file = std::env::temp_dir().join(format!("whimbrel-no-folder-{}", std::process::id()));
+        std::fs::write(&file, "").unwrap();
+        let mut config = Config {
+            listeners: vec![Listener::on(Address::Socket(taken.local_addr().unwrap()))],
+            ..Config::default()
+        };
+        config.store.directory = Some(file.clone());
+        let error = Broker::start(&config).err().unwrap();
+        std::fs::remove_file(&file).unwrap();
+        assert!(matches!(error, Error::Store(_)), "{error}");
     }
 }

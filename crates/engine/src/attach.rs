@@ -16,7 +16,6 @@ use crate::{
     queue::Delivery,
     session::{Locked, Session, State},
     share::Group,
-    store::Record,
     subscription::Subscription,
     timers::Timer,
     will::Will,
@@ -127,6 +126,11 @@ impl Engine {
         let client_id = assigned.as_deref().unwrap_or(&negotiated.client_id);
         let assigned = assigned.as_deref();
         let (ticket, admitted, promised) = (*ticket, false, 0);
+        if self.is_held_up(negotiated, will.is_some(), client_id) {
+            turn.count(Count::WaitedForDisk, 1);
+            self.store.wait(wire);
+            return Attach::Wait;
+        }
         let mut arrival =
             Arrival { negotiated, client_id, assigned, wire, ticket, admitted, level, promised };
         let attach = loop {
@@ -151,6 +155,9 @@ impl Engine {
         arrival: &mut Arrival<'_>,
         will: &mut Option<Will>,
     ) -> Option<Attach> {
+        if self.awaits_departure(arrival.client_id, arrival.wire) {
+            return Some(Attach::Wait);
+        }
         if self.sessions.len() >= self.limits.sessions_max {
             turn.count(Count::SessionsLimit, 1);
             return Some(Attach::Refused(ReasonCode::QuotaExceeded));
@@ -214,9 +221,13 @@ impl Engine {
             // The reminder is late: what is due is done first, as if it had come in time.
             drop(locked);
             let due = self.remind(turn, session);
-            let rest = due.and_then(|will| self.publish_will(turn, session, &will, arrival.wire));
+            let rest = due.and_then(|will| self.publish_will(turn, &will, arrival.wire));
             self.left_over.lock().extend(rest.map(|rest| *rest));
             return None;
+        }
+        if self.awaits_departure(arrival.client_id, arrival.wire) {
+            // Its will is recorded as published before anything is recorded of the new connection.
+            return Some(Attach::Wait);
         }
         if !self.admit(turn, &mut arrival.admitted) {
             return Some(Attach::Refused(ReasonCode::QuotaExceeded));
@@ -233,14 +244,13 @@ impl Engine {
         let mut remains = self.end(&mut locked, turn);
         arrival.promised = arrival.promised.max(locked.state.last);
         drop(locked);
-        if remains.is_relic {
+        if remains.is_relic && remains.will.take().is_some() {
             // Its client is back from a crash of the server in time.
-            remains.will = None;
-            self.store.stage(turn, &Record::WillGone { key: session.key });
+            self.forget_will(turn, session);
         }
         let due = self.bury(turn, session, remains);
         // What is left of a large fan-out of it is the keeper's: this connection may be refused yet.
-        let rest = due.and_then(|will| self.publish_will(turn, session, &will, arrival.wire));
+        let rest = due.and_then(|will| self.publish_will(turn, &will, arrival.wire));
         self.left_over.lock().extend(rest.map(|rest| *rest));
         None
     }
@@ -314,6 +324,7 @@ impl Engine {
         }
         let epoch = state.epoch;
         let promised = locked.record_session(turn).max(arrival.promised);
+        let promised = promised.max(self.recorded_ends(arrival.client_id));
         commit::leave(locked, turn, Promise::ConnAck { negotiated, session_present, assigned }, promised);
         locked.note_backlog();
         let (session, wire) = (locked.session.clone(), wire.clone());
@@ -427,7 +438,7 @@ impl Engine {
         if let Some(waiter) = waiter {
             waiter.wake();
         }
-        will.and_then(|will| self.publish_will(turn, &from.session, &will, &from.wire))
+        will.and_then(|will| self.publish_will(turn, &will, &from.wire))
     }
 
     /// Closes the link to everybody and takes over what DISCONNECT says. Whether the session ends; `None` when the
@@ -478,7 +489,7 @@ impl Engine {
         let mut due = None;
         match rare.will.as_ref().map(|will| will.delay_secs) {
             None => {}
-            Some(0) => due = rare.will.take(),
+            Some(0) => due = self.take_will(&from.session, &mut own.state),
             Some(delay) if delay < expiry_secs => {
                 let at = now.plus_secs(u64::from(delay));
                 rare.will_due = Some(self.timers.add(at, Timer::Session(from.session.clone())));
@@ -494,6 +505,7 @@ impl Engine {
 
     /// Ends a session: nobody finds or uses it any more.
     fn end(&self, locked: &mut Locked<'_>, turn: &mut Turn) -> Remains {
+        let will = self.take_will(locked.session, &mut locked.state);
         let old = std::mem::take(&mut *locked.state);
         locked.state.ended = true;
         locked.session.durable.store(false, Relaxed);
@@ -521,13 +533,20 @@ impl Engine {
             outgoing.iter().filter_map(|sent| sent.message()).filter(|one| one.is_recorded()).cloned(),
         );
         locked.give_back(turn, &mut abandoned);
-        let has_will = rare.as_ref().is_some_and(|rare| rare.will.is_some());
+        // Or it has left before: it is kept until it is published.
+        let has_will = rare.as_ref().is_some_and(|rare| rare.is_departing);
         if recorded {
-            last = self.record_end(turn, locked.session.key, place, has_will, &gone, &subscriptions);
+            last = self.record_end(turn, locked.session, has_will, &gone, &subscriptions);
+            if has_will {
+                let rare = locked.state.rare();
+                (rare.is_departing, rare.will_place) = (true, place);
+            } else {
+                self.store.needs_not(place);
+            }
         }
         locked.state.last = last;
         let is_relic = rare.as_ref().is_some_and(|rare| rare.is_relic);
-        Remains { subscriptions, abandoned, will: rare.and_then(|rare| rare.will), is_relic }
+        Remains { subscriptions, abandoned, will, is_relic }
     }
 
     /// Takes what is left of an ended session out of the tables. Gives its will, which is due.
@@ -554,7 +573,7 @@ impl Engine {
         }
         if rare.will_due.is_some_and(|(at, _)| at <= now) {
             rare.will_due = None;
-            return rare.will.take();
+            return self.take_will(session, &mut locked.state);
         }
         None
     }

@@ -71,6 +71,12 @@ impl Held {
 
 /// Lets a promise leave on the session's link, if it still has one, once the journal has come to `position` (0: at once).
 pub(crate) fn leave(to: &mut Locked<'_>, turn: &mut Turn, promise: Promise<'_>, position: u64) {
+    if position == u64::MAX {
+        // The journal has refused a record that this depends on: it is never true.
+        let engine = to.engine;
+        engine.close_link(to, turn, ReasonCode::ImplementationSpecific, None);
+        return;
+    }
     let limits = &to.engine.limits.connection;
     let opens = matches!(promise, Promise::ConnAck { .. });
     let Some(link) = to.state.open_link() else { return };

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use whimbrel_proto::{
     Millis, Violation,
-    codec::{Connect, ReasonCode, Split, split},
+    codec::{Connect, PacketType, ReasonCode, Split, split},
     server::{Connection, Event, Negotiated, farewell, negotiate},
 };
 
@@ -81,6 +81,8 @@ pub struct Conversation {
     closing: bool,
     /// This turn has done enough for one client; the rest of its packets wait for the next.
     pausing: bool,
+    /// A SUBSCRIBE waits to be read until the disk has room; the wire is woken then.
+    waits_for_disk: bool,
     /// Up to here the server did not read from the client although it might have spoken.
     deaf_until: Millis,
     attention: Attention,
@@ -103,6 +105,7 @@ impl Conversation {
             violation: None,
             closing: false,
             pausing: false,
+            waits_for_disk: false,
             deaf_until: Millis(0),
             attention: Attention { stalled_at: Millis::NEVER, ..Attention::default() },
             level: Level::default(),
@@ -127,7 +130,7 @@ impl Conversation {
             (Some(_), _) => Standing::Waiting,
             (None, Some(publishing)) if publishing.is_waiting() => Standing::Waiting,
             (None, Some(_)) => Standing::Working,
-            (None, None) if self.attention.hold_reading => Standing::Waiting,
+            (None, None) if self.attention.hold_reading || self.waits_for_disk => Standing::Waiting,
             (None, None) if self.pausing => Standing::Working,
             (None, None) => Standing::Reading,
         }
@@ -170,6 +173,7 @@ impl Conversation {
             }
             let rest = input.get(consumed..).unwrap_or_default();
             match split(rest, self.connection.packet_bytes_max(limits)) {
+                Ok(Split::Whole { .. }) if self.must_wait(engine, turn, rest) => break,
                 Ok(Split::Whole { frame, len }) => {
                     consumed += len;
                     turn.count(Count::PacketsReceived, 1);
@@ -188,6 +192,18 @@ impl Conversation {
             self.attend(engine, turn);
         }
         consumed
+    }
+
+    /// Whether the packet in front begins something that has to be recorded while too much waits for the disk. PUBLISH waits
+    /// when it is known who is owed it.
+    fn must_wait(&mut self, engine: &Engine, turn: &Turn, packet: &[u8]) -> bool {
+        let begins = packet.first().is_some_and(|first| first >> 4 == PacketType::Subscribe as u8);
+        let attached = self.attached.as_ref().filter(|_| begins);
+        if attached.is_some_and(|attached| engine.must_wait_for_disk(attached)) {
+            turn.count(Count::WaitedForDisk, 1);
+            self.waits_for_disk = true;
+        }
+        self.waits_for_disk
     }
 
     /// Whether so many acknowledgements wait for the disk that the client is not listened to.
@@ -320,7 +336,7 @@ impl Conversation {
             return;
         }
         self.note_deafness(turn.now.mono);
-        self.pausing = false;
+        (self.pausing, self.waits_for_disk) = (false, false);
         if self.arrival.as_ref().is_some_and(|arrival| arrival.allowed) {
             self.arrive(engine, turn, wire);
         }

@@ -110,9 +110,9 @@ counts! {
     RetainedExpired = "retained_expired",
     /// Retained messages not kept because of the limits.
     RetainedLimit = "retained_limit_reached",
-    /// Records that the journal did not take: far more waited for the disk than it may.
+    /// Records that the journal did not take, because they are longer than any.
     RecordsRefused = "journal_records_refused",
-    /// Messages refused to their publishers because the disk is full or has failed.
+    /// Messages refused to their publishers because they cannot be kept: the disk is full or has failed.
     RefusedDisk = "refused_disk",
     /// Messages that had to wait before they were taken because too much waited for the disk.
     WaitedForDisk = "waited_for_disk",
@@ -146,6 +146,7 @@ impl Count {
             Violation::ReceiveMaximumExceeded => Count::ReceiveMaximumLimit,
             Violation::TopicAliasTooHigh => Count::TopicAliasLimit,
             Violation::QuotaExceeded => Count::RefusedQueueFull,
+            Violation::DiskTakesNothing => Count::RefusedDisk,
             _ => Count::Violations,
         }
     }

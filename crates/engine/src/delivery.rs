@@ -7,8 +7,25 @@ use crate::{
     Engine, Level, Turn,
     queue::{Delivery, NO_NUMBER},
     session::Locked,
-    store::{Ledger, NO_PLACE, Record},
+    store::{Ledger, NO_PLACE, Parked, Record},
 };
+
+impl Delivery {
+    /// What says that the session `key` is owed it. `from`: it leaves the queue of its group.
+    pub(crate) fn record<'a>(&'a self, key: u64, closed: bool, from: Option<Parked<'a>>) -> Record<'a> {
+        Record::Enqueue {
+            key,
+            number: self.number,
+            message: self.message.stored.id(),
+            qos: self.qos,
+            retain: self.retain,
+            closed,
+            ids: self.ids().to_vec(),
+            from,
+            group: self.group.as_ref().map(|group| group.names()),
+        }
+    }
+}
 
 impl Locked<'_> {
     /// Whether what this session is owed is recorded.
@@ -37,27 +54,24 @@ impl Locked<'_> {
         if let Some(ledger) = ledger {
             ledger.open();
         }
-        let was = (delivery.place, delivery.parked);
-        let message = if was.0 == NO_PLACE { store.need(turn, &shared) } else { shared.stored.id() };
-        let group = delivery.group.as_ref();
-        let staged = store.stage(
-            turn,
-            &Record::Enqueue {
-                key: self.session.key,
-                number: delivery.number,
-                message,
-                qos: delivery.qos,
-                retain: delivery.retain,
-                closed,
-                ids: delivery.ids().to_vec(),
-                from: group.filter(|_| was.1 != NO_NUMBER).map(|group| group.parked(was.1)),
-                group: group.map(|group| group.names()),
-            },
-        );
-        store.needs_not(was.0);
+        let is_new = !delivery.is_recorded();
+        if is_new && store.need(turn, &shared).is_none() {
+            self.state.last = u64::MAX; // It stays in memory alone, and nobody is promised it.
+            return;
+        }
+        let from = delivery.group.as_ref().filter(|_| delivery.parked != NO_NUMBER);
+        let from = from.map(|group| group.parked(delivery.parked));
+        let staged = store.stage(turn, &delivery.record(self.session.key, closed, from));
+        self.state.last = staged.end;
+        if staged.is_refused() {
+            if is_new {
+                store.release(&shared);
+            }
+            return;
+        }
+        store.needs_not(delivery.place);
         store.needs(staged.position);
         (delivery.place, delivery.parked) = (staged.position, NO_NUMBER);
-        self.state.last = staged.end;
     }
 
     /// A delivery is over: the client has it, or nobody will.
@@ -71,7 +85,9 @@ impl Locked<'_> {
     pub(crate) fn strike_dropped(&mut self, turn: &mut Turn, dropped: &[Delivery]) {
         for delivery in dropped {
             self.strike(turn, delivery);
-            self.state.not_before = self.state.last;
+            if self.state.last != u64::MAX {
+                self.state.not_before = self.state.last;
+            }
         }
     }
 
@@ -108,6 +124,9 @@ impl Locked<'_> {
     pub(crate) fn awaits(&self, delivery: &Delivery) -> Option<(u64, Level)> {
         let store = &self.engine.store;
         let journal = store.journal()?;
+        if delivery.message.stored.is_given_up() {
+            return None; // Nobody gets it: it makes room for what follows.
+        }
         let level = self.state.link.as_ref().map_or(Level::Power, |link| link.level);
         let is_missing = |position: u64, level: Level| {
             (position > 0 && level != Level::Memory && journal.reached(level) < position)
@@ -134,7 +153,9 @@ impl Locked<'_> {
         let journal = self.engine.store.journal()?;
         let level = self.state.link.as_ref().map_or(Level::Power, |link| link.level);
         let after = self.state.rare.as_ref()?.fetches.first()?.after;
-        (level != Level::Memory && journal.reached(level) < after).then_some((after, level))
+        // Where its record was refused, SUBACK closed the connection; a later one waits for nothing.
+        let is_missing = after != u64::MAX && journal.reached(level) < after;
+        (level != Level::Memory && is_missing).then_some((after, level))
     }
 
     /// The head of the queue waits for the disk: whoever releases looks at it again.

@@ -25,6 +25,7 @@ mod conversation;
 mod counters;
 mod delivery;
 mod drops;
+mod ends;
 mod flush;
 mod inspect;
 mod kick;
@@ -82,6 +83,7 @@ pub struct Engine {
     budget: budget::Budget,
     connected: AtomicUsize,
     counters: counters::AllCounters,
+    ends: ends::Ends,
     groups: share::Groups,
     keys: AtomicU64,
     /// Wills under way that no connection goes on with.
@@ -116,6 +118,7 @@ impl Engine {
             budget: budget::Budget::default(),
             connected: AtomicUsize::new(0),
             counters: counters::AllCounters::default(),
+            ends: ends::Ends::default(),
             groups: share::Groups::new(seed ^ 0x67),
             keys: AtomicU64::new(0),
             left_over: Mutex::default(),
@@ -189,7 +192,7 @@ impl Engine {
                 }
                 Some(timers::Timer::Session(session)) => {
                     let will = self.remind(turn, &session);
-                    publishing.extend(will.and_then(|will| self.publish_will(turn, &session, &will, waiter)));
+                    publishing.extend(will.and_then(|will| self.publish_will(turn, &will, waiter)));
                 }
             }
         }
@@ -212,8 +215,8 @@ impl Engine {
     pub fn publish_all_wills(&self, turn: &mut Turn, waiter: &Arc<dyn Wire>) -> Vec<Box<Publishing>> {
         let mut publishing = Vec::new();
         for session in self.sessions.all() {
-            let will = session.lock().rare.as_mut().and_then(|rare| rare.will.take());
-            publishing.extend(will.and_then(|will| self.publish_will(turn, &session, &will, waiter)));
+            let will = self.take_will(&session, &mut session.lock());
+            publishing.extend(will.and_then(|will| self.publish_will(turn, &will, waiter)));
         }
         publishing
     }

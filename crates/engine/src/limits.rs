@@ -22,7 +22,8 @@ pub enum DiskFull {
     /// wait.
     #[default]
     Wait,
-    /// Their publishers get 0x97 Quota exceeded; in 3.x, which cannot be told, the connection is closed.
+    /// Their publishers get 0x97 Quota exceeded while the disk is full, 0x83 Implementation specific error while it has
+    /// failed; in 3.x, which cannot be told, the connection is closed.
     Refuse,
 }
 

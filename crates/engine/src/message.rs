@@ -58,6 +58,9 @@ pub struct Message {
     pub(crate) stored: Stored,
 }
 
+/// The end of a publish that has none.
+const GIVEN_UP: u64 = u64::MAX - 1;
+
 /// Where a message is in the journal, and until when it has to be.
 #[derive(Debug, Default)]
 pub(crate) struct Stored {
@@ -123,6 +126,17 @@ impl Stored {
 
     pub(crate) fn commit(&self, end: u64) {
         self.committed.store(end, SeqCst);
+    }
+
+    /// Its publish could not be recorded whole: its publisher has been told so, or was closed, and whoever is to get it
+    /// only when it is on the disk gets it never.
+    pub(crate) fn give_up(&self) {
+        self.commit(GIVEN_UP);
+    }
+
+    /// Whether that has happened.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.committed.load(SeqCst) == GIVEN_UP
     }
 
     /// What has to be reached, at which level, before anybody gets the message.
@@ -197,7 +211,7 @@ impl Message {
 
     /// Whether the publish that brought it is whole, as far as anybody waits for that.
     pub(crate) fn is_closed(&self) -> bool {
-        self.stored.committed().0 != u64::MAX
+        self.stored.committed().0 < GIVEN_UP
     }
 }
 

@@ -6,8 +6,8 @@ use crate::{
     Engine, Turn,
     queue::{Delivery, NO_NUMBER},
     retained::Fetch,
-    session::Locked,
-    store::{NO_PLACE, Record},
+    session::{Locked, Session},
+    store::{Record, StoredSession},
     subscription::Subscription,
 };
 
@@ -25,7 +25,7 @@ impl Locked<'_> {
         self.state.recorded = true;
         let absent_since = if self.state.link.is_some() { 0 } else { self.state.absent_since.max(1) };
         let state = &*self.state;
-        let record = Record::Session {
+        let record = Record::Session(StoredSession {
             key: self.session.key,
             client_id: &self.session.client_id,
             expiry_secs: state.expiry_secs,
@@ -34,13 +34,13 @@ impl Locked<'_> {
             unsent_from: if state.link.is_some() { u64::MAX } else { state.unsent_from },
             next_number: state.outgoing.next_number(),
             will: state.rare.as_ref().and_then(|rare| rare.will.as_ref()).map(|will| will.stored()),
-        };
+        });
         let staged = store.stage(turn, &record);
-        if state.place != NO_PLACE {
+        if !staged.is_refused() {
             store.needs_not(state.place);
+            store.needs(staged.position);
+            self.state.place = staged.position;
         }
-        store.needs(staged.position);
-        self.state.place = staged.position;
         self.state.last = staged.end;
         staged.end
     }
@@ -66,11 +66,18 @@ impl Locked<'_> {
         }
     }
 
-    /// A subscription has got all retained messages that it was owed.
-    pub(crate) fn note_fetched(&mut self, turn: &mut Turn, fetch: &Fetch) {
-        if self.is_durable() {
-            let record = Record::Fetched { key: self.session.key, filter: fetch.filter() };
-            self.state.last = self.engine.store.stage(turn, &record).end;
+    /// A subscription has got all retained messages that it was owed, but for what `others` bring.
+    pub(crate) fn note_fetched(&mut self, turn: &mut Turn, fetch: &Fetch, others: &[Fetch]) {
+        if !self.is_durable() {
+            return;
+        }
+        let filter = fetch.filter();
+        let record = Record::Fetched { key: self.session.key, filter };
+        self.state.last = self.engine.store.stage(turn, &record).end;
+        let rest = others.iter().filter(|other| other.is_for(filter)).map(Fetch::qos).max();
+        let known = self.state.subscriptions.iter().find(|known| *known.filter == *filter);
+        if let Some((qos, interest)) = rest.zip(known.map(|known| known.interest)) {
+            self.record_subscription(turn, filter, interest, Some(qos));
         }
     }
 }
@@ -80,14 +87,13 @@ impl Engine {
     pub(crate) fn record_end(
         &self,
         turn: &mut Turn,
-        key: u64,
-        place: u64,
+        session: &Session,
         has_will: bool,
         gone: &[Delivery],
         subscriptions: &[Subscription],
     ) -> u64 {
-        let end = self.store.stage(turn, &Record::SessionEnd { key, has_will }).end;
-        self.store.needs_not(place);
+        let end = self.store.stage(turn, &Record::SessionEnd { key: session.key, has_will }).end;
+        self.note_recorded_end(session, end);
         for delivery in gone {
             self.store.needs_not(delivery.place);
             self.store.release(&delivery.message);

@@ -14,11 +14,12 @@ use whimbrel_proto::{
 use crate::{
     Attached, Count, DiskFull, Engine, Level, Notice, QueueFull, Turn, Wire,
     commit::{self, Promise},
+    ends::Departure,
     message::{Body, Fresh, Message},
     retained::{Changed, Full, Stripe},
     routing::{Matched, Target},
     session::{Locked, Offer, Offered},
-    store::{Ledger, NO_PLACE, Owner},
+    store::{Ledger, NO_PLACE, Owner, Trouble},
     subscription::delivered_qos,
     sys::is_reserved,
 };
@@ -44,8 +45,8 @@ pub enum Progress {
 pub(crate) enum Origin<'a> {
     /// The server's own.
     Server,
-    /// The will of this session.
-    Will(u64),
+    /// A will that has left its session.
+    Will(&'a Arc<Departure>),
     /// A client's; its acknowledgement is owed at QoS 1 and 2.
     Client(&'a Attached, Option<Ack>),
 }
@@ -53,7 +54,7 @@ pub(crate) enum Origin<'a> {
 /// The same, between two turns.
 enum KeptOrigin {
     Server,
-    Will(u64),
+    Will(Arc<Departure>),
     Client(Attached, Option<Ack>),
 }
 
@@ -61,7 +62,7 @@ impl Origin<'_> {
     fn keep(&self) -> KeptOrigin {
         match self {
             Origin::Server => KeptOrigin::Server,
-            Origin::Will(key) => KeptOrigin::Will(*key),
+            Origin::Will(departure) => KeptOrigin::Will((*departure).clone()),
             Origin::Client(from, ack) => KeptOrigin::Client((*from).clone(), ack.as_ref().map(copy)),
         }
     }
@@ -80,7 +81,7 @@ impl KeptOrigin {
     fn borrow(&self) -> Origin<'_> {
         match self {
             KeptOrigin::Server => Origin::Server,
-            KeptOrigin::Will(key) => Origin::Will(*key),
+            KeptOrigin::Will(departure) => Origin::Will(departure),
             KeptOrigin::Client(from, ack) => Origin::Client(from, ack.as_ref().map(copy)),
         }
     }
@@ -106,6 +107,8 @@ struct Route {
     matched: Matched,
     next: usize,
     receivers: usize,
+    /// Too much waits for the disk; the wire is woken when there is room.
+    is_stalled: bool,
     /// Held until the last receiver has the message.
     _stripe: Option<Stripe>,
 }
@@ -120,7 +123,12 @@ impl Publishing {
     /// Whether it waits to be woken rather than for its next slice.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
-        matches!(self.stage, Stage::Waiting | Stage::WaitingForDisk)
+        matches!(self.stage, Stage::Waiting | Stage::WaitingForDisk) || self.is_stalled()
+    }
+
+    /// Whether some have it, and the others wait for room on the disk.
+    fn is_stalled(&self) -> bool {
+        matches!(&self.stage, Stage::Routing(route, _) if route.is_stalled)
     }
 
     /// Whether it waits for room on the disk: nobody has it yet, and nobody was promised anything.
@@ -155,7 +163,7 @@ impl Engine {
             return Ok(Progress::Done { acknowledged: true });
         }
         if let Some(reason) = refusal(turn, publish, topic) {
-            return self.refuse(turn, from, ack, reason);
+            return self.refuse(turn, from, ack, reason, None);
         }
         let mut forwarded = std::mem::take(&mut turn.forwarded);
         forwarded.clear();
@@ -176,11 +184,11 @@ impl Engine {
             publisher: from.session.key,
             number: 0,
         };
-        let progress =
-            match self.refused_by_limits(turn, &body).or_else(|| self.refused_by_disk(turn, from, &body)) {
-                Some(reason) => self.refuse(turn, from, ack, reason),
-                None => Ok(self.publish_body(turn, body, Origin::Client(from, ack), None, &from.wire)),
-            };
+        let refused = self.refused_by_limits(turn, &body);
+        let progress = match refused.or_else(|| self.refused_by_disk(turn, from, &body)) {
+            Some((reason, violation)) => self.refuse(turn, from, ack, reason, Some(violation)),
+            None => Ok(self.publish_body(turn, body, Origin::Client(from, ack), None, &from.wire)),
+        };
         turn.forwarded = forwarded;
         progress
     }
@@ -195,7 +203,8 @@ impl Engine {
         waiter: &Arc<dyn Wire>,
     ) -> Progress {
         let mut ledger = Ledger::new(origin.level());
-        if self.store.is_on() && body.qos > QoS::AtMostOnce {
+        ledger.begin_slice(turn);
+        if self.store.is_on() && (body.qos > QoS::AtMostOnce || body.retain) {
             let asks = body.qos == QoS::ExactlyOnce || self.store.is_over_budget();
             let is_kept = asks && self.is_kept(turn, &body, &origin);
             if is_kept && matches!(origin, Origin::Client(..)) && self.store.is_over_budget() {
@@ -217,17 +226,21 @@ impl Engine {
                 Err(Full) => return Progress::Done { acknowledged: true },
             }
         }
+        ledger.end_slice(turn);
         // Retained first, matched after: a subscriber finds the message in the one or is found by the other.
         let matched = self.targets(turn, body.topic);
         let several = matched.targets.len() > 1;
         let fresh = Fresh::new(body, shared, ledger, several, std::mem::take(&mut turn.frames));
-        let route = Route { matched, next: 0, receivers: 0, _stripe: stripe };
+        let route = Route { matched, next: 0, receivers: 0, is_stalled: false, _stripe: stripe };
         self.go_on(turn, fresh, route, origin, waiter)
     }
 
     /// Goes on with a message.
-    #[expect(clippy::boxed_local, reason = "it stays in its box between turns")]
     pub fn resume(&self, turn: &mut Turn, publishing: Box<Publishing>) -> Progress {
+        if publishing.is_stalled() && self.store.is_over_budget() {
+            self.store.wait(&publishing.waiter);
+            return Progress::More(publishing);
+        }
         let Publishing { message, origin, waiter, stage } = *publishing;
         let Stage::Routing(route, ledger) = stage else {
             return self.publish_body(turn, message.body(), origin.borrow(), Some(message.clone()), &waiter);
@@ -246,34 +259,56 @@ impl Engine {
         origin: Origin<'_>,
         waiter: &Arc<dyn Wire>,
     ) -> Progress {
+        fresh.ledger.begin_slice(turn);
         self.route(turn, &mut fresh, &mut route);
+        fresh.ledger.end_slice(turn);
         if route.next < route.matched.targets.len() {
             let message = fresh.share().clone();
             let (scratch, ledger, _) = fresh.into_parts();
             turn.frames = scratch;
             let (origin, waiter) = (origin.keep(), waiter.clone());
+            // The records of a large fan-out are many: they keep the budget, too.
+            route.is_stalled = ledger.is_open() && self.store.is_over_budget();
+            if route.is_stalled {
+                self.store.wait(&waiter);
+            }
             let stage = Stage::Routing(route, ledger);
             return Progress::More(Box::new(Publishing { message, origin, waiter, stage }));
         }
         let (scratch, mut ledger, message) = fresh.into_parts();
         turn.frames = scratch;
-        let position = self.close_ledger(turn, &mut ledger, message.as_deref(), &origin);
+        let closed = self.close_ledger(turn, &mut ledger, message.as_deref(), &origin);
         let receivers = route.receivers;
         drop(route); // The topic's next message is recorded behind this one's end.
-        match origin {
-            Origin::Client(from, Some(ack)) => self.finish(turn, from, &ack, receivers, position),
+        match (origin, closed) {
+            (Origin::Client(from, Some(ack)), Some(position)) => {
+                self.finish(turn, from, &ack, receivers, position)
+            }
+            (Origin::Client(from, Some(ack)), None) => self.take_back(turn, from, &ack),
             _ => Progress::Done { acknowledged: false },
         }
     }
 
-    /// Records that the publish is whole, and a QoS 2 identifier as open; gives what the acknowledgement waits for.
+    /// The message cannot be kept, as its publisher is told.
+    fn take_back(&self, turn: &mut Turn, from: &Attached, ack: &Ack) -> Progress {
+        turn.count(Count::RefusedDisk, 1);
+        if from.version == Version::V5 {
+            self.answer(turn, from, ack, ReasonCode::ImplementationSpecific, 0);
+        } else {
+            self.close(turn, from, ReasonCode::ImplementationSpecific, None);
+        }
+        Progress::Done { acknowledged: from.version == Version::V5 }
+    }
+
+    /// Records that the publish is whole, and a QoS 2 identifier as open; gives what the acknowledgement waits for, `None`
+    /// where the message cannot be kept.
     fn close_ledger(
         &self,
         turn: &mut Turn,
         ledger: &mut Ledger,
         message: Option<&Message>,
         origin: &Origin<'_>,
-    ) -> u64 {
+    ) -> Option<u64> {
         match origin {
             Origin::Client(from, Some(ack)) if ack.qos == QoS::ExactlyOnce => {
                 let mut own = Locked::new(self, &from.session);
@@ -284,11 +319,24 @@ impl Engine {
                         owner = Owner::Publisher(from.session.key, ack.packet_id);
                     }
                 }
-                let end = ledger.close(&self.store, turn, message, owner);
-                own.state.last = own.state.last.max(end);
-                end
+                let closed = ledger.close(&self.store, turn, message, owner);
+                match closed {
+                    Some(end) => own.state.last = own.state.last.max(end),
+                    None if !own.state.ended => {
+                        own.state.incoming.release(ack.packet_id); // An error in PUBREC ends it.
+                    }
+                    None => {}
+                }
+                closed
             }
-            Origin::Will(key) => ledger.close(&self.store, turn, message, Owner::Will(*key)),
+            Origin::Will(departure) => {
+                let session = &departure.session;
+                let closed = ledger.close(&self.store, turn, message, Owner::Will(session.key));
+                if let Some(end) = closed.filter(|_| self.store.is_on()) {
+                    self.end_departure(session, end);
+                }
+                closed
+            }
             _ => ledger.close(&self.store, turn, message, Owner::Nobody),
         }
     }
@@ -302,16 +350,22 @@ impl Engine {
         own || body.retain || self.targets(turn, body.topic).targets.iter().any(Target::is_durable)
     }
 
-    /// Whether the disk takes nothing and the policy says that publishers shall hear of it.
-    fn refused_by_disk(&self, turn: &mut Turn, from: &Attached, body: &Body<'_>) -> Option<ReasonCode> {
-        let refuses = body.qos > QoS::AtMostOnce
-            && self.limits.disk_full == DiskFull::Refuse
-            && self.store.is_stuck()
-            && self.is_kept(turn, body, &Origin::Client(from, None));
-        if refuses {
-            turn.count(Count::RefusedDisk, 1);
+    /// Why the disk takes nothing, where the policy says that publishers shall hear of it.
+    fn refused_by_disk(
+        &self,
+        turn: &mut Turn,
+        from: &Attached,
+        body: &Body<'_>,
+    ) -> Option<(ReasonCode, Violation)> {
+        if body.qos == QoS::AtMostOnce || self.limits.disk_full == DiskFull::Wait {
+            return None;
         }
-        refuses.then_some(ReasonCode::QuotaExceeded)
+        let reason = match self.store.trouble()? {
+            Trouble::Full => ReasonCode::QuotaExceeded,
+            Trouble::Failed => ReasonCode::ImplementationSpecific,
+        };
+        let is_kept = self.is_kept(turn, body, &Origin::Client(from, None));
+        is_kept.then_some((reason, Violation::DiskTakesNothing))
     }
 
     pub(crate) fn targets(&self, turn: &mut Turn, topic: &str) -> Matched {
@@ -406,7 +460,7 @@ impl Engine {
 
     /// Why a message is taken by nobody although it is well-formed: somebody's queue is full and the policy says that
     /// the publisher shall hear of it.
-    fn refused_by_limits(&self, turn: &mut Turn, body: &Body<'_>) -> Option<ReasonCode> {
+    fn refused_by_limits(&self, turn: &mut Turn, body: &Body<'_>) -> Option<(ReasonCode, Violation)> {
         if self.limits.queue_full != QueueFull::Refuse || body.qos == QoS::AtMostOnce {
             return None;
         }
@@ -421,26 +475,27 @@ impl Engine {
                     && Locked::new(self, session).is_full(size)
             }
         });
-        full.then_some(ReasonCode::QuotaExceeded)
+        full.then_some((ReasonCode::QuotaExceeded, Violation::QuotaExceeded))
     }
 
+    /// `violation`: as what the refusal is counted, and the end of a client that cannot be told.
     fn refuse(
         &self,
         turn: &mut Turn,
         from: &Attached,
         ack: Option<Ack>,
         reason: ReasonCode,
+        violation: Option<Violation>,
     ) -> Result<Progress, Violation> {
         let told = from.version == Version::V5 || reason == ReasonCode::NotAuthorized;
         match ack {
             Some(ack) if told => {
-                if reason == ReasonCode::QuotaExceeded {
-                    turn.count(Count::RefusedQueueFull, 1); // Where the client is closed, that is what is counted.
-                }
+                // Where the client is closed, that is what is counted.
+                violation.iter().for_each(|violation| turn.count(Count::of(*violation), 1));
                 self.answer(turn, from, &ack, reason, 0);
                 Ok(Progress::Done { acknowledged: true })
             }
-            Some(_) => Err(Violation::QuotaExceeded),
+            Some(_) => Err(violation.unwrap_or(Violation::QuotaExceeded)),
             None if reason == ReasonCode::PayloadFormatInvalid => Err(Violation::PayloadNotUtf8),
             None => Ok(Progress::Done { acknowledged: false }),
         }

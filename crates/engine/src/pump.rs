@@ -169,7 +169,7 @@ impl Locked<'_> {
         };
         if progress == crate::retained::Slice::Done {
             let fetch = fetches.remove(0);
-            self.note_fetched(turn, &fetch);
+            self.note_fetched(turn, &fetch, &fetches);
         }
         self.state.rare().fetches = fetches;
         progress != crate::retained::Slice::Full

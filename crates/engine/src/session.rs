@@ -110,7 +110,6 @@ impl Default for State {
 }
 
 /// What few sessions have.
-#[derive(Default)]
 pub(crate) struct Rare {
     pub will: Option<Will>,
     /// When the will of a closed connection is due.
@@ -129,6 +128,28 @@ pub(crate) struct Rare {
     pub drops_noticed: bool,
     /// The session ended with a crash of the server; its will waits whether the client comes back.
     pub is_relic: bool,
+    /// Its will is on its way: the record that has it is needed until it is published. Where that is no more the session's
+    /// own, it is at `will_place`.
+    pub is_departing: bool,
+    pub will_place: u64,
+}
+
+impl Default for Rare {
+    fn default() -> Self {
+        Rare {
+            will: None,
+            will_due: None,
+            expires: None,
+            fetches: Vec::new(),
+            waiter: None,
+            drops: None,
+            dropped_untold: 0,
+            drops_noticed: false,
+            is_relic: false,
+            is_departing: false,
+            will_place: NO_PLACE,
+        }
+    }
 }
 
 impl State {
@@ -386,6 +407,10 @@ impl<'a> Locked<'a> {
         let State { link: Some(link), outgoing, .. } = &mut *self.state else {
             return Offered::Dropped;
         };
+        if message.stored.is_given_up() {
+            self.strike(turn, &delivery); // Its publisher was not told that it was taken.
+            return Offered::Dropped;
+        }
         let cause = if message.expires() <= now {
             Some(Count::DroppedExpired) // [MQTT-3.3.2-5]
         } else if !link.takes(&message.body(), &sending, now) {

@@ -79,8 +79,13 @@ impl Sessions {
         self.seed.number(number)
     }
 
+    /// Spreads client identifiers over any table.
+    pub(crate) fn hash(&self, client_id: &str) -> u64 {
+        self.seed.text(client_id.as_bytes())
+    }
+
     fn shard(&self, client_id: &str) -> Option<(u64, &Mutex<HashTable<Arc<Session>>>)> {
-        let hash = self.seed.text(client_id.as_bytes());
+        let hash = self.hash(client_id);
         Some((hash, self.shards.get((hash >> 32) as usize % SHARDS)?))
     }
 }

@@ -100,7 +100,8 @@ impl Engine {
                 RetainHandling::DoNotSend => false,
             };
         if fetch || before.is_none_or(|before| (Interest { since: 0, ..before }) != interest) {
-            own.record_subscription(turn, text, interest, fetch && !self.retained.is_empty());
+            let owed = (fetch && !self.retained.is_empty()).then_some(granted);
+            own.record_subscription(turn, text, interest, owed);
         }
         drop(own);
         // The live stream brings what is published from here on, the fetch what was retained before. A subscription
@@ -180,8 +181,18 @@ impl Engine {
         let mut fetch = Fetch::new(filter, interest, until, ids, current);
         fetch.after = own.state.last;
         let fetches = &mut own.state.rare().fetches;
-        fetches.retain(|known| !known.is_for(filter));
+        // What an earlier SUBSCRIBE has not brought yet, this one brings; not at a lower QoS, at which it could be lost.
+        fetches.retain(|known| !known.is_for(filter) || known.qos() > interest.qos);
         fetches.push(fetch);
+    }
+
+    /// Whether so much waits for the disk that this client waits with what has to be recorded; its wire is woken then.
+    pub(crate) fn must_wait_for_disk(&self, from: &Attached) -> bool {
+        let waits = self.store.is_over_budget() && from.session.durable.load(Relaxed);
+        if waits {
+            self.store.wait(&from.wire);
+        }
+        waits
     }
 
     /// UNSUBSCRIBE. What has been queued or sent is still delivered [MQTT-3.10.4-3].
@@ -270,7 +281,7 @@ impl Locked<'_> {
         turn: &mut Turn,
         text: &str,
         interest: Interest,
-        fetch: bool,
+        fetch: Option<QoS>,
     ) {
         if !self.is_durable() {
             return;
@@ -288,7 +299,7 @@ impl Locked<'_> {
         let staged = store.stage(turn, &record);
         let subscriptions = &mut self.state.subscriptions;
         let found = subscriptions.binary_search_by(|known| (*known.filter).cmp(text)).ok();
-        if let Some(known) = found.and_then(|at| subscriptions.get_mut(at)) {
+        if let Some(known) = found.and_then(|at| subscriptions.get_mut(at)).filter(|_| !staged.is_refused()) {
             store.needs_not(known.place);
             store.needs(staged.position);
             known.place = staged.position;

@@ -13,6 +13,7 @@ use whimbrel_proto::{
 use crate::{
     Count, Engine, Publishing, Turn, Wire,
     message::{Body, Message},
+    store::Trouble,
     sync::Mutex,
 };
 
@@ -60,7 +61,26 @@ enum Value {
     StoredBytes,
     Subscriptions,
     Groups,
-    Load { row: usize, window: usize },
+    Load {
+        row: usize,
+        window: usize,
+    },
+    /// Where there is a store.
+    Store(Figure),
+}
+
+/// What is told of the store.
+#[derive(Copy, Clone)]
+enum Figure {
+    State,
+    Alarms,
+    Syncs,
+    CommitMedian,
+    Commit99,
+    BatchBytes,
+    StagedBytes,
+    Bytes,
+    LiveBytes,
 }
 
 /// The topics under `$SYS/broker/`; the counters and the loads come besides.
@@ -89,6 +109,15 @@ const VALUES: &[(&str, Value)] = &[
     ("store/messages/bytes", Value::StoredBytes),
     ("subscriptions/count", Value::Subscriptions),
     ("shared_subscriptions/count", Value::Groups),
+    ("store/state", Value::Store(Figure::State)),
+    ("store/alarms", Value::Store(Figure::Alarms)),
+    ("store/syncs", Value::Store(Figure::Syncs)),
+    ("store/commit/micros/median", Value::Store(Figure::CommitMedian)),
+    ("store/commit/micros/99percent", Value::Store(Figure::Commit99)),
+    ("store/commit/bytes", Value::Store(Figure::BatchBytes)),
+    ("store/staged/bytes", Value::Store(Figure::StagedBytes)),
+    ("store/bytes", Value::Store(Figure::Bytes)),
+    ("store/live/bytes", Value::Store(Figure::LiveBytes)),
 ];
 
 struct Topic {
@@ -163,7 +192,9 @@ impl Engine {
         let subscribed = self.router.has_filter_under("$SYS");
         let mut publishing = Vec::new();
         for (at, topic) in self.sys.topics.iter().enumerate() {
-            let wanted = subscribed && !self.targets(turn, &topic.name).targets.is_empty();
+            let wanted = subscribed
+                && self.has_value(topic.value)
+                && !self.targets(turn, &topic.name).targets.is_empty();
             let mut state = self.sys.state.lock();
             let full = state.intervals.is_multiple_of(FULL_EVERY);
             let now =
@@ -220,7 +251,7 @@ impl Engine {
         let mut state = self.sys.state.lock();
         let mut matching = Vec::new();
         for (at, topic) in self.sys.topics.iter().enumerate() {
-            if !matches(filter, &topic.name) {
+            if !self.has_value(topic.value) || !matches(filter, &topic.name) {
                 continue;
             }
             let value = self.sys_value(turn, &state, topic.value);
@@ -233,6 +264,38 @@ impl Engine {
         turn.work += matching.len() as u64;
         matching.reverse(); // The fetch takes them from the end.
         matching
+    }
+
+    fn has_value(&self, value: Value) -> bool {
+        !matches!(value, Value::Store(_)) || self.store.is_on()
+    }
+
+    fn store_value(&self, figure: Figure) -> String {
+        let Some(journal) = self.store.journal() else { return String::new() };
+        let (figures, trouble) = (journal.figures(), journal.trouble());
+        let value = match figure {
+            Figure::State => {
+                return match trouble {
+                    None => "running",
+                    Some(Trouble::Full) => "full",
+                    Some(Trouble::Failed) => "failed",
+                }
+                .to_owned();
+            }
+            Figure::Alarms => {
+                // As everywhere, from nine tenths on.
+                let nearly = figures.staged_bytes_max / 10 * 9;
+                u64::from(trouble.is_some()) + u64::from(nearly > 0 && figures.staged_bytes >= nearly)
+            }
+            Figure::Syncs => figures.syncs,
+            Figure::CommitMedian => figures.commit_micros_p50,
+            Figure::Commit99 => figures.commit_micros_p99,
+            Figure::BatchBytes => figures.batch_bytes,
+            Figure::StagedBytes => figures.staged_bytes,
+            Figure::Bytes => figures.bytes,
+            Figure::LiveBytes => figures.live_bytes,
+        };
+        value.to_string()
     }
 
     fn dropped(&self) -> u64 {
@@ -259,6 +322,7 @@ impl Engine {
             Value::StoredBytes => (self.retained.bytes() + self.budget.queue_bytes()).to_string(),
             Value::Subscriptions => self.subscriptions().to_string(),
             Value::Groups => self.groups.len().to_string(),
+            Value::Store(figure) => self.store_value(figure),
             Value::Load { row, window } => {
                 let average = state.load.get(row).and_then(|averages| averages.get(window));
                 format!("{:.2}", average.copied().unwrap_or_default())

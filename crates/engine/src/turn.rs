@@ -74,6 +74,8 @@ pub struct Turn {
     pub(crate) forwarded: Vec<u8>,
     /// Scratch memory for a record.
     pub(crate) record: Vec<u8>,
+    /// Records that the journal has refused.
+    pub(crate) refused: u64,
     /// Something was handed to the journal since the last flush.
     pub(crate) staged: bool,
     /// What the journal is to be asked for at the next flush: written, synced up to here.
@@ -101,6 +103,7 @@ impl Turn {
             frames: Vec::new(),
             forwarded: Vec::new(),
             record: Vec::new(),
+            refused: 0,
             staged: false,
             wanted: [0; 2],
             is_releasable: false,

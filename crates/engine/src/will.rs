@@ -11,10 +11,10 @@ use whimbrel_proto::{Millis, codec};
 use crate::{
     Count, Engine, Progress, Publishing, Turn, WillView, Wire,
     budget::Charge,
+    ends::Departure,
     message::{Body, Message},
     publish::Origin,
-    session::Session,
-    store::{Record, StoredWill},
+    store::StoredWill,
     sys::is_reserved,
 };
 
@@ -28,6 +28,8 @@ pub struct Will {
     expiry_secs: Option<u32>,
     /// What it costs once a session has it.
     pub(crate) charge: Option<Charge>,
+    /// It has left its session.
+    pub(crate) departure: Option<Arc<Departure>>,
 }
 
 impl Will {
@@ -51,6 +53,7 @@ impl Will {
             delay_secs: will.delay_secs,
             expiry_secs: will.properties.message_expiry_secs,
             charge: None,
+            departure: None,
         }
     }
 }
@@ -83,7 +86,7 @@ impl Will {
             number: 0,
         };
         let (delay_secs, expiry_secs) = (stored.delay_secs, stored.expiry_secs);
-        Will { message: Message::new(&body), delay_secs, expiry_secs, charge: None }
+        Will { message: Message::new(&body), delay_secs, expiry_secs, charge: None, departure: None }
     }
 
     /// Bytes that it costs its session.
@@ -100,25 +103,25 @@ impl Will {
 }
 
 impl Engine {
-    /// Publishes a will. What is left to do comes back for the caller to go on with.
+    /// Publishes a will that has left its session. What is left to do comes back for the caller to go on with.
     pub(crate) fn publish_will(
         &self,
         turn: &mut Turn,
-        session: &Session,
         will: &Will,
         waiter: &Arc<dyn Wire>,
     ) -> Option<Box<Publishing>> {
+        let departure = will.departure.as_ref()?;
         let mut body = will.message.body();
-        body.publisher = session.key;
+        body.publisher = departure.session.key;
         if is_reserved(body.topic) {
             turn.count(Count::RefusedReservedTopic, 1);
-            self.store.stage(turn, &Record::WillGone { key: session.key });
+            self.forget_will(turn, &departure.session);
             return None;
         }
         turn.count(Count::WillsPublished, 1);
         body.expires =
             will.expiry_secs.map_or(Millis::NEVER, |secs| turn.now.mono.plus_secs(u64::from(secs)));
-        let from = Origin::Will(session.key);
+        let from = Origin::Will(departure);
         match self.publish_body(turn, body, from, None, waiter) {
             Progress::More(rest) => Some(rest),
             Progress::Done { .. } => None,

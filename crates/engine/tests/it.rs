@@ -31,7 +31,10 @@ mod it {
     mod share;
     mod share_threads;
     mod store;
+    mod store_fetch;
     mod store_limits;
+    mod store_refused;
+    mod store_wills;
     mod sys;
     mod threads;
     mod tree;

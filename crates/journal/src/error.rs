@@ -15,11 +15,11 @@ pub enum OpenError {
     #[error(transparent)]
     Io(#[from] Fault),
     /// What was on stable storage is not as it was written. Nothing is changed on the disk.
-    #[error("{0}; restore a backup, or open with salvage to keep what lies before it")]
+    #[error("{0}; restore a backup, or keep what lies before it with `whimbrel store compact --salvage`")]
     Corrupt(Corruption),
     /// A segment between two others is not there, or the oldest that is needed.
     #[error(
-        "{place}: segment {file} is missing; put it back, restore a backup, or open with salvage to keep what lies before it"
+        "{place}: segment {file} is missing; put it back, restore a backup, or keep what lies before it with `whimbrel store compact --salvage`"
     )]
     Missing {
         /// The folder.
@@ -29,7 +29,7 @@ pub enum OpenError {
     },
     /// A file has a segment's name and does not begin like one.
     #[error(
-        "{place}: {file} does not begin like a segment: it is another program's, or damaged; restore a backup, or open with salvage to keep what lies before it"
+        "{place}: {file} does not begin like a segment: it is another program's, or damaged; restore a backup, or keep what lies before it with `whimbrel store compact --salvage`"
     )]
     Foreign {
         /// The folder.
@@ -163,12 +163,6 @@ impl fmt::Display for Damage {
 #[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StageError {
-    /// Twice the budget waits for the disk already.
-    #[error("{bytes} bytes wait for the disk, twice the budget")]
-    NoRoom {
-        /// What waits.
-        bytes: u64,
-    },
     /// The record is longer than [`RECORD_BYTES_MAX`](crate::RECORD_BYTES_MAX).
     #[error("a record of {bytes} bytes is longer than the journal takes")]
     TooLong {
@@ -252,7 +246,9 @@ pub enum CopyError {
 #[non_exhaustive]
 pub enum ReopenError {
     /// What was reported synced is not there any more: what rests on it must not be promised again.
-    #[error("what was synced is lost: {0}; stop, and restore a backup or open with salvage")]
+    #[error(
+        "what was synced is lost: {0}; stop, and restore a backup, or keep what lies before it with `whimbrel store compact --salvage`"
+    )]
     Lost(Corruption),
     /// The disk still fails.
     #[error(transparent)]

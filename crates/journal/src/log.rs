@@ -79,10 +79,12 @@ impl Log {
     /// Takes a record, for the next commit. It is cheap, waits for no disk, and wakes nobody: call [`ask`](Self::ask) or
     /// [`wake`](Self::wake) after the last record of what belongs together, else it may wait for long.
     ///
-    /// A log that is full or poisoned goes on taking records, since it writes them when it can again.
+    /// A log that is full or poisoned goes on taking records, since it writes them when it can again; so does one that is
+    /// over its budget. What has begun has to be recorded to its end, or memory and disk would tell different stories: the
+    /// budget is kept by whoever begins something, see [`is_over_budget`](Self::is_over_budget).
     ///
     /// # Errors
-    /// Twice the budget waits already, or the record is longer than [`RECORD_BYTES_MAX`]. It has no place then.
+    /// The record is longer than [`RECORD_BYTES_MAX`]. It has no place then.
     pub fn stage(&self, record: &[u8]) -> Result<Staged, StageError> {
         if record.len() > RECORD_BYTES_MAX {
             return Err(StageError::TooLong { bytes: record.len() });
@@ -91,9 +93,6 @@ impl Log {
         let sum = record_sum(record);
         let mut staging = inner.staging.lock();
         let waiting = staging.end() - inner.synced.load(Ordering::Relaxed);
-        if waiting > 2 * inner.options.staged_bytes_max as u64 {
-            return Err(StageError::NoRoom { bytes: waiting });
-        }
         let position = staging.push(record, sum, &inner.live);
         let end = staging.end();
         inner.staged.store(end, Ordering::Release);
@@ -161,7 +160,7 @@ impl Log {
         Position(self.inner.synced.load(Ordering::Acquire))
     }
 
-    /// Whether more waits for the disk than [`Options::staged_bytes_max`].
+    /// Whether more waits for the disk than [`Options::staged_bytes_max`]: nothing that can wait should be begun.
     #[must_use]
     pub fn is_over_budget(&self) -> bool {
         let waiting = self.staged().0.saturating_sub(self.synced().0);

@@ -12,8 +12,8 @@ pub struct Options {
     /// How many bytes of zeros are written ahead at a time where a file grows. 1 MiB. A sync of what lies in a file already
     /// costs half of one that makes it grow; a small store on a small disk wants less.
     pub fill_bytes: u64,
-    /// From how many bytes in memory on [`Log::is_over_budget`](crate::Log::is_over_budget) says yes. 64 MiB. At twice as
-    /// many [`Log::stage`](crate::Log::stage) refuses.
+    /// From how many bytes in memory on [`Log::is_over_budget`](crate::Log::is_over_budget) says yes. 64 MiB. Nothing
+    /// is refused: whoever begins something asks, and waits.
     pub staged_bytes_max: usize,
     /// How many written bytes may wait for a sync that nobody asked for; they stay in memory meanwhile, so that a failed
     /// sync can be mended. 8 MiB, and never more than half of `staged_bytes_max`.

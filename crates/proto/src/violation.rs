@@ -61,6 +61,8 @@ pub enum Violation {
     SharedNotSupported,
     /// A receiver's queue is full and the policy is to refuse; 3.x has no other way to tell.
     QuotaExceeded,
+    /// The disk of the server is full or has failed and the policy is to refuse; 3.x has no other way to tell.
+    DiskTakesNothing,
 }
 
 impl From<Malformed> for Violation {
@@ -93,6 +95,7 @@ impl Violation {
             Violation::UserPropertiesTooMany | Violation::FiltersTooMany | Violation::QuotaExceeded => {
                 ReasonCode::QuotaExceeded
             }
+            Violation::DiskTakesNothing => ReasonCode::ImplementationSpecific,
             Violation::PayloadNotUtf8 => ReasonCode::PayloadFormatInvalid,
             Violation::QosNotSupported => ReasonCode::QoSNotSupported,
             Violation::RetainNotSupported => ReasonCode::RetainNotSupported,
@@ -137,6 +140,7 @@ impl Violation {
             | Violation::FilterTooLong
             | Violation::UserPropertiesTooMany
             | Violation::FiltersTooMany
+            | Violation::DiskTakesNothing
             | Violation::QuotaExceeded => "a limit of this server",
         }
     }
@@ -178,6 +182,7 @@ impl fmt::Display for Violation {
             }
             Violation::SharedNotSupported => "shared subscriptions are not available on this server",
             Violation::QuotaExceeded => "the queue of a receiver is full",
+            Violation::DiskTakesNothing => "the disk of the server takes nothing",
         };
         f.write_str(text)
     }

@@ -126,9 +126,8 @@ fn unserved(
         };
         let certain_new = steps.iter().take(at).all(|step| step.acked.is_some());
         let asks = wish.retain_handling == 0 || (wish.retain_handling == 1 && certain_new);
-        // A later SUBSCRIBE takes the place of what the one before has not brought yet; at QoS 0 it may be lost.
-        let mut wishes = steps.iter().skip(at).filter_map(|step| step.wish.as_ref());
-        if wish.is_shared() || !asks || wishes.any(|wish| wish.qos == 0) {
+        // At QoS 0 it may be lost.
+        if wish.is_shared() || !asks || wish.qos == 0 {
             continue;
         }
         for (topic, stories) in topics.0.iter().filter(|(topic, _)| wish.fits(topic)) {

@@ -61,15 +61,12 @@ fn crashed_bounds(
     let delay = u64::from(will.delay_secs) * 1_000;
     let next = history.link_after(link.client, number);
     let back = next.and_then(|next| next.connected).map_or(Seq::MAX, |(at, _)| at);
-    let due = link.ended.as_ref().map_or(u64::MAX, |(at, _)| history.at(*at) + delay);
-    // Nobody is told when a will is on the disk.
-    let had = |crash: &&Crash| {
-        link.connect <= crash.seq && (crash.seq <= back || crash.at <= due.saturating_add(NOTICE_MILLIS))
-    };
-    let Some(last) = facts.crashes.iter().rfind(had) else { return (least, most) };
-    if facts.is_weak(link.client) {
-        return (0, usize::MAX);
+    // Once its client is back the will is on the disk as published, or gone.
+    let had = |crash: &&Crash| link.connect <= crash.seq && crash.seq <= back;
+    if facts.is_weak(link.client) && facts.crashes.iter().any(|crash| link.connect <= crash.seq) {
+        return (0, usize::MAX); // Its CONNACK does not say that its old will is there after a crash.
     }
+    let Some(last) = facts.crashes.iter().rfind(had) else { return (least, most) };
     let again = if qos == 2 { 0 } else { facts.crashes.iter().filter(had).count() };
     let due = last.at + facts.will_grace_millis + delay + NOTICE_MILLIS + TICK_MILLIS;
     let first = facts.crashes.iter().find(had).map_or(0, |crash| crash.seq);

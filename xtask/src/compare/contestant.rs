@@ -31,7 +31,7 @@ pub(crate) struct Contestant {
     pub(crate) name: String,
     /// Run by sh; `{port}` stands for the port, `{config}` for a file with what is in [`Self::config`].
     command: String,
-    config: Option<&'static str>,
+    config: Option<String>,
 }
 
 /// How many threads a broker may use.
@@ -62,10 +62,15 @@ impl Contestant {
         Contestant { name: "Whimbrel".to_owned(), command, config: None }
     }
 
-    pub(super) fn mosquitto() -> Contestant {
+    /// Run by sh; `{port}` stands for the port.
+    pub(crate) fn new(name: &str, command: String) -> Contestant {
+        Contestant { name: name.to_owned(), command, config: None }
+    }
+
+    pub(crate) fn mosquitto() -> Contestant {
         // Debian installs it where only the administrator's path leads.
         let command = "PATH=\"$PATH:/usr/sbin\" exec mosquitto -c '{config}'".to_owned();
-        Contestant { name: "Mosquitto".to_owned(), command, config: Some(MOSQUITTO) }
+        Contestant { name: "Mosquitto".to_owned(), command, config: Some(MOSQUITTO.to_owned()) }
     }
 
     pub(super) fn relay(program: &Path) -> Contestant {
@@ -114,7 +119,7 @@ impl Contestant {
     fn prepare(&self, folder: &Path, address: SocketAddr) -> Result<String, String> {
         let port = address.port().to_string();
         let config = folder.join("config");
-        if let Some(text) = self.config {
+        if let Some(text) = &self.config {
             fs::write(&config, text.replace("{port}", &port))
                 .map_err(|error| format!("{}: {error}", config.display()))?;
         }
@@ -126,7 +131,7 @@ impl Contestant {
 }
 
 impl Running {
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 

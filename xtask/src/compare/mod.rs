@@ -4,8 +4,8 @@
 
 pub(crate) mod contestant;
 mod scenario;
-mod statistics;
-mod table;
+pub(crate) mod statistics;
+pub(crate) mod table;
 
 use std::fs;
 use std::path::PathBuf;
@@ -77,7 +77,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     if !stage.options.is_print {
         let path = root().join(NOTE);
         let note = fs::read_to_string(&path).map_err(|error| format!("{NOTE}: {error}"))?;
-        fs::write(&path, table::replace(&note, &text)?).map_err(|error| format!("{NOTE}: {error}"))?;
+        fs::write(&path, table::replace(&note, "compare", &text)?)
+            .map_err(|error| format!("{NOTE}: {error}"))?;
     }
     let rows = one.rows.iter().chain(&shipped.rows);
     let failed = rows.filter(|row| row.cells.first().is_some_and(|cell| cell.failure().is_some())).count();
@@ -232,27 +233,29 @@ impl Stage {
 
     /// What was measured where and with what.
     fn head(&self) -> String {
-        let first = |path: &str, key: &str| {
-            let text = fs::read_to_string(path).unwrap_or_default();
-            let line = text.lines().find(|line| line.starts_with(key)).unwrap_or_default();
-            line.split_once(':').map_or(line, |(_, value)| value).trim().to_owned()
-        };
-        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-        let cores = std::thread::available_parallelism().map_or(0, usize::from);
-        let commit = Command::new("git").args(["rev-parse", "--short", "HEAD"]).current_dir(root()).output();
-        let commit = commit
-            .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-            .unwrap_or_default();
-        format!(
-            "{} cores ({}), Linux {}; Whimbrel at {commit} (profile `{PROFILE}`), {}. {} rounds of {} s.\n\n",
-            cores,
-            first("/proc/cpuinfo", "model name"),
-            kernel.trim(),
-            mosquitto_version().unwrap_or_else(|| "no Mosquitto".to_owned()),
-            self.options.rounds,
-            self.options.seconds,
-        )
+        format!("{}. {} rounds of {} s.\n\n", place(PROFILE), self.options.rounds, self.options.seconds)
     }
+}
+
+/// The machine, and what ran on it: a clause.
+pub(crate) fn place(profile: &str) -> String {
+    let first = |path: &str, key: &str| {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let line = text.lines().find(|line| line.starts_with(key)).unwrap_or_default();
+        line.split_once(':').map_or(line, |(_, value)| value).trim().to_owned()
+    };
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let commit = Command::new("git").args(["rev-parse", "--short", "HEAD"]).current_dir(root()).output();
+    let commit =
+        commit.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
+    format!(
+        "{} cores ({}), Linux {}; Whimbrel at {commit} (profile `{profile}`), {}",
+        cores,
+        first("/proc/cpuinfo", "model name"),
+        kernel.trim(),
+        mosquitto_version().unwrap_or_else(|| "no Mosquitto".to_owned()),
+    )
 }
 
 fn told(run: &Result<Run, String>) -> String {
@@ -298,7 +301,7 @@ fn disturbance(parts: &[&Part]) -> String {
 }
 
 /// `mosquitto version 2.0.11`, where it is installed.
-fn mosquitto_version() -> Option<String> {
+pub(crate) fn mosquitto_version() -> Option<String> {
     let output = Command::new("sh").args(["-c", "PATH=\"$PATH:/usr/sbin\" mosquitto -h"]).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.lines().find(|line| line.starts_with("mosquitto version")).map(str::to_owned)

@@ -9,18 +9,18 @@ const T_95: [f64; 30] = [
 
 /// A ratio over several rounds.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Ratio {
+pub(crate) struct Ratio {
     /// The geometric mean.
-    pub(super) middle: f64,
+    pub(crate) middle: f64,
     /// The interval in which the true ratio lies with 95 % confidence, as far as the rounds tell.
-    pub(super) low: f64,
-    pub(super) high: f64,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
 }
 
 impl Ratio {
     /// From the figures of each round: the other's and ours, taken one after the other, so that what changes slowly
     /// cancels. `None` for fewer than two rounds, which have no spread.
-    pub(super) fn of(rounds: &[(f64, f64)]) -> Option<Ratio> {
+    pub(crate) fn of(rounds: &[(f64, f64)]) -> Option<Ratio> {
         let logs: Vec<f64> = rounds.iter().map(|(theirs, ours)| (theirs / ours).ln()).collect();
         if logs.len() < 2 || !logs.iter().all(|log| log.is_finite()) {
             return None;
@@ -34,13 +34,13 @@ impl Ratio {
     }
 
     /// Whether the spread carries a difference: equality lies outside it.
-    pub(super) fn is_difference(&self) -> bool {
+    pub(crate) fn is_difference(&self) -> bool {
         self.low > 1.0 || self.high < 1.0
     }
 }
 
 /// The middle of the figures in their order; `None` where there is none.
-pub(super) fn median(figures: &[f64]) -> Option<f64> {
+pub(crate) fn median(figures: &[f64]) -> Option<f64> {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);
     let upper = *sorted.get(sorted.len() / 2)?;

@@ -6,10 +6,6 @@ use super::contestant::Threads;
 use super::scenario::{Metric, Scenario};
 use super::statistics::{Ratio, median};
 
-/// Between these lines the note is written by this program.
-const BEGIN: &str = "<!-- begin: written by `cargo xtask compare` -->";
-const END: &str = "<!-- end: written by `cargo xtask compare` -->";
-
 /// An interval that is wider says nothing at all, and its ends say less.
 const SPREAD_MAX: f64 = 4.0;
 
@@ -132,7 +128,12 @@ fn compared(other: &Cell, ours: &Cell, metric: Metric) -> String {
     if other.runs.is_empty() {
         return "–".to_owned();
     }
-    match other.ratio(ours, metric) {
+    told(other.ratio(ours, metric))
+}
+
+/// A ratio with its spread; none is called where the spread does not carry one.
+pub(crate) fn told(ratio: Option<Ratio>) -> String {
+    match ratio {
         Some(ratio) if ratio.is_difference() => {
             format!("**{:.2}** ({:.2}–{:.2})", ratio.middle, ratio.low, ratio.high)
         }
@@ -142,12 +143,14 @@ fn compared(other: &Cell, ours: &Cell, metric: Metric) -> String {
     }
 }
 
-/// Puts `tables` between the marks of the note.
-pub(super) fn replace(note: &str, tables: &str) -> Result<String, String> {
+/// Puts `tables` between the marks of the note: between them it is written by this command.
+pub(crate) fn replace(note: &str, command: &str, tables: &str) -> Result<String, String> {
+    let [begin, end] =
+        ["begin", "end"].map(|side| format!("<!-- {side}: written by `cargo xtask {command}` -->"));
     let lacks = |mark: &str| format!("the note has no line `{mark}`");
-    let (before, rest) = note.split_once(BEGIN).ok_or_else(|| lacks(BEGIN))?;
-    let (_, after) = rest.split_once(END).ok_or_else(|| lacks(END))?;
-    Ok(format!("{before}{BEGIN}\n\n{}\n\n{END}{after}", tables.trim_end()))
+    let (before, rest) = note.split_once(&begin).ok_or_else(|| lacks(&begin))?;
+    let (_, after) = rest.split_once(&end).ok_or_else(|| lacks(&end))?;
+    Ok(format!("{before}{begin}\n\n{}\n\n{end}{after}", tables.trim_end()))
 }
 
 #[cfg(test)]
@@ -207,11 +210,14 @@ mod tests {
 
     #[test]
     fn the_note_keeps_what_people_wrote() {
-        let note = format!("above\n{BEGIN}\nold\n{END}\nbelow\n");
-        let new = replace(&note, "new\n").unwrap();
-        assert_eq!(new, format!("above\n{BEGIN}\n\nnew\n\n{END}\nbelow\n"));
-        assert_eq!(replace(&new, "new\n").unwrap(), new);
-        assert!(replace("nothing", "new").is_err());
-        assert!(replace(BEGIN, "new").is_err());
+        let begin = "<!-- begin: written by `cargo xtask compare` -->";
+        let end = "<!-- end: written by `cargo xtask compare` -->";
+        let note = format!("above\n{begin}\nold\n{end}\nbelow\n");
+        let new = replace(&note, "compare", "new\n").unwrap();
+        assert_eq!(new, format!("above\n{begin}\n\nnew\n\n{end}\nbelow\n"));
+        assert_eq!(replace(&new, "compare", "new\n").unwrap(), new);
+        assert!(replace("nothing", "compare", "new").is_err());
+        assert!(replace(begin, "compare", "new").is_err());
+        assert!(replace(&note, "other", "new").is_err());
     }
 }

@@ -22,12 +22,16 @@ room! {
         directory: Option<PathBuf> = None, flag("store-directory"), example("/var/lib/whimbrel");
 
         /// What happens to messages of QoS 1 and 2 that have to be kept while the disk is full or has failed: `wait`
-        /// takes them as far as staged_bytes_max allows and acknowledges them when the disk has them, `refuse` refuses
-        /// them to their publishers (0x97 in MQTT 5.0; an older client, which cannot be told, is disconnected). QoS 0
-        /// goes on, and so does everything that nobody is owed on disk.
+        /// takes them as far as staged_bytes_max allows and acknowledges them when the disk has them (beyond it their
+        /// publishers wait), `refuse` refuses them to their publishers: with 0x97, quota exceeded, while the disk is full,
+        /// with 0x83, implementation specific error, while it has failed or nobody may write to it. A client older than
+        /// MQTT 5.0 cannot be told: with `wait` it gets no acknowledgement until the disk has the message, with `refuse`
+        /// it is disconnected. QoS 0 goes on, and so does everything that nobody is owed on disk.
         disk_full: DiskFull = DiskFull::Wait;
 
-        /// Bytes that may wait for the disk. Publishers of what has to be kept wait beyond it.
+        /// Bytes that may wait for the disk. Beyond it whoever brings something that has to be kept waits: messages of QoS 1
+        /// and 2 and retained ones, subscriptions of sessions that stay, and clients that connect with such a session or
+        /// with a will.
         staged_bytes_max: u64 = 67_108_864, within(1_048_576, 17_179_869_184), unit("bytes");
 
         /// How long the clients that were connected have to come back after a restart before their wills are published.

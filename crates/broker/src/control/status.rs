@@ -229,24 +229,23 @@ impl Control {
 
     fn journal(&self) -> Option<Journal> {
         let view = self.0.store.as_ref()?;
-        let (log, measures) = (&view.log, &view.measures);
+        let figures = view.journal.figures();
         let loaded = self.0.loaded.lock();
-        let staged = log.staged().0.saturating_sub(log.synced().0);
         Some(Journal {
             level: loaded.config.store.durability.word().to_owned(),
             folder: view.folder.clone(),
-            state: match log.state() {
+            state: match view.log.state() {
                 State::Running => "running".to_owned(),
                 State::Full { fault, .. } => format!("the disk is full: {fault}"),
                 State::Poisoned { fault, .. } => format!("the disk has failed: {fault}"),
             },
-            commits: measures.commits(),
-            commit_micros_p50: measures.sync_micros(0.5).unwrap_or(0),
-            commit_micros_p99: measures.sync_micros(0.99).unwrap_or(0),
-            batch_bytes: measures.bytes().checked_div(measures.commits()).unwrap_or(0),
-            staged_bytes: Gauge { now: staged, max: loaded.config.store.staged_bytes_max },
-            bytes: log.bytes(),
-            live_bytes: log.live().bytes(),
+            commits: figures.syncs,
+            commit_micros_p50: figures.commit_micros_p50,
+            commit_micros_p99: figures.commit_micros_p99,
+            batch_bytes: figures.batch_bytes,
+            staged_bytes: Gauge { now: figures.staged_bytes, max: figures.staged_bytes_max },
+            bytes: figures.bytes,
+            live_bytes: figures.live_bytes,
         })
     }
 

@@ -185,7 +185,7 @@ fn at(corruption: &Corruption, message: String) -> Trouble {
 
 /// What the journal says of damage, with its place for programs.
 pub(super) fn trouble(error: &OpenError) -> Trouble {
-    let message = told(error);
+    let message = error.to_string();
     match error {
         OpenError::Corrupt(corruption) => at(corruption, message),
         OpenError::Missing { file, .. }
@@ -197,14 +197,6 @@ pub(super) fn trouble(error: &OpenError) -> Trouble {
         }
         _ => Trouble { message, ..Trouble::default() },
     }
-}
-
-/// The journal's words, with the command where it speaks of an option.
-fn told(error: &OpenError) -> String {
-    error.to_string().replace(
-        "open with salvage to keep what lies before it",
-        "keep what lies before it with `whimbrel store compact --salvage`",
-    )
 }
 
 fn missing(summary: &Summary) -> impl Iterator<Item = Trouble> {

@@ -64,7 +64,8 @@ pub fn compact(config: &Config, folder: &Path, salvage: bool) -> Result<Compacte
             _ => ToolError::Open(error),
         },
     })?;
-    let engine = Engine::new(mapping::limits(config, 1), 0).with_journal(Arc::new(LogJournal(log.clone())));
+    let engine = Engine::new(mapping::limits(config, 1), 0)
+        .with_journal(Arc::new(LogJournal::new(log.clone(), config.store.staged_bytes_max)));
     let now = Now { mono: Millis(0), wall_secs: wall_secs() };
     let given_up = fold.restore(&engine, now).missing;
     if given_up > 0 && !salvage {

@@ -5,7 +5,10 @@ use std::{error::Error, fmt::Write as _, path::Path};
 use base64ct::{Base64, Encoding};
 use serde::Serialize;
 use serde_json::Value;
-use whimbrel_engine::store::{Owner, Parked, Record, StoredWill};
+use whimbrel_engine::{
+    proto::codec::QoS,
+    store::{Owner, Parked, Record, StoredSession, StoredWill},
+};
 use whimbrel_journal::{OpenError, read_store};
 
 use super::{
@@ -121,7 +124,7 @@ fn in_order<S: serde::Serializer>(dumped: &&Dumped, serializer: S) -> Result<S::
 pub(super) fn kind_of(record: &Record<'_>) -> &'static str {
     match record {
         Record::Start { .. } => "start",
-        Record::Session { .. } => "session",
+        Record::Session(_) => "session",
         Record::Absent { .. } => "absent",
         Record::SessionEnd { .. } => "session_end",
         Record::Subscribe { .. } => "subscribe",
@@ -194,7 +197,7 @@ impl Fields {
     fn record(&mut self, record: &Record<'_>) {
         match record {
             Record::Start { wall_secs } => self.put("wall_secs", *wall_secs),
-            Record::Session { .. } => self.session(record),
+            Record::Session(session) => self.session(session),
             Record::Absent { key, since, expiry_secs, unsent_from, has_will } => self
                 .put("session", *key)
                 .put("since", *since)
@@ -209,7 +212,8 @@ impl Fields {
                 .put("no_local", *no_local)
                 .put("retain_as_published", *retain_as_published)
                 .put("id", (*id != 0).then_some(*id))
-                .put("fetch", *fetch),
+                .put("fetch", fetch.is_some())
+                .put("fetch_qos", fetch.filter(|owed| owed != qos).map(QoS::bits)),
             Record::Unsubscribe { key, filter } | Record::Fetched { key, filter } => {
                 self.put("session", *key).put("filter", *filter)
             }
@@ -246,25 +250,12 @@ impl Fields {
         };
     }
 
-    fn session(&mut self, record: &Record<'_>) -> &mut Self {
-        let Record::Session {
-            key,
-            client_id,
-            expiry_secs,
-            receive_maximum,
-            absent_since,
-            unsent_from,
-            next_number,
-            will,
-        } = record
-        else {
-            return self;
-        };
-        self.put("session", *key).put("client_id", *client_id).put("expiry_secs", *expiry_secs);
-        self.put("receive_maximum", *receive_maximum);
-        self.put("absent_since", (*absent_since != 0).then_some(*absent_since));
-        self.time("unsent_from", *unsent_from).put("next_number", *next_number);
-        match will {
+    fn session(&mut self, session: &StoredSession<'_>) -> &mut Self {
+        self.put("session", session.key).put("client_id", session.client_id);
+        self.put("expiry_secs", session.expiry_secs).put("receive_maximum", session.receive_maximum);
+        self.put("absent_since", (session.absent_since != 0).then_some(session.absent_since));
+        self.time("unsent_from", session.unsent_from).put("next_number", session.next_number);
+        match &session.will {
             Some(will) => self.will(will),
             None => self,
         }

@@ -21,7 +21,7 @@ use std::{
 };
 
 use whimbrel_engine::{
-    Engine, Limits, Now,
+    Engine, Journal, Limits, Now,
     store::{Fold, Restored},
 };
 use whimbrel_journal::{FileDisk, Log, OpenError, Options, Position, RECORD_HEADER_BYTES, Recovery};
@@ -34,7 +34,7 @@ pub use check::{Checked, Trouble, check};
 pub use compact::{Compacted, compact};
 pub use dump::{DumpEnd, Dumped, dump};
 pub use folder::of as folder_of;
-pub(crate) use measure::Measures;
+use measure::Measures;
 pub use tool::ToolError;
 pub(crate) use writer::{Bell, Bells, SYNCED, WRITTEN};
 
@@ -90,7 +90,8 @@ pub enum StoreError {
 pub(crate) struct StoreView {
     pub log: Log,
     pub folder: PathBuf,
-    pub measures: Arc<Measures>,
+    /// As the engine has it.
+    pub journal: Arc<dyn Journal>,
 }
 
 /// A store that is open, and the threads that write and clean it.
@@ -133,17 +134,18 @@ pub(crate) fn open(config: &Config, limits: Limits, seed: u64, now: Now) -> Resu
     };
     let (log, committer, recovery) = Log::open(Arc::new(disk), options, &mut visit)
         .map_err(|source| StoreError::Open { folder: folder.clone(), source })?;
-    let engine = engine.with_journal(Arc::new(adapter::LogJournal(log.clone())));
+    let journal = Arc::new(adapter::LogJournal::new(log.clone(), config.store.staged_bytes_max));
+    let engine = engine.with_journal(journal.clone());
     let restored = fold.restore(&engine, now);
     tell(&folder, &recovery, restored, started);
     if restored.missing > 0 {
         return Err(StoreError::Missing { folder, missing: restored.missing });
     }
     engine.begin_records(now);
-    let measures = Arc::new(Measures::default());
-    let writer = writer::start(committer, log.clone(), bells.clone(), measures.clone(), folder.clone())
-        .map_err(StoreError::Thread)?;
-    let view = StoreView { log, folder, measures };
+    let writer =
+        writer::start(committer, log.clone(), bells.clone(), journal.measures.clone(), folder.clone())
+            .map_err(StoreError::Thread)?;
+    let view = StoreView { log, folder, journal };
     let store = Store { view, writer: Some(writer), cleaner: None };
     Ok(Kept { engine, store: Some(store), bells })
 }

@@ -2,6 +2,8 @@
 
 use std::{ops::ControlFlow, sync::Arc};
 
+use whimbrel_proto::codec::QoS;
+
 use super::walk::{Cursor, Walk};
 use crate::{
     Turn,
@@ -56,6 +58,11 @@ impl Fetch {
     /// The topic filter.
     pub(crate) fn filter(&self) -> &str {
         &self.filter
+    }
+
+    /// The highest QoS at which it brings messages.
+    pub(crate) fn qos(&self) -> QoS {
+        self.interest.qos
     }
 
     /// Whether this fetch belongs to the subscription of `filter`.

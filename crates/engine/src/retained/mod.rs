@@ -131,10 +131,15 @@ impl Retained {
             // While nobody else can change the topic: the order of the records is that of the values.
             ledger.open();
             let _gate = message.stored.gate();
-            let id = store.need(turn, &message);
-            let staged = store.stage(turn, &Record::Retain { message: id, topic: body.topic, closed: false });
-            store.needs(staged.position);
-            (place, end) = (staged.position, staged.end);
+            if let Some(id) = store.need(turn, &message) {
+                let record = Record::Retain { message: id, topic: body.topic, closed: false };
+                let staged = store.stage(turn, &record);
+                if staged.is_refused() {
+                    store.release(&message);
+                }
+                store.needs(staged.position);
+                (place, end) = (staged.position, staged.end);
+            }
         }
         let timer = (body.expires != Millis::NEVER).then(|| {
             timers.add(body.expires, Timer::Retained { topic: body.topic.into(), number: body.number })

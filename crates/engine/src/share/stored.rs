@@ -91,12 +91,16 @@ impl Engine {
             return;
         }
         ledger.open();
-        delivery.parked = group.number_at_end();
-        let gate = delivery.message.stored.gate();
-        let message = self.store.need(turn, &delivery.message);
-        let parked = group.parked(delivery.parked);
-        delivery.place = self.store.stage(turn, &Record::Park { parked, message, closed: false }).position;
-        drop(gate);
+        let shared = delivery.message.clone();
+        let _gate = shared.stored.gate();
+        let Some(message) = self.store.need(turn, &shared) else { return };
+        let parked = group.parked(group.number_at_end());
+        let staged = self.store.stage(turn, &Record::Park { parked, message, closed: false });
+        if staged.is_refused() {
+            self.store.release(&shared);
+            return;
+        }
+        (delivery.place, delivery.parked) = (staged.position, parked.number);
         self.store.needs(delivery.place);
     }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use foldhash::quality::FixedState;
 use whimbrel_proto::codec::{PacketId, QoS};
 
-use super::{Owner, Parked, Record, StoredWill};
+use super::{Owner, Parked, Record, StoredSession, StoredWill};
 
 /// By numbers that the server itself gives out: nobody can choose them so that they collide.
 pub(super) type Numbered<V> = hashbrown::HashMap<u64, V, FixedState>;
@@ -35,6 +35,16 @@ pub(super) struct FoldMessage {
     pub needed: u32,
     /// Its publish is not closed: more may need it, though nobody does now.
     is_open: bool,
+    /// Cleaning has written it anew. Of those who need it some may be done with it before others have been written anew,
+    /// whose older records are gone: it stays until the last record has been read.
+    is_copy: bool,
+}
+
+impl FoldMessage {
+    /// Whether somebody needs it, or may yet.
+    fn stays(&self) -> bool {
+        self.needed > 0 || self.is_open || self.is_copy
+    }
 }
 
 pub(super) struct Content {
@@ -67,7 +77,8 @@ pub(super) struct FoldSubscription {
     pub no_local: bool,
     pub retain_as_published: bool,
     pub id: u32,
-    pub fetch: bool,
+    /// Retained messages are owed, at most at this QoS.
+    pub fetch: Option<QoS>,
 }
 
 /// A will of its own, without the record that it came from.
@@ -158,7 +169,7 @@ impl Fold {
     fn apply(&mut self, position: u64, end: u64, record: &Record<'_>) {
         match record {
             Record::Start { wall_secs } => self.note_time(*wall_secs),
-            Record::Session { .. } => self.session(position, record),
+            Record::Session(session) => self.session(position, session),
             Record::Absent { .. } => self.absent(record),
             Record::SessionEnd { key, has_will } => self.end_session(*key, *has_will),
             Record::Subscribe { .. } => self.subscribe(position, record),
@@ -167,7 +178,7 @@ impl Fold {
             }
             Record::Fetched { key, filter } => {
                 if let Some(known) = self.known(*key).subscriptions.get_mut(*filter) {
-                    known.fetch = false;
+                    known.fetch = None;
                 }
             }
             Record::Message { .. } => self.message(position, end, record),
@@ -230,28 +241,15 @@ impl Fold {
         self.wall_secs = self.wall_secs.max(wall_secs);
     }
 
-    fn session(&mut self, position: u64, record: &Record<'_>) {
-        let Record::Session {
-            key,
-            client_id,
-            expiry_secs,
-            receive_maximum,
-            absent_since,
-            unsent_from,
-            next_number,
-            will,
-        } = record
-        else {
-            return;
-        };
-        self.note_time(*absent_since);
-        let session = self.known(*key);
-        session.client_id = Some((*client_id).into());
+    fn session(&mut self, position: u64, stored: &StoredSession<'_>) {
+        self.note_time(stored.absent_since);
+        let session = self.known(stored.key);
+        session.client_id = Some(stored.client_id.into());
         session.place = position;
-        (session.expiry_secs, session.receive_maximum) = (*expiry_secs, *receive_maximum);
-        (session.absent_since, session.unsent_from) = (*absent_since, *unsent_from);
-        session.next_number = session.next_number.max(*next_number);
-        session.will = will.as_ref().map(FoldWill::new);
+        (session.expiry_secs, session.receive_maximum) = (stored.expiry_secs, stored.receive_maximum);
+        (session.absent_since, session.unsent_from) = (stored.absent_since, stored.unsent_from);
+        session.next_number = session.next_number.max(stored.next_number);
+        session.will = stored.will.as_ref().map(FoldWill::new);
     }
 
     fn absent(&mut self, record: &Record<'_>) {
@@ -277,7 +275,7 @@ impl Fold {
             retain_as_published: *retain_as_published,
             id: *id,
             // A fetch that was owed before is owed still.
-            fetch: *fetch || subscriptions.get(*filter).is_some_and(|known| known.fetch),
+            fetch: (*fetch).max(subscriptions.get(*filter).and_then(|known| known.fetch)),
         };
         subscriptions.insert((*filter).into(), subscription);
     }
@@ -307,10 +305,13 @@ impl Fold {
         else {
             return;
         };
-        let id = if *id == 0 { end } else { *id };
+        let is_copy = *id != 0;
+        let id = if is_copy { *id } else { end };
         self.key = self.key.max(*publisher);
+        let known = self.messages.entry(id).or_default();
+        known.is_copy |= is_copy;
         // The latest copy counts: an older one may lie in a segment that is about to go.
-        self.messages.entry(id).or_default().content = Some(Content {
+        known.content = Some(Content {
             topic: (*topic).into(),
             forwarded: (*forwarded).into(),
             payload: (*payload).into(),
@@ -412,7 +413,7 @@ impl Fold {
     fn end(&mut self, message: u64) {
         let Some(known) = self.messages.get_mut(&message) else { return };
         known.is_open = false;
-        if known.needed == 0 {
+        if !known.stays() {
             self.messages.remove(&message);
         }
     }
@@ -450,7 +451,7 @@ fn hold(messages: &mut Numbered<FoldMessage>, message: u64) {
 fn release(messages: &mut Numbered<FoldMessage>, message: u64) {
     if let Some(known) = messages.get_mut(&message) {
         known.needed = known.needed.saturating_sub(1);
-        if known.needed == 0 && !known.is_open {
+        if !known.stays() {
             messages.remove(&message);
         }
     }

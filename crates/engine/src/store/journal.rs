@@ -1,5 +1,7 @@
 //! Where records go: the seam to whatever keeps them. The engine knows no disk.
 
+use super::NO_PLACE;
+
 /// How sure a record has to be before a promise that depends on it leaves.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
@@ -21,17 +23,58 @@ pub struct Staged {
     pub end: u64,
 }
 
-/// The journal takes no record: far more waits for the disk than it may, or the record is too long.
+impl Staged {
+    /// What a refused record has instead: no watermark ever comes there.
+    pub(crate) const REFUSED: Staged = Staged { position: NO_PLACE, end: u64::MAX };
+
+    /// Whether the journal has not taken the record.
+    pub(crate) fn is_refused(self) -> bool {
+        self.end == u64::MAX
+    }
+}
+
+/// The journal takes this record never: it is longer than any. A full disk, a failed one, and much that waits are no reason.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct StageRefused;
+
+/// Why a disk takes no records.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// It has no room; it is tried again.
+    Full,
+    /// It has failed, or nobody may write to it: nothing is promised until it has been verified.
+    Failed,
+}
+
+/// What a journal has done and what it holds, for whoever looks.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Synced commits since the start.
+    pub syncs: u64,
+    /// Half of them took at most so many microseconds.
+    pub commit_micros_p50: u64,
+    /// Ninety-nine of a hundred took at most so many microseconds.
+    pub commit_micros_p99: u64,
+    /// Bytes of records in a commit, on the average.
+    pub batch_bytes: u64,
+    /// Bytes that wait to be synced.
+    pub staged_bytes: u64,
+    /// So many may wait.
+    pub staged_bytes_max: u64,
+    /// Bytes on the disk.
+    pub bytes: u64,
+    /// Bytes of records that are needed still.
+    pub live_bytes: u64,
+}
 
 /// An ordered log of records with group commit. Every call is cheap and waits for no disk:
 /// they are made while a session is locked.
 pub trait Journal: Send + Sync {
-    /// Takes a record behind all others.
+    /// Takes a record behind all others, also while the disk takes nothing: what has begun has to be recorded to its end.
+    /// What begins asks [`Self::is_over_budget`] before.
     ///
     /// # Errors
-    /// The record has no place then.
+    /// The record has no place then, and nothing that it was to make true is promised.
     fn stage(&self, record: &[u8]) -> Result<Staged, StageRefused>;
 
     /// Asks that everything before `position` reaches the level, and tells whether it has already.
@@ -49,8 +92,13 @@ pub trait Journal: Send + Sync {
     /// Whether so much waits for the disk that who brings messages should wait.
     fn is_over_budget(&self) -> bool;
 
-    /// Whether the disk takes records: false while it is full or has failed.
-    fn is_running(&self) -> bool;
+    /// Why the disk takes no records, if it takes none.
+    fn trouble(&self) -> Option<Trouble>;
+
+    /// Looked at now and then, by whoever wants to know how the journal does.
+    fn figures(&self) -> Figures {
+        Figures::default()
+    }
 
     /// So many bytes of the record at `position` are needed (negative: no more).
     fn count_live(&self, position: u64, bytes: i64);

@@ -20,11 +20,29 @@ pub(crate) struct Ledger {
     owed: Vec<Arc<Session>>,
     /// What was here already, and is promised with this message, is durable from there on.
     after: u64,
+    /// How many records the journal had refused when this slice began, and whether it has refused one of this publish.
+    refused_before: u64,
+    is_refused: bool,
 }
 
 impl Ledger {
     pub(crate) fn new(level: Level) -> Self {
         Ledger { level, ..Ledger::default() }
+    }
+
+    /// A slice of the publish begins: what is refused from now on is its own.
+    pub(crate) fn begin_slice(&mut self, turn: &Turn) {
+        self.refused_before = turn.refused;
+    }
+
+    /// A slice has ended.
+    pub(crate) fn end_slice(&mut self, turn: &Turn) {
+        self.is_refused |= turn.refused != self.refused_before;
+    }
+
+    /// Whether something has been recorded that counts only with the end.
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_open
     }
 
     /// Something is recorded that counts only once the publish is closed.
@@ -47,26 +65,35 @@ impl Ledger {
         self.replaced = Some((message, place));
     }
 
-    /// Everything of the publish has been recorded. Gives the position that its acknowledgement waits for, 0 for none.
+    /// Everything of the publish has been recorded. Gives the position that its acknowledgement waits for, 0 for none;
+    /// `None` where the journal has refused something of it. Then nobody is promised it: it stays without its end, so that
+    /// a recovery leaves it out, and who waits for its end goes on without it.
     pub(crate) fn close(
         &mut self,
         store: &Store,
         turn: &mut Turn,
         message: Option<&Message>,
         owner: Owner,
-    ) -> u64 {
+    ) -> Option<u64> {
         if !store.is_on() {
-            return 0;
+            return Some(0);
         }
         let mut end = self.after;
         // Who records the message besides knows by the same gate whether it is whole.
         let gate = message.filter(|_| self.waits).map(|message| message.stored.gate());
-        if self.is_open || owner != Owner::Nobody {
+        if !self.is_refused && (self.is_open || owner != Owner::Nobody) {
             let id = message.filter(|_| self.is_open).map_or(0, |message| message.stored.id());
-            end = end.max(store.stage(turn, &Record::Close { message: id, owner }).end);
+            let staged = store.stage(turn, &Record::Close { message: id, owner });
+            self.is_refused = staged.is_refused();
+            end = end.max(staged.end);
         }
-        if let Some(message) = message.filter(|_| self.waits) {
-            message.stored.commit(end);
+        if self.is_refused {
+            end = 0;
+        }
+        match message.filter(|_| self.waits) {
+            Some(message) if self.is_refused => message.stored.give_up(),
+            Some(message) => message.stored.commit(end),
+            None => {}
         }
         drop(gate);
         if let Some((message, place)) = self.replaced.take() {
@@ -81,6 +108,6 @@ impl Ledger {
             // Where it turns out that nothing was recorded, nobody will report.
             turn.is_releasable |= end == 0;
         }
-        end
+        (!self.is_refused).then_some(end)
     }
 }

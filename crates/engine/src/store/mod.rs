@@ -16,9 +16,9 @@ mod staging;
 mod summary;
 
 pub use fold::{BadRecord, Fold};
-pub use journal::{Journal, Level, StageRefused, Staged};
+pub use journal::{Figures, Journal, Level, StageRefused, Staged, Trouble};
 pub use reclaim::{Reclaim, Reclaimed};
-pub use record::{Owner, Parked, Record, StoredWill, describe};
+pub use record::{Owner, Parked, Record, StoredSession, StoredWill, describe};
 pub use restore::Restored;
 pub use summary::{Missing, Summary};
 

@@ -10,11 +10,11 @@ use whimbrel_proto::{
     codec::{PacketId, QoS},
 };
 
-use super::Record;
+use super::{Record, StoredSession};
 use crate::{
     Count, Engine, Turn,
     queue::{Delivery, NO_NUMBER},
-    retained::Cursor,
+    retained::{Cursor, Fetch},
     routing::Interest,
     session::{Locked, Session},
     share::Group,
@@ -51,7 +51,8 @@ pub enum Reclaimed {
 impl Engine {
     /// Begins to clean what lies before `below` in the journal.
     pub fn begin_reclaim(&self, below: u64) -> Reclaim {
-        let (sessions, groups) = (self.sessions.all(), self.all_groups());
+        let (mut sessions, groups) = (self.sessions.all(), self.all_groups());
+        sessions.append(&mut self.ends.restored());
         Reclaim { below, sessions, groups, retained: Cursor::default(), moved: 0 }
     }
 
@@ -75,10 +76,12 @@ impl Engine {
                 let (message, topic) = (kept.message.stored.id(), kept.message.topic());
                 let closed = kept.message.is_closed();
                 let staged = self.store.stage(turn, &Record::Retain { message, topic, closed });
-                self.store.needs_not(place);
-                self.store.needs(staged.position);
-                kept.place.store(staged.position, Relaxed);
-                *moved += 1;
+                if !staged.is_refused() {
+                    self.store.needs_not(place);
+                    self.store.needs(staged.position);
+                    kept.place.store(staged.position, Relaxed);
+                    *moved += 1;
+                }
             }
             *moved += self.store.move_before(turn, &kept.message, *below);
         });
@@ -89,10 +92,13 @@ impl Engine {
     fn reclaim_session(&self, turn: &mut Turn, reclaim: &mut Reclaim, session: &Arc<Session>) -> bool {
         let below = reclaim.below;
         let mut locked = Locked::new(self, session);
+        reclaim.moved += locked.reclaim_due_will(turn, below);
         if locked.state.ended {
             return true;
         }
-        if locked.state.recorded && locked.state.place < below {
+        // A will on its way is in that record alone: it stays until the will is published, and its segment with it.
+        let is_departing = locked.state.rare.as_ref().is_some_and(|rare| rare.is_departing);
+        if locked.state.recorded && locked.state.place < below && !is_departing {
             locked.record_session(turn);
             reclaim.moved += 1;
         }
@@ -108,12 +114,38 @@ impl Engine {
 }
 
 impl Locked<'_> {
+    /// What is left of a session that was over before the server started is its will, which is due.
+    fn reclaim_due_will(&mut self, turn: &mut Turn, below: u64) -> u64 {
+        let Some(rare) = self.state.rare.as_mut().filter(|rare| rare.will_place < below) else { return 0 };
+        let Some(will) = rare.will.as_ref() else { return 0 };
+        let store = &self.engine.store;
+        let session = StoredSession {
+            key: self.session.key,
+            client_id: &self.session.client_id,
+            expiry_secs: 0,
+            receive_maximum: 0,
+            absent_since: turn.now.wall_secs.max(1),
+            unsent_from: 0,
+            next_number: 0,
+            will: Some(will.stored()),
+        };
+        let staged = store.stage(turn, &Record::Session(session));
+        if staged.is_refused() {
+            return 0;
+        }
+        store.stage(turn, &Record::SessionEnd { key: self.session.key, has_will: true });
+        store.needs_not(rare.will_place);
+        store.needs(staged.position);
+        rare.will_place = staged.position;
+        2
+    }
+
     fn reclaim_subscriptions(&mut self, turn: &mut Turn, below: u64) -> u64 {
         let old = self.state.subscriptions.iter().filter(|one| one.place < below);
         let old: Vec<(Box<str>, Interest)> = old.map(|one| (one.filter.clone(), one.interest)).collect();
         for (filter, interest) in &old {
             let fetches = self.state.rare.as_ref().map(|rare| rare.fetches.as_slice()).unwrap_or_default();
-            let fetch = fetches.iter().any(|fetch| fetch.is_for(filter));
+            let fetch = fetches.iter().filter(|fetch| fetch.is_for(filter)).map(Fetch::qos).max();
             self.record_subscription(turn, filter, *interest, fetch);
         }
         old.len() as u64
@@ -190,24 +222,15 @@ impl Engine {
             return moved;
         }
         moved += 1;
-        let message = delivery.message.stored.id();
-        let closed = delivery.message.is_closed();
-        let group = delivery.group.as_ref();
-        let record = match group.filter(|_| delivery.parked != NO_NUMBER) {
+        let (message, closed) = (shared.stored.id(), shared.is_closed());
+        let record = match delivery.group.as_ref().filter(|_| delivery.parked != NO_NUMBER) {
             Some(group) => Record::Park { parked: group.parked(delivery.parked), message, closed },
-            None => Record::Enqueue {
-                key,
-                number: delivery.number,
-                message,
-                qos: delivery.qos,
-                retain: delivery.retain,
-                closed,
-                ids: delivery.ids().to_vec(),
-                from: None,
-                group: group.map(|group| group.names()),
-            },
+            None => delivery.record(key, closed, None),
         };
         let staged = store.stage(turn, &record);
+        if staged.is_refused() {
+            return moved - 1; // The old one stays needed, and its segment with it.
+        }
         store.needs_not(delivery.place);
         store.needs(staged.position);
         delivery.place = staged.position;

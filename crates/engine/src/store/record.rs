@@ -25,6 +25,27 @@ pub struct StoredWill<'a> {
     pub expiry_secs: Option<u32>,
 }
 
+/// A session as it stands, without subscriptions and messages.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct StoredSession<'a> {
+    /// Its name for as long as the store lives.
+    pub key: u64,
+    /// The client's identifier.
+    pub client_id: &'a str,
+    /// How long it outlives its connection, in seconds.
+    pub expiry_secs: u32,
+    /// What the client takes at once.
+    pub receive_maximum: u16,
+    /// Since when it is absent, in seconds since 1970; 0 while it is connected.
+    pub absent_since: u64,
+    /// Deliveries from this number on have never been sent; `u64::MAX` while it is connected.
+    pub unsent_from: u64,
+    /// The next number of a delivery.
+    pub next_number: u64,
+    /// Its will.
+    pub will: Option<StoredWill<'a>>,
+}
+
 /// A message in the queue of a shared group.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Parked<'a> {
@@ -58,25 +79,13 @@ pub enum Owner {
 pub enum Record<'a> {
     /// A server begins to write, at this time (seconds since 1970).
     Start { wall_secs: u64 },
-    /// A session as it stands, without subscriptions and messages; replaces what was said of it before.
-    Session {
-        key: u64,
-        client_id: &'a str,
-        expiry_secs: u32,
-        receive_maximum: u16,
-        /// Since when it is absent; 0 while it is connected.
-        absent_since: u64,
-        /// Deliveries from this number on have never been sent; `u64::MAX` while it is connected.
-        unsent_from: u64,
-        /// The next number of a delivery.
-        next_number: u64,
-        will: Option<StoredWill<'a>>,
-    },
+    /// A session; replaces what was said of it before.
+    Session(StoredSession<'a>),
     /// The connection of a session has ended.
     Absent { key: u64, since: u64, expiry_secs: u32, unsent_from: u64, has_will: bool },
     /// A session is over, with all that it had but its will, if that is due.
     SessionEnd { key: u64, has_will: bool },
-    /// A subscription, or its new options. `fetch`: retained messages are owed to it.
+    /// A subscription, or its new options. `fetch`: retained messages are owed to it, at most at this QoS.
     Subscribe {
         key: u64,
         filter: &'a str,
@@ -84,7 +93,7 @@ pub enum Record<'a> {
         no_local: bool,
         retain_as_published: bool,
         id: u32,
-        fetch: bool,
+        fetch: Option<QoS>,
     },
     /// A subscription is gone.
     Unsubscribe { key: u64, filter: &'a str },
@@ -196,6 +205,24 @@ impl Writer<'_> {
     }
 }
 
+impl StoredSession<'_> {
+    fn encode(&self, to: &mut Writer<'_>) {
+        to.kind(2).u64(self.key).text(self.client_id).u32(self.expiry_secs).u16(self.receive_maximum);
+        to.u64(self.absent_since).u64(self.unsent_from).u64(self.next_number).flag(self.will.is_some());
+        if let Some(will) = &self.will {
+            let options =
+                will.qos.bits() | u8::from(will.retain) << 2 | u8::from(will.expiry_secs.is_some()) << 3;
+            to.u8(options).u32(will.delay_secs).u32(will.expiry_secs.unwrap_or(0));
+            to.text(will.topic).bytes(will.forwarded).bytes(will.payload);
+        }
+    }
+}
+
+/// How many steps of QoS it is from the one to the other, round the three.
+fn steps(from: QoS, to: QoS) -> u8 {
+    (to.bits() + 3 - from.bits()) % 3
+}
+
 impl Record<'_> {
     /// Appends the bytes of the record.
     pub fn encode(&self, out: &mut Vec<u8>) {
@@ -204,7 +231,7 @@ impl Record<'_> {
             Record::Start { wall_secs } => {
                 to.kind(1).u64(*wall_secs);
             }
-            Record::Session { .. } => self.encode_session(&mut to),
+            Record::Session(session) => session.encode(&mut to),
             Record::Absent { key, since, expiry_secs, unsent_from, has_will } => {
                 to.kind(3).u64(*key).u64(*since).u32(*expiry_secs).u64(*unsent_from).flag(*has_will);
             }
@@ -215,7 +242,7 @@ impl Record<'_> {
                 let options = qos.bits()
                     | u8::from(*no_local) << 2
                     | u8::from(*retain_as_published) << 3
-                    | u8::from(*fetch) << 4;
+                    | fetch.map_or(0, |owed| 1 << 4 | steps(*qos, owed) << 5);
                 to.kind(5).u64(*key).text(filter).u8(options).u32(*id);
             }
             Record::Unsubscribe { key, filter } => {
@@ -266,30 +293,6 @@ impl Record<'_> {
             Record::WillGone { key } => {
                 to.kind(20).u64(*key);
             }
-        }
-    }
-
-    fn encode_session(&self, to: &mut Writer<'_>) {
-        let Record::Session {
-            key,
-            client_id,
-            expiry_secs,
-            receive_maximum,
-            absent_since,
-            unsent_from,
-            next_number,
-            will,
-        } = self
-        else {
-            return;
-        };
-        to.kind(2).u64(*key).text(client_id).u32(*expiry_secs).u16(*receive_maximum);
-        to.u64(*absent_since).u64(*unsent_from).u64(*next_number).flag(will.is_some());
-        if let Some(will) = will {
-            let options =
-                will.qos.bits() | u8::from(will.retain) << 2 | u8::from(will.expiry_secs.is_some()) << 3;
-            to.u8(options).u32(will.delay_secs).u32(will.expiry_secs.unwrap_or(0));
-            to.text(will.topic).bytes(will.forwarded).bytes(will.payload);
         }
     }
 
@@ -345,7 +348,7 @@ mod tests {
             expiry_secs: Some(0),
         };
         let parked = Parked { share: "s", filter: "a/+", number: 1 << 40 };
-        let session = Record::Session {
+        let session = Record::Session(StoredSession {
             key: 1,
             client_id: "é",
             expiry_secs: u32::MAX,
@@ -354,6 +357,15 @@ mod tests {
             unsent_from: u64::MAX,
             next_number: 70_000,
             will: Some(will),
+        });
+        let subscribe = |qos, fetch| Record::Subscribe {
+            key: 1,
+            filter: "a/#",
+            qos,
+            no_local: true,
+            retain_as_published: false,
+            id: 7,
+            fetch,
         };
         let enqueue = Record::Enqueue {
             key: 1,
@@ -371,15 +383,7 @@ mod tests {
             session,
             Record::Absent { key: 1, since: 9, expiry_secs: 60, unsent_from: 3, has_will: true },
             Record::SessionEnd { key: 1, has_will: true },
-            Record::Subscribe {
-                key: 1,
-                filter: "a/#",
-                qos: QoS::AtLeastOnce,
-                no_local: true,
-                retain_as_published: false,
-                id: 7,
-                fetch: true,
-            },
+            subscribe(QoS::AtLeastOnce, Some(QoS::AtLeastOnce)),
             Record::Unsubscribe { key: 1, filter: "a/#" },
             Record::Fetched { key: 1, filter: "a/#" },
             Record::Message {
@@ -406,6 +410,9 @@ mod tests {
             Record::Open { key: 1, packet_ids: vec![id(1), id(2)] },
             Record::Released { key: 1, packet_id: id(2) },
             Record::WillGone { key: 1 },
+            subscribe(QoS::AtMostOnce, Some(QoS::ExactlyOnce)),
+            subscribe(QoS::ExactlyOnce, Some(QoS::AtMostOnce)),
+            subscribe(QoS::ExactlyOnce, None),
         ]
     }
 

@@ -184,7 +184,8 @@ impl Engine {
                 (entered.group, entered.place) = (group, kept.place);
             }
             self.store.needs(kept.place);
-            if kept.fetch {
+            if let Some(qos) = kept.fetch {
+                let interest = Interest { qos, ..interest };
                 let ids = (interest.id != 0).then(|| Arc::from([interest.id]));
                 let until = self.retained.last_number();
                 let fetch = Fetch::new(filter.filter, interest, until, ids, Vec::new());
@@ -258,6 +259,9 @@ impl Engine {
         let rare = locked.state.rare();
         rare.will = Some(will);
         rare.will_due = Some(self.timers.add(now.mono, Timer::Session(session.clone())));
+        self.store.needs(folded.place);
+        rare.will_place = folded.place;
+        self.ends.note_restored(session);
     }
 
     /// When the session ends and its will is due: what was connected at the crash is absent since now.

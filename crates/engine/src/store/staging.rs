@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use whimbrel_proto::Millis;
 
-use super::{Journal, Level, Record, Staged};
+use super::{Journal, Level, Record, Staged, Trouble};
 use crate::{Count, Turn, Wire, message::Message, session::Session, sync::Mutex, turn::Now};
 
 /// What a record without a message counts as needed bytes: near enough for deciding when to clean.
@@ -37,7 +37,7 @@ impl Store {
         self.journal.as_ref()
     }
 
-    /// Hands over a record. Where it is refused, whoever waits for its end waits for ever.
+    /// Hands over a record. Where it is refused nothing of it is promised: [`Turn::refused`] counts it.
     pub(crate) fn stage(&self, turn: &mut Turn, record: &Record<'_>) -> Staged {
         let Some(journal) = &self.journal else { return Staged { position: NO_PLACE, end: 0 } };
         turn.record.clear();
@@ -47,29 +47,35 @@ impl Store {
             Ok(staged) => staged,
             Err(super::StageRefused) => {
                 turn.count(Count::RecordsRefused, 1);
-                Staged { position: NO_PLACE, end: u64::MAX }
+                turn.refused += 1;
+                Staged::REFUSED
             }
         }
     }
 
     /// Somebody more is owed the message: it is recorded, unless it is and somebody needs the record already. Gives the name
-    /// by which others refer to it. The caller holds the message's gate.
-    pub(crate) fn need(&self, turn: &mut Turn, message: &Message) -> u64 {
+    /// by which others refer to it, `None` where the journal refuses it. The caller holds the message's gate.
+    pub(crate) fn need(&self, turn: &mut Turn, message: &Message) -> Option<u64> {
         let is_first = message.stored.hold();
-        let mut id = message.stored.id();
-        if id == 0 {
-            let staged = self.stage_message(turn, message, 0);
-            id = message.stored.note(staged);
-        } else if is_first {
-            // Nobody needed the record for a while: it may be gone.
+        let id = message.stored.id();
+        if id == 0 || is_first {
+            // Where nobody needed the record for a while it may be gone.
             let staged = self.stage_message(turn, message, id);
-            message.stored.move_to(staged);
+            if staged.is_refused() {
+                message.stored.release();
+                return None;
+            }
+            if id == 0 {
+                message.stored.note(staged);
+            } else {
+                message.stored.move_to(staged);
+            }
         }
         if is_first {
             let (place, bytes) = message.stored.place();
             self.count(place, i64::from(bytes));
         }
-        id
+        Some(message.stored.id())
     }
 
     fn stage_message(&self, turn: &mut Turn, message: &Message, id: u64) -> Staged {
@@ -93,6 +99,9 @@ impl Store {
             return 0;
         }
         let staged = self.stage_message(turn, message, message.stored.id());
+        if staged.is_refused() {
+            return 0;
+        }
         let (from, bytes) = message.stored.move_to(staged);
         self.count(from, -i64::from(bytes));
         self.count(staged.position, i64::from(bytes));
@@ -153,9 +162,9 @@ impl Store {
         self.journal.as_ref().is_some_and(|journal| journal.is_over_budget())
     }
 
-    /// Whether the disk is full or has failed.
-    pub(crate) fn is_stuck(&self) -> bool {
-        self.journal.as_ref().is_some_and(|journal| !journal.is_running())
+    /// Why the disk takes nothing, if it takes nothing.
+    pub(crate) fn trouble(&self) -> Option<Trouble> {
+        self.journal.as_ref()?.trouble()
     }
 
     /// Has the wire woken when the journal takes more.

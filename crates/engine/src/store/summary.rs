@@ -115,12 +115,12 @@ impl Summary {
 mod tests {
     use whimbrel_proto::codec::QoS;
 
-    use super::super::Record;
+    use super::super::{Record, StoredSession};
     use super::*;
 
     #[test]
     fn a_message_that_is_owed_and_not_there_is_named_with_the_record_that_owes_it() {
-        let session = Record::Session {
+        let session = Record::Session(StoredSession {
             key: 1,
             client_id: "c",
             expiry_secs: 60,
@@ -129,7 +129,7 @@ mod tests {
             unsent_from: 0,
             next_number: 0,
             will: None,
-        };
+        });
         let enqueue = Record::Enqueue {
             key: 1,
             number: 0,

@@ -7,7 +7,7 @@ use std::{
 
 use whimbrel_engine::{
     Engine, Journal, Level, Limits, Now,
-    store::{Fold, Record, Restored, StageRefused, Staged},
+    store::{Figures, Fold, Record, Restored, StageRefused, Staged, Trouble},
 };
 
 /// What stands before each record, like on a disk.
@@ -20,8 +20,11 @@ struct State {
     written: u64,
     synced: u64,
     live: BTreeMap<u64, i64>,
-    is_full: bool,
+    trouble: Option<Trouble>,
+    /// Records that are taken before all others are refused.
+    takes: Option<usize>,
     is_over_budget: bool,
+    budget: Option<u64>,
     nudges: usize,
 }
 
@@ -43,12 +46,27 @@ impl Paper {
     }
 
     /// The disk takes nothing, or takes again.
-    pub(super) fn set_full(&self, is_full: bool) {
-        self.0.lock().unwrap().is_full = is_full;
+    pub(super) fn set_trouble(&self, trouble: Option<Trouble>) {
+        self.0.lock().unwrap().trouble = trouble;
+    }
+
+    /// So many records more are taken, then every one is refused; `None`: none is.
+    pub(super) fn set_takes(&self, takes: Option<usize>) {
+        self.0.lock().unwrap().takes = takes;
     }
 
     pub(super) fn set_over_budget(&self, is_over: bool) {
         self.0.lock().unwrap().is_over_budget = is_over;
+    }
+
+    /// It is over budget when more bytes wait than these.
+    pub(super) fn set_budget(&self, budget: Option<u64>) {
+        self.0.lock().unwrap().budget = budget;
+    }
+
+    /// Messages that are owed and that no record has.
+    pub(super) fn missing(&self) -> usize {
+        self.fold().summary().missing
     }
 
     /// How often somebody wanted records written that nobody waits for.
@@ -119,13 +137,17 @@ impl Paper {
         Paper(Arc::new(Mutex::new(State { records, end, written, synced, ..State::default() })))
     }
 
-    /// An engine with what the records say.
-    pub(super) fn start(&self, limits: Limits, now: Now) -> (Arc<Engine>, Restored) {
+    fn fold(&self) -> Fold {
         let mut fold = Fold::new();
-        let records = self.0.lock().unwrap().records.clone();
-        for (at, bytes) in &records {
+        for (at, bytes) in &self.0.lock().unwrap().records {
             fold.take(*at, at + HEADER + bytes.len() as u64, bytes).expect("records that can be read");
         }
+        fold
+    }
+
+    /// An engine with what the records say.
+    pub(super) fn start(&self, limits: Limits, now: Now) -> (Arc<Engine>, Restored) {
+        let fold = self.fold();
         let engine = Engine::new(limits, 11).with_journal(Arc::new(self.clone()));
         let restored = fold.restore(&engine, now);
         assert_eq!(restored.missing, 0, "messages that are owed and not there");
@@ -136,6 +158,11 @@ impl Paper {
 impl Journal for Paper {
     fn stage(&self, record: &[u8]) -> Result<Staged, StageRefused> {
         let mut state = self.0.lock().unwrap();
+        match &mut state.takes {
+            Some(0) => return Err(StageRefused),
+            Some(more) => *more -= 1,
+            None => {}
+        }
         let position = state.end;
         state.records.push((position, record.to_vec()));
         state.end += HEADER + record.len() as u64;
@@ -164,11 +191,17 @@ impl Journal for Paper {
     }
 
     fn is_over_budget(&self) -> bool {
-        self.0.lock().unwrap().is_over_budget
+        let state = self.0.lock().unwrap();
+        state.is_over_budget || state.budget.is_some_and(|budget| state.end - state.synced > budget)
     }
 
-    fn is_running(&self) -> bool {
-        !self.0.lock().unwrap().is_full
+    fn trouble(&self) -> Option<Trouble> {
+        self.0.lock().unwrap().trouble
+    }
+
+    fn figures(&self) -> Figures {
+        let state = self.0.lock().unwrap();
+        Figures { staged_bytes: state.end, bytes: state.end, ..Figures::default() }
     }
 
     fn count_live(&self, position: u64, bytes: i64) {

@@ -1,6 +1,9 @@
 //! What the journal may forget, what happens while the disk takes nothing, and what the simulation of its failures has found.
 
-use whimbrel_engine::{Count, Limits, store::Reclaimed};
+use whimbrel_engine::{
+    Count, Limits,
+    store::{Reclaimed, Trouble},
+};
 use whimbrel_testkit::{Ack, Packet, QoS1, QoS2, publish, v5, v311, will};
 
 use super::{
@@ -83,7 +86,7 @@ fn where_the_policy_says_so_a_full_disk_is_told_to_publishers() {
     let mut worker = Worker::durable(limits, &Paper::default());
     let reader = stayer(&mut worker, "reader");
     subscribe(&mut worker, reader, "t", QoS1);
-    worker.paper.as_ref().unwrap().set_full(true);
+    worker.paper.as_ref().unwrap().set_trouble(Some(Trouble::Full));
     let writer = worker.connect(v5("writer"));
     assert_eq!(worker.say_acked(writer, "t", "refused"), 0x97);
     assert_eq!(worker.say_acked(writer, "elsewhere", "nobody is owed"), 0x10);
@@ -91,7 +94,7 @@ fn where_the_policy_says_so_a_full_disk_is_told_to_publishers() {
     send(&mut worker, old, 1, "refused", QoS1);
     assert!(worker.is_closed(old));
     assert_eq!(worker.payloads(reader), [] as [String; 0]);
-    worker.paper.as_ref().unwrap().set_full(false);
+    worker.paper.as_ref().unwrap().set_trouble(None);
     send(&mut worker, writer, 1, "taken", QoS1);
     worker.commit();
     assert_eq!(worker.payloads(reader), ["taken"]);
@@ -306,4 +309,38 @@ fn what_nobody_needed_for_a_while_is_recorded_anew_for_who_comes_to_need_it() {
     let mut worker = worker.crash(Limits::default(), usize::MAX);
     let all = returns(&mut worker, "reader").1;
     assert_eq!(all.iter().map(text).collect::<Vec<_>>(), ["handed on"]);
+}
+
+#[test]
+fn what_one_is_done_with_between_two_steps_of_cleaning_is_there_for_the_other_after_a_crash() {
+    let mut worker = durable();
+    worker.commits = true;
+    for id in ["a", "b"] {
+        let reader = stayer(&mut worker, id);
+        worker.subscribe(reader, "t", QoS1);
+        worker.cut(reader);
+    }
+    let writer = guest(&mut worker, "writer");
+    send(&mut worker, writer, 1, "for both", QoS1);
+    let _ = clean(&mut worker);
+    let paper = worker.paper.clone().unwrap();
+    let below = paper.end();
+    let mut reclaim = worker.engine.begin_reclaim(below);
+    let is_moved = |told: &str| told.contains("Enqueue");
+    let first = loop {
+        let from = paper.records();
+        assert_eq!(worker.engine.reclaim(&mut worker.turn, &mut reclaim), Reclaimed::More);
+        let told = paper.told(from);
+        if told.iter().any(|told| is_moved(told)) {
+            break if told.iter().any(|told| told.contains("client_id: \"a\"")) { "a" } else { "b" };
+        }
+    };
+    assert_eq!(returns(&mut worker, first).1.len(), 1);
+    while worker.engine.reclaim(&mut worker.turn, &mut reclaim) == Reclaimed::More {}
+    assert_eq!(paper.live_before(below), 0);
+    let mut worker = Worker::durable(Limits::default(), &paper.without_before(below));
+    worker.commits = true;
+    let other = if first == "a" { "b" } else { "a" };
+    let all = returns(&mut worker, other).1;
+    assert_eq!(all.iter().map(text).collect::<Vec<_>>(), ["for both"]);
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use whimbrel_engine::{Count, Limits, Wire};
+use whimbrel_engine::{Count, Limits, Wire, store::Trouble};
 use whimbrel_testkit::{QoS0, QoS1, Subscribe, v5, v311, will};
 
 use super::{
+    paper::Paper,
     wire::Pipe,
     worker::{Who, Worker, text},
 };
@@ -112,6 +113,40 @@ fn stored_messages_are_the_retained_and_the_queued_ones() {
     assert_eq!(worker.consume(away).len(), 3);
     tick(&mut worker);
     assert_eq!(worker.payloads(who), ["1"]);
+}
+
+#[test]
+fn the_store_tells_how_it_does_where_there_is_one() {
+    let mut worker = Worker::in_memory(Limits::default());
+    let store =
+        |came: &[(String, String)]| came.iter().filter(|(topic, _)| topic.contains("/store/s")).count();
+    assert_eq!(store(&reader(&mut worker, "$SYS/#").1), 0);
+    let mut worker = Worker::durable(Limits::default(), &Paper::default());
+    worker.commits = true;
+    let (who, came) = reader(&mut worker, "$SYS/broker/store/#");
+    let value = |name: &str| {
+        let topic = format!("$SYS/broker/store/{name}");
+        came.iter().find(|(known, _)| *known == topic).map(|(_, value)| value.as_str())
+    };
+    assert_eq!([value("state"), value("alarms")], [Some("running"), Some("0")]);
+    for name in
+        ["syncs", "commit/micros/median", "commit/micros/99percent", "commit/bytes", "bytes", "live/bytes"]
+    {
+        assert!(value(name).is_some_and(|value| value.parse::<u64>().is_ok()), "{name}");
+    }
+    assert!(value("staged/bytes").is_some_and(|value| value != "0"));
+    for (trouble, state) in [(Trouble::Full, "full"), (Trouble::Failed, "failed")] {
+        worker.paper.as_ref().unwrap().set_trouble(Some(trouble));
+        tick(&mut worker);
+        let told = worker.messages(who);
+        let told = |name: &str| told.iter().find(|one| one.topic.ends_with(name)).map(text);
+        assert_eq!(told("store/state").as_deref(), Some(state));
+    }
+    assert_eq!(tick(&mut worker), 0, "nothing has changed");
+    worker.paper.as_ref().unwrap().set_trouble(None);
+    tick(&mut worker);
+    let alarms = worker.messages(who).into_iter().find(|one| one.topic.ends_with("store/alarms"));
+    assert_eq!(alarms.map(|one| text(&one)).as_deref(), Some("0"));
 }
 
 #[test]

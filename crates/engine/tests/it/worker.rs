@@ -186,6 +186,11 @@ impl Worker {
         self.send(who, Packet::Publish(publish));
     }
 
+    /// Sends a message; nothing is handled yet.
+    pub(super) fn put_publish(&mut self, who: Who, publish: Publish) {
+        self.put(who, Packet::Publish(publish));
+    }
+
     /// Publishes at QoS 0.
     pub(super) fn say(&mut self, who: Who, topic: &str, payload: &str) {
         self.publish(who, publish(topic, payload));

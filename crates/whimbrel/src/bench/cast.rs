@@ -130,11 +130,13 @@ impl<'a> Cast<'a> {
         }
     }
 
-    /// Pairs whose receivers keep their sessions and are away while their messages are sent.
-    pub(super) fn sessions(&mut self, count: usize, qos: QoS, topic: &Template) {
+    /// Pairs whose receivers keep their sessions and are away while their messages are sent. Where they do not come back,
+    /// they expect nothing.
+    pub(super) fn sessions(&mut self, count: usize, qos: QoS, topic: &Template, come_back: bool) {
         self.pairs(count, qos, topic, "");
-        for client in &mut self.plan.clients {
-            client.persistent = matches!(client.work, Work::Receive(_));
+        self.plan.keep_sessions();
+        for client in self.plan.clients.iter_mut().filter(|client| client.persistent && !come_back) {
+            client.work = Work::Receive(Receive::All(0..0));
         }
         for sender in &mut self.plan.senders {
             // Nobody is there to get it, so that only acknowledgements are waited for.

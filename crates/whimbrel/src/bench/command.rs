@@ -185,7 +185,7 @@ fn perform(course: Course, crew: Crew, meter: &mut Meter) -> Result<Raw, String>
         Course::Traffic(length) => script.traffic(length),
         Course::Storm(length) => script.storm(length),
         Course::Idle(duration) => script.idle(duration),
-        Course::Retained(messages, length) => script.retained(messages, length),
-        Course::Offline(messages) => script.offline(messages),
+        Course::Retained { messages, length } => script.retained(messages, length),
+        Course::Offline { messages, come_back } => script.offline(messages, come_back),
     }
 }

@@ -260,6 +260,7 @@ impl Crew {
                     known.delivered += interval.delivered;
                     // Both have the same bounds.
                     let _ = known.latencies.add(&interval.latencies);
+                    let _ = known.acknowledgements.add(&interval.acknowledgements);
                 }
             },
             Event::Broken(reason) => {

@@ -133,6 +133,14 @@ impl Desk {
         }
     }
 
+    /// A message that was due then has its last acknowledgement.
+    #[inline]
+    pub(super) fn acknowledged(&mut self, due: Nanos, now: Nanos) {
+        if self.measured.holds(due) {
+            self.recorder.acknowledgement(now.saturating_sub(due));
+        }
+    }
+
     /// A connection that was to be made at `due` has come up.
     pub(super) fn connected(&mut self, now: Nanos, due: Nanos) {
         self.tally.delivered += 1;

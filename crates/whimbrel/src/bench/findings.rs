@@ -80,6 +80,15 @@ impl Findings {
         })
     }
 
+    /// How long all publishers waited for the last acknowledgement of what was due in the measured time.
+    pub(super) fn acknowledgements(&self) -> Histogram<u64> {
+        self.series.values().fold(histogram(), |mut sum, interval| {
+            // All have the same bounds.
+            let _ = sum.add(&interval.acknowledgements);
+            sum
+        })
+    }
+
     /// The intervals that lie within the measured time whole; all that touch it where it is shorter than two.
     pub(super) fn measured_intervals(&self) -> impl Iterator<Item = &Interval> {
         let whole = |interval: &Interval| {

@@ -1,5 +1,6 @@
 //! The results as JSON, and read back for a report. Not the text for people.
 
+use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 
 use super::clock::SECOND;
@@ -48,7 +49,8 @@ pub(super) fn value(findings: &Findings) -> Value {
             "delivered_per_second": findings.delivered_per_second() },
         "open_loop": findings.rate.map(|rate| json!({ "rate": rate, "due": tally.due_measured,
             "kept": findings.rate_missed().is_none(), "latest_us": tally.latest as f64 / 1e3 })),
-        "latency": latency(findings),
+        "latency": quantiles(&findings.latencies(), &findings.latency_of),
+        "acknowledgement": quantiles(&findings.acknowledgements(), "from the moment when a message was due to its last acknowledgement"),
         "broker": findings.broker.as_ref().map(|usage| of_process(findings, usage)),
         "generator": of_process(findings, &findings.own),
         "generator_napping_us_per_message": findings.napping_micros(),
@@ -59,13 +61,12 @@ pub(super) fn value(findings: &Findings) -> Value {
     })
 }
 
-fn latency(findings: &Findings) -> Value {
-    let all = findings.latencies();
+fn quantiles(all: &Histogram<u64>, of: &str) -> Value {
     if all.is_empty() {
         return Value::Null;
     }
     let mut latency = Map::new();
-    latency.insert("of".to_owned(), json!(findings.latency_of));
+    latency.insert("of".to_owned(), json!(of));
     latency.insert("count".to_owned(), json!(all.len()));
     latency.insert("mean_us".to_owned(), json!(all.mean() / 1e3));
     latency.insert("min_us".to_owned(), json!(all.min() as f64 / 1e3));

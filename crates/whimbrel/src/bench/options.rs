@@ -105,6 +105,16 @@ impl Quality {
     }
 }
 
+/// What becomes of the sessions of subscribers.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Broker and clients")]
+pub(super) struct Keeping {
+    /// The sessions of subscribers outlive their connections, so that a broker owes them what it has acknowledged; they
+    /// are ended when all is over
+    #[arg(long)]
+    pub(super) persistent: bool,
+}
+
 /// How fast.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Load")]
@@ -191,7 +201,8 @@ pub(super) struct Results {
     pub(super) plot: Option<PathBuf>,
 }
 
-fn rate(text: &str) -> Result<f64, String> {
+/// Something per second.
+pub(super) fn rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if (0.001..=1e9).contains(&rate) => Ok(rate),
         Ok(_) => Err("a rate is 0.001 to 1,000,000,000 per second".to_owned()),

@@ -113,6 +113,13 @@ impl Plan {
         self.clients.push(Client { id, lane, work, filters, qos, persistent: false });
     }
 
+    /// The sessions of all receivers outlive their connections.
+    pub(super) fn keep_sessions(&mut self) {
+        for client in &mut self.clients {
+            client.persistent = matches!(client.work, Work::Receive(_));
+        }
+    }
+
     /// Refuses topics and filters that no broker would take, and clients that would drive each other out.
     pub(super) fn check(&self) -> Result<(), String> {
         let mut ids = HashSet::new();

@@ -28,8 +28,8 @@ pub(super) struct Publisher {
     /// How many messages it sends in all.
     limit: u64,
     next_id: u16,
-    /// Packet ids that wait for their last acknowledgement, in the order of sending.
-    in_flight: VecDeque<u16>,
+    /// Packet ids that wait for their last acknowledgement, in the order of sending, with the moment at which each was due.
+    in_flight: VecDeque<(u16, Nanos)>,
     /// How many at the front of `in_flight` have got their PUBREC.
     received: usize,
     in_flight_max: usize,
@@ -196,7 +196,7 @@ impl Publisher {
         for _ in 0..messages {
             let topic = sender.and_then(|sender| run.plan.topic(sender, self.number));
             let stamp = Stamp { sender: self.sender, number: self.number, time: due };
-            let packet_id = (self.qos != QoS::AtMostOnce).then(|| self.packet_id());
+            let packet_id = (self.qos != QoS::AtMostOnce).then(|| self.packet_id(due));
             self.frames.append(topic.unwrap_or_default().0, stamp, packet_id.flatten(), &mut link.out);
             self.number += 1;
         }
@@ -204,10 +204,10 @@ impl Publisher {
         desk.has_sent(messages, due, now);
     }
 
-    fn packet_id(&mut self) -> Option<PacketId> {
+    fn packet_id(&mut self, due: Nanos) -> Option<PacketId> {
         // Identifiers in flight are at most 65,535 and leave in order, so that the next is free.
         self.next_id = self.next_id.checked_add(1).unwrap_or(1);
-        self.in_flight.push_back(self.next_id);
+        self.in_flight.push_back((self.next_id, due));
         PacketId::new(self.next_id)
     }
 
@@ -229,9 +229,9 @@ impl Publisher {
             (PacketType::PubAck, QoS::AtLeastOnce) | (PacketType::PubComp, QoS::ExactlyOnce) => true,
             (PacketType::PubRec, QoS::ExactlyOnce) if ack.reason.is_error() => true,
             (PacketType::PubRec, QoS::ExactlyOnce) => {
-                if self.in_flight.get(self.received) == Some(&id) {
+                if self.in_flight.get(self.received).is_some_and(|(waiting, _)| *waiting == id) {
                     self.received += 1;
-                } else if !self.in_flight.contains(&id) {
+                } else if !self.in_flight.iter().any(|(waiting, _)| *waiting == id) {
                     desk.tally.unexpected += 1;
                 }
                 // [MQTT-4.3.3-1]
@@ -244,22 +244,23 @@ impl Publisher {
             }
             _ => false,
         };
-        if !ends || !self.forget(id) {
-            desk.tally.unexpected += 1;
+        match ends.then(|| self.forget(id)).flatten() {
+            Some(due) => desk.acknowledged(due, now),
+            None => desk.tally.unexpected += 1,
         }
     }
 
-    fn forget(&mut self, id: u16) -> bool {
+    /// Takes it from those that wait, and says when it was due.
+    fn forget(&mut self, id: u16) -> Option<Nanos> {
         let at = match self.in_flight.front() {
-            Some(front) if *front == id => Some(0),
-            _ => self.in_flight.iter().position(|waiting| *waiting == id),
-        };
-        let Some(at) = at else { return false };
-        self.in_flight.remove(at);
+            Some((front, _)) if *front == id => Some(0),
+            _ => self.in_flight.iter().position(|(waiting, _)| *waiting == id),
+        }?;
+        let (_, due) = self.in_flight.remove(at)?;
         if at < self.received {
             self.received -= 1;
         }
-        true
+        Some(due)
     }
 
     /// In a closed loop a message that is lost would stop its publisher for good: after a second it is given up, and

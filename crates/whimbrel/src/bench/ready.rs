@@ -39,8 +39,8 @@ pub(super) enum Course {
     Traffic(Length),
     Storm(Length),
     Idle(Duration),
-    Retained(u64, Length),
-    Offline(u64),
+    Retained { messages: u64, length: Option<Length> },
+    Offline { messages: u64, come_back: bool },
 }
 
 impl Ready {
@@ -114,12 +114,16 @@ pub(super) fn shared(one: Shared, run: &str) -> Result<Ready, String> {
 /// Traffic with one QoS for all.
 fn flow(
     name: &'static str,
-    plan: Plan,
+    mut plan: Plan,
     mut options: Options,
     flow: Flow,
     run: &str,
 ) -> Result<Ready, String> {
     options.push(("qos", flow.quality.qos().to_string()));
+    if flow.keeping.persistent {
+        options.push(("persistent", true.to_string()));
+        plan.keep_sessions();
+    }
     traffic(name, plan, options, flow.quality.allow_qos0_loss, flow.traffic, run)
 }
 
@@ -201,11 +205,12 @@ pub(super) fn idle(one: Idle, run: &str) -> Result<Ready, String> {
 pub(super) fn retained(one: Retained, run: &str) -> Result<Ready, String> {
     let mut cast = Cast::new(&one.broker.client_id, run);
     let qos = one.quality.qos();
-    cast.retained(one.messages as usize, one.subscribers as usize, qos);
+    let subscribers = if one.leave { 0 } else { one.subscribers };
+    cast.retained(one.messages as usize, subscribers as usize, qos);
     let plan = cast.plan;
     let mut options = vec![
         ("messages", one.messages.to_string()),
-        ("subscribers", one.subscribers.to_string()),
+        ("subscribers", subscribers.to_string()),
         ("qos", qos.to_string()),
         ("size", one.payload.size.to_string()),
     ];
@@ -221,26 +226,30 @@ pub(super) fn retained(one: Retained, run: &str) -> Result<Ready, String> {
         results: one.results,
         allow_qos0_loss: one.quality.allow_qos0_loss,
         options,
-        course: Course::Retained(u64::from(one.messages), window(&one.window)),
+        course: Course::Retained {
+            messages: u64::from(one.messages),
+            length: (!one.leave).then(|| window(&one.window)),
+        },
     })
 }
 
 pub(super) fn offline(one: Offline, run: &str) -> Result<Ready, String> {
     let mut cast = Cast::new(&one.broker.client_id, run);
     let qos = QoS::from_bits(one.qos).unwrap_or_default();
-    cast.sessions(one.sessions as usize, qos, &one.topic.topic);
+    cast.sessions(one.sessions as usize, qos, &one.topic.topic, !one.leave);
     let plan = cast.plan;
     let mut options = vec![
         ("sessions", one.sessions.to_string()),
         ("messages", one.messages.to_string()),
         ("qos", qos.to_string()),
-        ("window", one.window.to_string()),
+        one.rate.map_or(("window", one.window.to_string()), |rate| ("rate", rate.to_string())),
+        ("leave", one.leave.to_string()),
         ("size", one.payload.size.to_string()),
     ];
     options.extend(broker_options(&one.broker));
     let settings = Settings::new(&one.broker, one.drain.drain)?.with_payload(&one.payload, run);
     let settings =
-        settings.with_pace(&Pace { batch: 1, window: Some(one.window), rate: None, gather: None })?;
+        settings.with_pace(&Pace { batch: 1, window: Some(one.window), rate: one.rate, gather: None })?;
     Ok(Ready {
         name: "offline",
         unit: "messages",
@@ -250,7 +259,7 @@ pub(super) fn offline(one: Offline, run: &str) -> Result<Ready, String> {
         results: one.results,
         allow_qos0_loss: false,
         options,
-        course: Course::Offline(one.messages),
+        course: Course::Offline { messages: one.messages, come_back: !one.leave },
     })
 }
 

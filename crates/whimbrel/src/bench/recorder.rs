@@ -21,6 +21,8 @@ pub(super) struct Interval {
     pub(super) delivered: u64,
     /// Latencies of what arrived in the interval and was due in the measured time.
     pub(super) latencies: Histogram<u64>,
+    /// How long publishers waited for the last acknowledgement of what was due in the measured time.
+    pub(super) acknowledgements: Histogram<u64>,
 }
 
 /// One thread's interval in progress.
@@ -40,6 +42,11 @@ impl Recorder {
     #[inline]
     pub(super) fn latency(&mut self, latency: Nanos) {
         self.current.latencies.saturating_record(latency.max(1));
+    }
+
+    #[inline]
+    pub(super) fn acknowledgement(&mut self, latency: Nanos) {
+        self.current.acknowledgements.saturating_record(latency.max(1));
     }
 
     #[inline]
@@ -66,6 +73,6 @@ impl Recorder {
 
 impl Interval {
     fn new(index: u64) -> Interval {
-        Interval { index, sent: 0, delivered: 0, latencies: histogram() }
+        Interval { index, sent: 0, delivered: 0, latencies: histogram(), acknowledgements: histogram() }
     }
 }

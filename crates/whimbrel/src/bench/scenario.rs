@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::RangedI64ValueParser;
 
-use super::options::{Broker, Drain, Pace, Payload, Quality, Results, Span, Topic, Window};
+use super::options::{Broker, Drain, Keeping, Pace, Payload, Quality, Results, Span, Topic, Window, rate};
 use super::quantity::length_of_time;
 
 /// A number of clients.
@@ -42,6 +42,8 @@ pub(super) struct Flow {
     pub(super) quality: Quality,
     #[command(flatten)]
     pub(super) topic: Topic,
+    #[command(flatten)]
+    pub(super) keeping: Keeping,
     #[command(flatten)]
     pub(super) traffic: Traffic,
 }
@@ -169,6 +171,9 @@ pub(super) struct Retained {
     /// Subscribers, who subscribe, get everything, unsubscribe, and begin again
     #[arg(long, default_value_t = 4, value_parser = many())]
     pub(super) subscribers: u32,
+    /// Only store them: nobody asks for them, and the broker keeps them
+    #[arg(long)]
+    pub(super) leave: bool,
     #[command(flatten)]
     pub(super) quality: Quality,
     #[command(flatten)]
@@ -197,6 +202,12 @@ pub(super) struct Offline {
     /// Messages that a publisher sends before the first is acknowledged
     #[arg(short, long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) window: u16,
+    /// Open loop: messages per second of all publishers together
+    #[arg(short, long, value_name = "PER_SECOND", conflicts_with = "window", value_parser = rate)]
+    pub(super) rate: Option<f64>,
+    /// Only store them: nobody comes back for them, and the broker keeps them
+    #[arg(long)]
+    pub(super) leave: bool,
     #[command(flatten)]
     pub(super) drain: Drain,
     #[command(flatten)]

@@ -47,12 +47,17 @@ impl Script<'_> {
         self.connect(Who::Publishers, Entrance::New)?;
         let (from, to) = self.load(Who::All, length)?;
         self.settle()?;
+        if let Length::Count { .. } = length {
+            self.meter.end();
+        }
+        let keeps = self.crew.run.plan.clients.iter().any(|client| client.persistent);
+        if keeps && self.crew.ended() != Some(Early::Deserted) {
+            self.crew.order(Order::Leave(Who::Receivers));
+            self.connect(Who::Receivers, Entrance::Wipe)?;
+        }
         match length {
             Length::Time { .. } => self.end(from, to),
-            Length::Count { .. } => {
-                self.meter.end();
-                self.end(from, Nanos::MAX)
-            }
+            Length::Count { .. } => self.end(from, Nanos::MAX),
         }
     }
 
@@ -107,19 +112,22 @@ impl Script<'_> {
         self.end(now, to)
     }
 
-    /// One leaves retained messages; subscribers ask for all of them, again and again.
-    pub(super) fn retained(mut self, messages: u64, length: Length) -> Result<Raw, String> {
+    /// One leaves retained messages; subscribers ask for all of them, again and again for so long.
+    pub(super) fn retained(mut self, messages: u64, length: Option<Length>) -> Result<Raw, String> {
         let before = self.meter.broker_rss();
         self.connect(Who::Publishers, Entrance::New)?;
+        self.meter.begin();
         let start = self.crew.now();
         self.all_of(Who::Publishers, messages, "store")?;
         let seconds = (self.crew.now() - start) as f64 / SECOND as f64;
+        self.meter.end();
         self.figures.push(("stored", messages as f64 / seconds, "messages/s"));
         if let (Some(before), Some(after)) = (before, self.meter.broker_rss()) {
             let bytes = after.saturating_sub(before) as f64 / messages.max(1) as f64;
             self.figures.push(("rss_per_retained", bytes, "B"));
         }
         self.crew.order(Order::Leave(Who::Publishers));
+        let Some(length) = length else { return self.end(start, Nanos::MAX) };
         self.connect(Who::Receivers, Entrance::New)?;
         let (from, to) = self.load(Who::Receivers, length)?;
         self.settle()?;
@@ -130,8 +138,8 @@ impl Script<'_> {
         self.end(from, to)
     }
 
-    /// Sessions go away, messages come for them, they come back and get them.
-    pub(super) fn offline(mut self, messages: u64) -> Result<Raw, String> {
+    /// Sessions go away, messages come for them, they come back and get them, if they do.
+    pub(super) fn offline(mut self, messages: u64, come_back: bool) -> Result<Raw, String> {
         self.connect(Who::Receivers, Entrance::New)?;
         self.crew.order(Order::Leave(Who::Receivers));
         self.connect(Who::Publishers, Entrance::New)?;
@@ -148,6 +156,9 @@ impl Script<'_> {
         }
         if let (Some(before), Some(after)) = (before, self.meter.broker_rss()) {
             self.figures.push(("rss_per_stored", after.saturating_sub(before) as f64 / all, "B"));
+        }
+        if !come_back {
+            return self.end(start, Nanos::MAX);
         }
         let back = self.crew.now();
         self.crew.order(Order::Measure(Measured { from: back, to: Nanos::MAX, since: back }));

@@ -5,6 +5,8 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
+use hdrhistogram::Histogram;
+
 use super::display::{micros, whole};
 use super::findings::Findings;
 use super::json::{self, QUANTILES};
@@ -101,13 +103,18 @@ fn put_throughput(findings: &Findings, text: &mut String) {
 }
 
 fn put_latency(findings: &Findings, text: &mut String) {
-    let latencies = findings.latencies();
-    if latencies.is_empty() {
+    put_quantiles("latency", &findings.latency_of, &findings.latencies(), text);
+    let of = "from the moment when a message was due to its last acknowledgement";
+    put_quantiles("acknowledged", of, &findings.acknowledgements(), text);
+}
+
+fn put_quantiles(name: &str, of: &str, all: &Histogram<u64>, text: &mut String) {
+    if all.is_empty() {
         return;
     }
-    line(text, format_args!("  latency       {}", findings.latency_of));
-    let told = QUANTILES
-        .map(|(name, quantile)| format!("{name:<6} {:<9}", micros(latencies.value_at_quantile(quantile))));
+    line(text, format_args!("  {name:<13} {of}"));
+    let told =
+        QUANTILES.map(|(name, quantile)| format!("{name:<6} {:<9}", micros(all.value_at_quantile(quantile))));
     for row in told.chunks(3) {
         line(text, format_args!("                {}", row.join("  ").trim_end()));
     }

@@ -8,9 +8,9 @@ use std::sync::{
 use parking_lot::Mutex;
 use whimbrel_engine::{
     Journal, Level,
-    store::{StageRefused, Staged},
+    store::{StageRefused, Staged, Trouble},
 };
-use whimbrel_journal::{Level as LogLevel, Log, Position};
+use whimbrel_journal::{Level as LogLevel, Log, Position, State};
 
 use super::chronicle::Chronicle;
 use crate::server;
@@ -64,8 +64,12 @@ impl Journal for LogJournal {
         self.log.is_over_budget()
     }
 
-    fn is_running(&self) -> bool {
-        self.log.state().is_running()
+    fn trouble(&self) -> Option<Trouble> {
+        match self.log.state() {
+            State::Running => None,
+            State::Full { .. } => Some(Trouble::Full),
+            State::Poisoned { .. } => Some(Trouble::Failed),
+        }
     }
 
     fn count_live(&self, position: u64, bytes: i64) {

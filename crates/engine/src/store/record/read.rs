@@ -2,7 +2,7 @@
 
 use whimbrel_proto::codec::{PacketId, QoS};
 
-use super::{Owner, Parked, Record, SHARD, StoredWill};
+use super::{Owner, Parked, Record, SHARD, StoredSession, StoredWill};
 
 /// Reads a record; every step fails where bytes are missing or wrong.
 struct Reader<'a>(&'a [u8]);
@@ -109,7 +109,7 @@ fn decode_owner(from: &mut Reader<'_>) -> Option<Owner> {
 }
 
 fn decode_session<'a>(from: &mut Reader<'a>) -> Option<Record<'a>> {
-    Some(Record::Session {
+    Some(Record::Session(StoredSession {
         key: from.u64()?,
         client_id: from.text()?,
         expiry_secs: from.u32()?,
@@ -118,7 +118,7 @@ fn decode_session<'a>(from: &mut Reader<'a>) -> Option<Record<'a>> {
         unsent_from: from.u64()?,
         next_number: from.u64()?,
         will: if from.flag()? { Some(decode_will(from)?) } else { None },
-    })
+    }))
 }
 
 fn decode_will<'a>(from: &mut Reader<'a>) -> Option<StoredWill<'a>> {
@@ -137,7 +137,13 @@ fn decode_will<'a>(from: &mut Reader<'a>) -> Option<StoredWill<'a>> {
 
 fn decode_subscribe<'a>(from: &mut Reader<'a>) -> Option<Record<'a>> {
     let (key, filter) = (from.u64()?, from.text()?);
-    let (qos, options) = from.options(0b1_1111)?;
+    let (qos, options) = from.options(0b111_1111)?;
+    let steps = options >> 5;
+    let fetch = match options & 16 {
+        0 if steps == 0 => None,
+        16 if steps < 3 => Some(QoS::from_bits((qos.bits() + steps) % 3)?),
+        _ => return None,
+    };
     Some(Record::Subscribe {
         key,
         filter,
@@ -145,7 +151,7 @@ fn decode_subscribe<'a>(from: &mut Reader<'a>) -> Option<Record<'a>> {
         no_local: options & 4 != 0,
         retain_as_published: options & 8 != 0,
         id: from.u32()?,
-        fetch: options & 16 != 0,
+        fetch,
     })
 }
 

@@ -29,6 +29,10 @@ pub(super) struct Tally {
     pub(super) lost: u64,
     /// Of the lost, those to subscribers whose session the broker had forgotten.
     pub(super) lost_with_session: u64,
+    /// QoS 0 messages that did not come to the subscriber that is always there, as they may not.
+    pub(super) unpromised_missing: u64,
+    /// QoS 0 messages that came more than once.
+    pub(super) qos0_duplicates: u64,
     /// QoS 2 messages that came more than once.
     pub(super) duplicates: u64,
     /// QoS 1 messages that came more than once, as they may.
@@ -54,6 +58,7 @@ impl Tally {
     /// Promises that were not kept.
     fn broken(&self) -> u64 {
         self.lost
+            + self.qos0_duplicates
             + self.duplicates
             + self.strangers
             + self.unanswered
@@ -64,7 +69,7 @@ impl Tally {
     }
 
     /// The columns of the report, with the name that each has in JSON.
-    pub(super) fn columns(&self) -> [(&'static str, u64); 18] {
+    pub(super) fn columns(&self) -> [(&'static str, u64); 20] {
         [
             ("published", self.published),
             ("acknowledged", self.acknowledged),
@@ -74,6 +79,8 @@ impl Tally {
             ("owed", self.owed),
             ("lost", self.lost),
             ("lost_with_session", self.lost_with_session),
+            ("qos0_missing", self.unpromised_missing),
+            ("qos0_duplicates", self.qos0_duplicates),
             ("qos2_duplicates", self.duplicates),
             ("qos1_repeated", self.repeated),
             ("late", self.late),
@@ -101,12 +108,13 @@ impl Tally {
     fn add_publisher(&mut self, publisher: &Publisher) {
         self.published += publisher.fates.len() as u64;
         for fate in &publisher.fates {
-            *match fate {
-                Fate::Sent => &mut self.unanswered,
-                Fate::Acknowledged => &mut self.acknowledged,
-                Fate::Refused => &mut self.refused,
-                Fate::Abandoned => &mut self.abandoned,
-            } += 1;
+            match fate {
+                Fate::Sent => self.unanswered += 1,
+                Fate::Acknowledged => self.acknowledged += 1,
+                Fate::Refused => self.refused += 1,
+                Fate::Abandoned => self.abandoned += 1,
+                Fate::Unpromised => {}
+            }
         }
         self.sessions_resumed += publisher.sessions_resumed;
         self.sessions_lost += publisher.sessions_lost;
@@ -123,7 +131,12 @@ impl Tally {
         let again: u64 = receiver.arrivals.iter().map(|count| u64::from(count.saturating_sub(1))).sum();
         match receiver.qos {
             QoS::ExactlyOnce => self.duplicates += again,
-            QoS::AtMostOnce | QoS::AtLeastOnce => self.repeated += again,
+            QoS::AtLeastOnce => self.repeated += again,
+            // [MQTT-4.3.1-1]
+            QoS::AtMostOnce => self.qos0_duplicates += again,
+        }
+        if !receiver.is_sleeper {
+            self.unpromised_missing += receiver.missing_unpromised(publisher);
         }
         let never_sent =
             receiver.arrivals.iter().skip(publisher.fates.len()).filter(|count| **count > 0).count();

@@ -58,13 +58,14 @@ pub(super) struct Campaign<'a> {
 type Attending<'a, T> = (&'a mut T, Socket);
 
 impl<'a> Campaign<'a> {
-    /// A publisher for each version and each QoS that promises something, and two subscribers to each: one that is
+    /// A publisher for each version and each QoS, those that promise something first, and two subscribers to each: one that is
     /// there, and one of the other version that is away every other time.
     pub(super) fn new(broker: &'a mut dyn Broker, load: Load) -> Campaign<'a> {
         let versions = [(Version::V311, Version::V5), (Version::V5, Version::V311)];
-        let kinds = versions
+        let promised = versions
             .into_iter()
             .flat_map(|versions| [QoS::AtLeastOnce, QoS::ExactlyOnce].map(|qos| (versions, qos)));
+        let kinds = promised.chain(versions.map(|versions| (versions, QoS::AtMostOnce)));
         let (mut publishers, mut receivers) = (Vec::new(), Vec::new());
         for (at, ((version, other), qos)) in kinds.enumerate() {
             let publisher = Publisher::new(at, &load.prefix, (version, qos), load.window, load.payload_bytes);

@@ -23,6 +23,8 @@ pub(super) enum Lie {
     Forget(u64),
     /// One of so many QoS 2 messages is given to everybody twice.
     Twice(u64),
+    /// One of so many QoS 0 messages is given to nobody, or to everybody twice.
+    Qos0(u64, usize),
     /// Each start one retained value is gone.
     RetainedLost,
     /// Each start one retained value is the first that the topic ever had.
@@ -46,6 +48,7 @@ struct Disk {
     seen: BTreeSet<Vec<u8>>,
     forgotten: BTreeSet<Vec<u8>>,
     messages: u64,
+    unpromised: u64,
     told: u64,
     /// The number of the start that runs; connections of an earlier one are dead.
     epoch: u64,
@@ -85,7 +88,10 @@ impl Liar {
     }
 
     fn lie_at_start(&mut self, disk: &mut Disk) {
-        let topic = disk.retained.keys().nth(self.starts % disk.retained.len().max(1)).cloned();
+        // Of what was retained at QoS 0 nothing was promised.
+        let promised: Vec<_> =
+            disk.first_retained.keys().filter(|topic| disk.retained.contains_key(*topic)).collect();
+        let topic = promised.get(self.starts % promised.len().max(1)).map(|topic| (*topic).clone());
         match (self.lie, topic) {
             (Lie::RetainedLost, Some(topic)) => {
                 disk.retained.remove(&topic);
@@ -249,23 +255,42 @@ impl Talk {
     }
 
     fn publish(&self, disk: &mut Disk, publish: &Publish<'_>, out: &mut Vec<u8>) {
-        let packet_id = publish.packet_id.unwrap();
-        let is_new = publish.qos != QoS::ExactlyOnce || self.session(disk).open.insert(packet_id);
+        let id = publish.packet_id;
+        let is_new =
+            publish.qos != QoS::ExactlyOnce || id.is_some_and(|id| self.session(disk).open.insert(id));
         if is_new && publish.retain {
             let (topic, payload) = (publish.topic.to_owned(), publish.payload.to_vec());
-            disk.first_retained.entry(topic.clone()).or_insert_with(|| payload.clone());
+            if publish.qos != QoS::AtMostOnce {
+                disk.first_retained.entry(topic.clone()).or_insert_with(|| payload.clone());
+            }
             disk.retained.insert(topic, payload);
         } else if is_new {
             for _ in 0..self.copies(disk, publish) {
                 disk.deliver(publish);
             }
         }
+        let Some(packet_id) = id else { return };
         let answer = if publish.qos == QoS::ExactlyOnce { PacketType::PubRec } else { PacketType::PubAck };
         acknowledge(answer, packet_id, self.version, out);
     }
 
+    /// How often everybody gets this message of QoS 0.
+    fn copies_unpromised(&self, disk: &mut Disk) -> usize {
+        disk.unpromised += 1;
+        match self.lie {
+            Lie::Qos0(every, copies) if disk.unpromised.is_multiple_of(every) => {
+                disk.told += 1;
+                copies
+            }
+            _ => 1,
+        }
+    }
+
     /// How often everybody gets this message.
     fn copies(&self, disk: &mut Disk, publish: &Publish<'_>) -> usize {
+        if publish.qos == QoS::AtMostOnce {
+            return self.copies_unpromised(disk);
+        }
         // What is sent again because its PUBACK was cut off has had its lie, or is spared.
         if !disk.seen.insert(publish.payload.to_vec()) {
             return usize::from(!disk.forgotten.contains(publish.payload));
@@ -292,6 +317,9 @@ impl Disk {
             let filter = session.filters.iter().find(|(filter, _)| matches(filter, publish.topic));
             let Some(qos) = filter.map(|(_, qos)| publish.qos.min(*qos)) else { continue };
             let mut out = Vec::new();
+            if qos == QoS::AtMostOnce && session.link.is_none() {
+                continue;
+            }
             session.deliver(publish.topic, publish.payload, qos, false, &mut out);
             if let Some(link) = &mut session.link {
                 // Whoever is gone gets it when it comes back.
@@ -303,6 +331,10 @@ impl Disk {
 
 impl Session {
     fn deliver(&mut self, topic: &str, payload: &[u8], qos: QoS, retain: bool, out: &mut Vec<u8>) {
+        if qos == QoS::AtMostOnce {
+            Publish { retain, topic, payload, ..Publish::default() }.encode(self.version, out);
+            return;
+        }
         self.packet_id = self.packet_id % u16::MAX + 1;
         let packet_id = PacketId::new(self.packet_id).unwrap();
         let (topic, payload) = (topic.to_owned(), payload.to_vec());

@@ -57,7 +57,7 @@ pub(crate) struct Args {
     /// What the moments of the kills follow from; printed, to do the same again [default: another each time]
     #[arg(long)]
     seed: Option<u64>,
-    /// Messages per second of all four publishers together; what subscribers miss while they are away has to fit into
+    /// Messages per second of all six publishers together; what subscribers miss while they are away has to fit into
     /// the broker's queues
     #[arg(long, value_name = "PER_SECOND", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     rate: u32,

@@ -23,6 +23,8 @@ pub(super) enum Fate {
     Refused,
     /// The broker had forgotten the session before it answered, and with it the message may not be sent again.
     Abandoned,
+    /// It was sent at QoS 0: nobody answers, and nothing is promised.
+    Unpromised,
 }
 
 /// A message that is not yet through.
@@ -112,7 +114,7 @@ impl Publisher {
         for flight in &self.flights {
             match flight.is_received {
                 true => acknowledge(PacketType::PubRel, flight.packet_id, self.version, out),
-                false => self.put(*flight, true, out),
+                false => self.put(flight.number, Some(flight.packet_id), true, out),
             }
         }
     }
@@ -130,13 +132,19 @@ impl Publisher {
     /// Sends the next message.
     pub(super) fn publish(&mut self, out: &mut Vec<u8>) {
         let number = self.fates.len() as u64;
-        let flight = Flight { number, packet_id: self.next_packet_id(), is_received: false };
-        self.fates.push(Fate::Sent);
-        self.flights.push_back(flight);
         if let Some(retained) = retained_slot(number).and_then(|slot| self.retained.get_mut(slot)) {
             retained.publish(number);
         }
-        self.put(flight, false, out);
+        if self.qos == QoS::AtMostOnce {
+            self.fates.push(Fate::Unpromised);
+            self.settle_retained(number, Fate::Unpromised);
+            self.put(number, None, false, out);
+            return;
+        }
+        let flight = Flight { number, packet_id: self.next_packet_id(), is_received: false };
+        self.fates.push(Fate::Sent);
+        self.flights.push_back(flight);
+        self.put(number, Some(flight.packet_id), false, out);
     }
 
     /// Takes what the broker answers.
@@ -193,7 +201,7 @@ impl Publisher {
         if let Some(retained) = retained_slot(number).and_then(|slot| self.retained.get_mut(slot)) {
             match fate {
                 Fate::Acknowledged => retained.acknowledge(number),
-                Fate::Sent | Fate::Refused | Fate::Abandoned => retained.abandon(number),
+                Fate::Sent | Fate::Refused | Fate::Abandoned | Fate::Unpromised => retained.abandon(number),
             }
         }
     }
@@ -202,16 +210,16 @@ impl Publisher {
         self.fates.get(number as usize).copied()
     }
 
-    fn put(&self, flight: Flight, dup: bool, out: &mut Vec<u8>) {
-        let slot = retained_slot(flight.number);
+    fn put(&self, number: u64, packet_id: Option<PacketId>, dup: bool, out: &mut Vec<u8>) {
+        let slot = retained_slot(number);
         let topic = slot.map_or_else(|| self.topic.clone(), |slot| self.retained_topic(slot));
-        let payload = payload(self.lane, flight.number, self.payload_bytes);
+        let payload = payload(self.lane, number, self.payload_bytes);
         let publish = Publish {
             dup,
             qos: self.qos,
             retain: slot.is_some(),
             topic: &topic,
-            packet_id: Some(flight.packet_id),
+            packet_id,
             payload: payload.as_bytes(),
             ..Publish::default()
         };

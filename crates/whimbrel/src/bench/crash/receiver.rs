@@ -115,6 +115,15 @@ impl Receiver {
         owed.map(|(number, _)| number).filter(|number| self.arrived(*number) == 0).collect()
     }
 
+    /// Messages of the publisher that were sent at QoS 0 and have not arrived.
+    pub(super) fn missing_unpromised(&self, publisher: &Publisher) -> u64 {
+        let numbers = (0..).zip(&publisher.fates);
+        let sent = numbers
+            .filter(|(number, fate)| **fate == Fate::Unpromised && retained_slot(*number).is_none())
+            .filter(|(number, _)| self.arrived(*number) == 0);
+        sent.count() as u64
+    }
+
     pub(super) fn arrived(&self, number: u64) -> u32 {
         self.arrivals.get(number as usize).copied().unwrap_or(0)
     }

@@ -39,7 +39,7 @@ pub(super) fn text(deed: &Deed, lanes: &[Lane]) -> String {
 }
 
 /// The rows of the table, in the order of [`Tally::columns`].
-const ROWS: [&str; 18] = [
+const ROWS: [&str; 20] = [
     "published",
     "acknowledged",
     "refused",
@@ -48,6 +48,8 @@ const ROWS: [&str; 18] = [
     "deliveries owed",
     "LOST",
     "  with their session",
+    "QoS 0 missing (may be)",
+    "QoS 0 TWICE",
     "QoS 2 TWICE",
     "QoS 1 again (may be)",
     "after a later one",

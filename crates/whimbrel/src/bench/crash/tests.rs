@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use whimbrel_codec::QoS;
+
 use super::super::interrupt::Interrupt;
 use super::account::Tally;
 use super::campaign::{Campaign, Load};
@@ -10,7 +12,8 @@ use super::liar::{Liar, Lie};
 
 const KILLS: u32 = 4;
 
-/// What the account says of all publishers together, and how many lies were told.
+/// What the account says of all publishers together, and how many lies were told. `published` is what was published with
+/// a promise.
 fn attack(lie: Lie, seed: u64) -> (Tally, u64) {
     let mut liar = Liar::new(lie);
     let load = Load {
@@ -27,10 +30,14 @@ fn attack(lie: Lie, seed: u64) -> (Tally, u64) {
     };
     let (kills, lanes) = Campaign::new(&mut liar, load).run().unwrap();
     assert_eq!(kills, KILLS);
-    assert_eq!(lanes.len(), 4);
+    assert_eq!(lanes.len(), 6);
     let sum = |column: fn(&Tally) -> u64| lanes.iter().map(|lane| column(&lane.tally)).sum();
     let tally = Tally {
-        published: sum(|tally| tally.published),
+        published: lanes
+            .iter()
+            .filter(|lane| lane.qos != QoS::AtMostOnce)
+            .map(|lane| lane.tally.published)
+            .sum(),
         acknowledged: sum(|tally| tally.acknowledged),
         refused: sum(|tally| tally.refused),
         abandoned: sum(|tally| tally.abandoned),
@@ -38,6 +45,8 @@ fn attack(lie: Lie, seed: u64) -> (Tally, u64) {
         owed: sum(|tally| tally.owed),
         lost: sum(|tally| tally.lost),
         lost_with_session: sum(|tally| tally.lost_with_session),
+        unpromised_missing: sum(|tally| tally.unpromised_missing),
+        qos0_duplicates: sum(|tally| tally.qos0_duplicates),
         duplicates: sum(|tally| tally.duplicates),
         repeated: sum(|tally| tally.repeated),
         late: sum(|tally| tally.late),
@@ -56,7 +65,7 @@ fn attack(lie: Lie, seed: u64) -> (Tally, u64) {
 fn broken(tally: &Tally) -> [u64; 8] {
     [
         tally.lost,
-        tally.duplicates,
+        tally.duplicates + tally.qos0_duplicates,
         tally.strangers,
         tally.unanswered,
         tally.sessions_lost,
@@ -76,11 +85,11 @@ fn an_honest_broker_has_kept_everything() {
         tally.owed >= tally.acknowledged / 5 * 8 && tally.owed <= tally.acknowledged * 8 / 5 + 8,
         "{tally:?}"
     );
-    // Each of the four publishers and four subscribers at each start but the first, and the four others, who are away
+    // Each of the six publishers and six subscribers at each start but the first, and the six others, who are away
     // at the second and the fourth, at the third and the last.
-    assert_eq!(tally.sessions_resumed, u64::from(8 * KILLS + 4 * (KILLS / 2)), "{tally:?}");
-    // Sixteen topics after each start but the first, and at the end.
-    assert_eq!(tally.retained_checked, u64::from(16 * (KILLS + 1)), "{tally:?}");
+    assert_eq!(tally.sessions_resumed, u64::from(12 * KILLS + 6 * (KILLS / 2)), "{tally:?}");
+    // Twenty-four topics after each start but the first, and at the end.
+    assert_eq!(tally.retained_checked, u64::from(24 * (KILLS + 1)), "{tally:?}");
 }
 
 #[test]
@@ -98,6 +107,21 @@ fn a_qos_2_message_that_comes_twice_is_counted_for_each_subscriber() {
     assert!(told > 0);
     assert_eq!(broken(&tally), [0, 2 * told, 0, 0, 0, 0, 0, 0], "{tally:?}");
     assert!(!tally.is_right());
+}
+
+#[test]
+fn a_qos_0_message_that_does_not_come_is_told_and_breaks_no_promise() {
+    let (tally, told) = attack(Lie::Qos0(5, 0), 8);
+    assert!(told > 0 && tally.unpromised_missing >= told, "{tally:?}");
+    assert!(tally.is_right(), "{tally:?}");
+}
+
+#[test]
+fn a_qos_0_message_that_comes_twice_breaks_a_promise() {
+    let (tally, told) = attack(Lie::Qos0(5, 2), 9);
+    assert!((1..=2 * told).contains(&tally.qos0_duplicates), "{tally:?}");
+    assert_eq!(broken(&tally), [0, tally.qos0_duplicates, 0, 0, 0, 0, 0, 0], "{tally:?}");
+    assert!(tally.duplicates == 0 && !tally.is_right());
 }
 
 #[test]

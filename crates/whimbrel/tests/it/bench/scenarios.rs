@@ -97,6 +97,7 @@ fn a_time_is_measured_after_the_warm_up() {
     check_short(&["connect", "--clients", "5"]);
     check_short(&["connect", "--clients", "5", "--rate", "20"]);
     check_short(&["retained", "--messages", "200", "--subscribers", "2"]);
+    check_short(&["retained", "--messages", "200", "--leave"]);
 }
 
 #[test]
@@ -104,6 +105,7 @@ fn connections_stay_and_sessions_return() {
     check(&["idle", "--connections", "30", "--subscribe", "--duration", "200ms", "--source", "127.0.0.2-4"]);
     check(&["offline", "--sessions", "5", "--messages", "50"]);
     check(&["offline", "--sessions", "5", "--messages", "50", "--qos", "2"]);
+    check(&["offline", "--sessions", "5", "--messages", "50", "--rate", "2000", "--leave"]);
 }
 
 #[test]
@@ -167,4 +169,18 @@ fn results_are_written_in_every_form_and_a_report_shows_them_side_by_side() {
     assert_eq!(page.matches("<svg ").count(), 2);
     let said = run(folder.path(), &["bench", "report", "h.hlog"], &[]);
     assert_eq!(said.code, 2);
+}
+
+#[test]
+fn persistent_sessions_get_everything_and_publishers_are_told_how_long_they_waited() {
+    let broker = Broker::start();
+    for (qos, version) in [("1", "3.1.1"), ("1", "5"), ("2", "5")] {
+        let line = ["p2p", "--pairs", "4", "--persistent", "--qos", qos, "--protocol", version];
+        let ended = bench(broker.address, &[&line[..], &["--rate", "1000"], &SHORT].concat());
+        assert_eq!((ended.code, ended.faults()), (0, vec![]), "{}", ended.said);
+        assert_eq!(ended.number("/acknowledgement/count"), ended.number("/latency/count"));
+        assert!(ended.number("/acknowledgement/p99_us") > 0.0);
+    }
+    let ended = bench(broker.address, &[&["p2p", "--pairs", "1"][..], &SHORT].concat());
+    assert!(ended.results["acknowledgement"].is_null(), "nobody answers at QoS 0");
 }
