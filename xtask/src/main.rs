@@ -14,6 +14,7 @@ mod no_std;
 mod power;
 mod rust_source;
 mod sim;
+mod sim_coverage;
 mod soak;
 mod tidy;
 mod workspace;
@@ -37,9 +38,11 @@ usage: cargo xtask <chore>
                           hostile bytes, by libFuzzer where nightly Rust and cargo-fuzz are installed
   interop [--require] …   the broker and the tools against programs that others wrote; the rest goes to
                           tests/interop/run.py (`--help` lists it)
-  sim --seed N | --seeds N [--from S] [--jobs J] [--keep-going]
+  sim [--disk] --seed N | --seeds N [--from S] [--jobs J] [--keep-going]
                           engine and clients over simulated links, from one seed each; one seed alone is a replay
-  sim --planted [--only NAME]
+  sim-coverage [--seeds N]
+                          lines of engine and journal that the simulation with a disk reaches, with faults and without
+  sim --planted [--disk] [--only NAME]
                           whether the simulation finds the bugs of tests/interleaved/planted.toml
   power [--rounds N --seed S …] | power faults | power slow
                           power cuts and disk faults on a file system of our own (FUSE; needs root), against the release
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         ("instructions", rest) => instructions::run(rest),
         ("interop", rest) => interop::run(rest),
         ("sim", rest) => sim::run(rest),
+        ("sim-coverage", rest) => sim_coverage::run(rest),
         ("power", rest) => power::run(rest),
         ("soak", rest) => soak::run(rest),
         ("mosquitto-data", rest) => mosquitto_data::run(rest),

@@ -505,6 +505,7 @@ impl Engine {
 
     /// Ends a session: nobody finds or uses it any more.
     fn end(&self, locked: &mut Locked<'_>, turn: &mut Turn) -> Remains {
+        let unsent = locked.extract_unsent(|_| true);
         let will = self.take_will(locked.session, &mut locked.state);
         let old = std::mem::take(&mut *locked.state);
         locked.state.ended = true;
@@ -527,6 +528,7 @@ impl Engine {
             sent.stage() == Stage::Published(QoS::AtLeastOnce)
                 && sent.message().is_some_and(|one| one.group.is_some())
         });
+        abandoned.extend(unsent);
         let lost = outgoing.iter().filter(|sent| sent.message().is_some()).count();
         turn.count(Count::DroppedSessionEnded, lost as u64);
         gone.extend(
@@ -579,10 +581,12 @@ impl Engine {
     }
 }
 
-/// The shared groups of messages that a client has not acknowledged.
+/// The shared groups of messages that a client has not acknowledged, or not got yet.
 fn groups_in_flight(state: &State) -> Vec<Arc<Group>> {
     let mut groups: Vec<Arc<Group>> = Vec::new();
-    for group in state.outgoing.iter().filter_map(|sent| sent.message()?.group.as_ref()) {
+    let sent = state.outgoing.iter().filter_map(|sent| sent.message());
+    let unsent = state.queue.iter().flat_map(|queue| queue.iter());
+    for group in sent.chain(unsent).filter_map(|delivery| delivery.group.as_ref()) {
         if !groups.iter().any(|known| Arc::ptr_eq(known, group)) {
             groups.push(group.clone());
         }

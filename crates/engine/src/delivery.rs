@@ -35,6 +35,11 @@ impl Locked<'_> {
 
     /// Gives a delivery its number and records it. `ledger`: of the publish under way that it belongs to.
     pub(crate) fn enter(&mut self, turn: &mut Turn, delivery: &mut Delivery, ledger: Option<&mut Ledger>) {
+        if delivery.qos == QoS::AtMostOnce && delivery.parked != NO_NUMBER {
+            // Its group was owed it; this member wants it at QoS 0, and is never asked whether it has it.
+            self.engine.strike(turn, 0, delivery);
+            (delivery.place, delivery.parked) = (NO_PLACE, NO_NUMBER);
+        }
         if delivery.qos == QoS::AtMostOnce || delivery.number != NO_NUMBER {
             return;
         }

@@ -185,6 +185,25 @@ fn is_of(sent: &Sent<Delivery>, group: &Group) -> bool {
     sent.stage() == Stage::Published(QoS::AtLeastOnce) && owner.is_some_and(|owner| owner.key == group.key)
 }
 
+impl Locked<'_> {
+    /// Takes messages of groups out of the queue, where they waited for the disk: nobody has got them, others shall.
+    pub(crate) fn extract_unsent(&mut self, is_meant: impl Fn(&Group) -> bool) -> Vec<Delivery> {
+        let is_unsent = |delivery: &Delivery| {
+            delivery.qos == QoS::AtLeastOnce && delivery.group.as_ref().is_some_and(|group| is_meant(group))
+        };
+        let Some(queue) = &mut self.state.queue else { return Vec::new() };
+        let unsent: Vec<Delivery> = queue.iter().filter(|one| is_unsent(one)).cloned().collect();
+        if !unsent.is_empty() {
+            let (messages, bytes) = queue.remove(&mut Vec::new(), is_unsent);
+            if queue.is_empty() {
+                self.state.queue = None;
+            }
+            self.engine.budget.dequeued(messages, bytes);
+        }
+        unsent
+    }
+}
+
 impl Member {
     fn backlog(&self) -> u32 {
         self.session.backlog.load(Ordering::Relaxed)
@@ -478,7 +497,7 @@ impl Engine {
         groups.iter().for_each(|group| self.rescue(turn, group));
     }
 
-    /// Gives the group back what its absent members had in flight at QoS 1.
+    /// Gives the group back what its absent members had in flight at QoS 1, or still to be sent.
     pub(crate) fn rescue(&self, turn: &mut Turn, group: &Arc<Group>) {
         let stranded = std::mem::take(&mut group.state.lock().stranded);
         for session in stranded.iter().filter_map(Weak::upgrade) {
@@ -487,6 +506,7 @@ impl Engine {
                 continue; // It is back and sends them again itself.
             }
             let mut abandoned = locked.extract(|sent| is_of(sent, group));
+            abandoned.extend(locked.extract_unsent(|owner| owner.key == group.key));
             locked.note_backlog();
             locked.give_back(turn, &mut abandoned);
             drop(locked);

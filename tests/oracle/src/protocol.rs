@@ -8,6 +8,8 @@ use crate::{
 
 /// Quota exceeded: a queue is full and the policy is to refuse.
 const QUOTA_EXCEEDED: u8 = 0x97;
+/// The disk has failed and the policy is to refuse.
+const IMPLEMENTATION_SPECIFIC: u8 = 0x83;
 /// A PUBREL of which the session knows nothing.
 const PACKET_ID_NOT_FOUND: u8 = 0x92;
 
@@ -32,7 +34,8 @@ fn wrong(history: &History, facts: &Facts, event: &Event) -> Option<String> {
         What::Acknowledged { message, code } if *code >= 0x80 => {
             let story = history.messages.get(message);
             let forgotten = *code == PACKET_ID_NOT_FOUND && story.is_some_and(|story| story.anew > 0);
-            let allowed = (facts.refuses && *code == QUOTA_EXCEEDED) || forgotten;
+            let allowed =
+                (facts.refuses && [QUOTA_EXCEEDED, IMPLEMENTATION_SPECIFIC].contains(code)) || forgotten;
             (!allowed).then(|| format!("m{message} was refused with 0x{code:02x}"))
         }
         What::Subscribed { codes, .. } if codes.iter().any(|code| *code >= 0x80) => {

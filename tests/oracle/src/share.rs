@@ -12,8 +12,8 @@ use crate::{
 const TOLD: usize = 5;
 
 pub(crate) fn check(history: &History, facts: &Facts) -> Vec<Finding> {
-    let mut groups = Group::all(history);
-    groups.retain(|group| !group.members.keys().any(|member| facts.is_weak(*member)));
+    let groups = Group::all(history);
+    let is_weak = |group: &Group<'_>| group.members.keys().any(|member| facts.is_weak(*member));
     if groups.is_empty() {
         return Vec::new();
     }
@@ -30,10 +30,14 @@ pub(crate) fn check(history: &History, facts: &Facts) -> Vec<Finding> {
             .entry(topic)
             .or_insert_with(|| groups.iter().filter(|group| group.fits(topic)).collect());
         let message = story.publication.message;
-        if let Some(text) = twice(history, facts, story, matching, &receivers) {
+        // What came for a group that is promised less cannot be told from what came for another.
+        if !matching.iter().any(|group| is_weak(group))
+            && let Some(text) = twice(history, facts, story, matching, &receivers)
+        {
             findings.push(Finding::new("share", text).on(message));
         }
-        for group in matching.iter().filter(|group| is_owed(story) && group.keeps(history, facts, story)) {
+        let keeps = |group: &&&Group<'_>| !is_weak(group) && group.keeps(history, facts, story);
+        for group in matching.iter().filter(|group| is_owed(story) && keeps(group)) {
             let came = receivers.get(&message);
             if !came.is_some_and(|clients| group.members.keys().any(|one| clients.contains_key(one))) {
                 let text = format!("m{message} was acknowledged and came to no member of {}", group.name);

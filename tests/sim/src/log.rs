@@ -4,6 +4,30 @@ use std::collections::BTreeMap;
 
 use whimbrel_oracle::event::{ClientNo, Event, LinkNo, MessageNo, What};
 
+/// What is done to the server, its disk and its clients' connections, by the names under which it is counted.
+pub const FAULTS: &[&str] = &[
+    "crashes: power lost",
+    "crashes: process killed",
+    "crashes in a commit",
+    "crashes while opening",
+    "cuts by the network",
+    "cuts that the client does not see",
+    "disk: names lost",
+    "disk: syncs that lied",
+    "disk: unsynced writes lost",
+    "disk: unsynced writes reordered",
+    "disk: unsynced writes torn",
+    "disk: writes and syncs that failed",
+    "disk: writes refused, full",
+    "half-closes",
+    "jumps of the clock",
+    "pauses",
+    "resets",
+    "silences",
+    "syncs that took long",
+    "take-overs",
+];
+
 /// How often something happened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally(BTreeMap<&'static str, u64>);

@@ -10,10 +10,15 @@ use std::{
     time::Instant,
 };
 
-use whimbrel_sim::{log::Tally, planted, run::run_caught};
+use whimbrel_engine::planted::Bug;
+use whimbrel_sim::{
+    log::{FAULTS, Tally},
+    planted,
+    run::{Disk, run_caught},
+};
 
-const USAGE: &str = "usage: sim --seed N | --seeds N [--from S] [--jobs J] [--keep-going] [--quiet] [--events] [--disk]\n       \
-                     sim --planted [--only NAME]";
+const USAGE: &str = "usage: sim --seed N | --seeds N [--from S] [--jobs J] [--keep-going] [--quiet] [--events] [--disk | --sound]\n       \
+                     sim --planted [--disk] [--only NAME]";
 
 struct Options {
     from: u64,
@@ -23,7 +28,7 @@ struct Options {
     quiet: bool,
     events: bool,
     /// The server has a disk, and dies.
-    disk: bool,
+    disk: Disk,
 }
 
 fn main() -> ExitCode {
@@ -60,7 +65,11 @@ fn main() -> ExitCode {
                         let more = outcome.findings.len() - 1;
                         println!("seed {seed} FAILED: {first} (and {more} more)");
                         if !options.quiet {
-                            let disk = if options.disk { "--disk " } else { "" };
+                            let disk = match options.disk {
+                                Disk::None => "",
+                                Disk::Sound => "--sound ",
+                                Disk::Failing => "--disk ",
+                            };
                             println!("{}replay: cargo xtask sim {disk}--seed {seed}", outcome.report);
                         }
                         stop.fetch_or(!options.keep_going, Relaxed);
@@ -76,16 +85,25 @@ fn main() -> ExitCode {
         for (name, count) in total.iter() {
             println!("{count:>12}  {name}");
         }
-        println!("{failed} seeds failed; {} s", start.elapsed().as_secs());
+        let kinds = FAULTS.iter().filter(|fault| total.count(fault) > 0).count();
+        let faults: u64 = FAULTS.iter().map(|fault| total.count(fault)).sum();
+        println!("{faults:>12}  faults of {kinds} kinds (of {} that there are):", FAULTS.len());
+        for fault in FAULTS.iter().filter(|fault| total.count(fault) > 0) {
+            println!("{:>12}    {fault}", total.count(fault));
+        }
+        let (runs, seconds) = (total.count("runs"), start.elapsed().as_secs_f64());
+        let rate = runs as f64 / seconds.max(0.001);
+        println!("{failed} of {runs} seeds failed; {seconds:.0} s, {rate:.0} seeds/s");
     }
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Whether planted bugs are found: all of them, or the one that is named.
 fn plant(arguments: &[String]) -> ExitCode {
-    let only = match arguments {
-        [] => None,
-        [only, name] if only == "--only" => Some(name.as_str()),
+    let (disk, only) = match arguments {
+        [] => (false, None),
+        [disk] if disk == "--disk" => (true, None),
+        [only, name] if only == "--only" => (false, Some(name.as_str())),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -94,9 +112,10 @@ fn plant(arguments: &[String]) -> ExitCode {
     // Some show themselves by a panic, which is a finding and no news.
     std::panic::set_hook(Box::new(|_| ()));
     let (mut looked, mut missed) = (0, 0);
-    for (number, bug) in planted::bugs().filter(|(_, bug)| only.is_none_or(|only| only == bug.name)) {
+    let is_meant = |bug: &Bug| only.is_none_or(|only| only == bug.name) && (bug.disk || !disk);
+    for (number, bug) in planted::bugs().filter(|(_, bug)| is_meant(bug)) {
         looked += 1;
-        match planted::look_for(number, bug, false) {
+        match planted::look_for(number, bug) {
             Ok((seed, finding)) => println!("{:<66} seed {seed:>3}  {finding:.90}", bug.name),
             Err(why) => {
                 missed += 1;
@@ -109,8 +128,15 @@ fn plant(arguments: &[String]) -> ExitCode {
 }
 
 fn read(arguments: &[String]) -> Option<Options> {
-    let mut options =
-        Options { from: 0, seeds: 0, jobs: 1, keep_going: false, quiet: false, events: false, disk: false };
+    let mut options = Options {
+        from: 0,
+        seeds: 0,
+        jobs: 1,
+        keep_going: false,
+        quiet: false,
+        events: false,
+        disk: Disk::None,
+    };
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         match word.as_str() {
@@ -119,7 +145,9 @@ fn read(arguments: &[String]) -> Option<Options> {
             "--from" => options.from = words.next()?.parse().ok()?,
             "--jobs" => options.jobs = words.next()?.parse().ok()?,
             "--keep-going" => options.keep_going = true,
-            "--disk" => options.disk = true,
+            "--disk" if options.disk == Disk::None => options.disk = Disk::Failing,
+            "--disk" => {}
+            "--sound" => options.disk = Disk::Sound,
             "--events" => options.events = true,
             "--quiet" => options.quiet = true,
             _ => return None,

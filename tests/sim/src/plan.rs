@@ -274,6 +274,7 @@ fn persona(dice: &mut Dice, number: u32, wills: bool, weights: &Weights) -> Pers
         packet_bytes_max: None,
         topic_aliases_in: *dice.pick(&[0, 0, 1, 3, 20]).unwrap_or(&0),
         topic_aliases_out: *dice.pick(&[0, 0, 1, 3, 20]).unwrap_or(&0),
+        reuses_ids: false,
         will,
         lazy_percent: *dice.pick(&[0, 0, 20, 60]).unwrap_or(&0),
         weights: *weights,

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use whimbrel_engine::{Count, Level, QueueFull, proto::codec::Version};
+use whimbrel_engine::{Count, DiskFull, Level, QueueFull, proto::codec::Version};
 use whimbrel_oracle::{
     Facts, Finding, Leftovers,
     event::{Event, Wish},
@@ -36,6 +36,17 @@ const NOTICE_MILLIS_MAX: u64 = 5_000;
 const ABSENT_PERCENT: u32 = 15;
 const LASTING_SECS: u32 = 86_400;
 
+/// What the server keeps its journal on.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Disk {
+    /// It has none.
+    None,
+    /// One that does what it is told, and the server never dies.
+    Sound,
+    /// One that fails, and the server dies.
+    Failing,
+}
+
 /// What came of a run.
 #[derive(Debug, Default)]
 pub struct Outcome {
@@ -51,8 +62,8 @@ pub struct Outcome {
 
 /// Runs a seed. A panic is a finding, too.
 #[must_use]
-pub fn run_caught(seed: u64, has_disk: bool) -> Outcome {
-    std::panic::catch_unwind(|| run_on(seed, has_disk)).unwrap_or_else(|panic| {
+pub fn run_caught(seed: u64, disk: Disk) -> Outcome {
+    std::panic::catch_unwind(|| run_on(seed, disk)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text");
         let found = finding("panic", text.to_owned());
@@ -63,21 +74,24 @@ pub fn run_caught(seed: u64, has_disk: bool) -> Outcome {
 /// Runs a seed on a server without a disk.
 #[must_use]
 pub fn run(seed: u64) -> Outcome {
-    run_on(seed, false)
+    run_on(seed, Disk::None)
 }
 
 /// Runs a seed on a server with a disk that fails, and that dies.
 #[must_use]
 pub fn run_with_disk(seed: u64) -> Outcome {
-    run_on(seed, true)
+    run_on(seed, Disk::Failing)
 }
 
-fn run_on(seed: u64, has_disk: bool) -> Outcome {
+fn run_on(seed: u64, disk: Disk) -> Outcome {
     let mut dice = Dice::new(seed);
     let mut tally = Tally::default();
     let mut plan = Plan::draw(&mut dice, &mut tally);
-    let server = if has_disk {
-        let faults = Faults::draw(&mut dice, &mut plan, &mut tally);
+    let server = if disk != Disk::None {
+        let mut faults = Faults::draw(&mut dice, &mut plan, &mut tally);
+        if disk == Disk::Sound {
+            faults = faults.none();
+        }
         let machine = Machine::new(faults, plan.limits.clone(), seed, dice.fork());
         let (engine, store, _) = machine.start(0, None);
         Server::of(engine, Some(store), plan.workers, &plan.weather, dice.fork())
@@ -161,7 +175,8 @@ fn play(world: &mut World, plan: &Plan, dice: &mut Dice) -> Result<Vec<Finding>,
     {
         return Ok(vec![finding("liveness", "the auditor gets no answer".to_owned())]);
     }
-    Ok(Vec::new())
+    let stays = world.server.check_space().err();
+    Ok(stays.map(|why| finding("space", why)).into_iter().collect())
 }
 
 fn unsettled(world: &World) -> String {
@@ -225,6 +240,7 @@ pub fn bystander(number: u32, dice: Dice) -> Player {
         packet_bytes_max: None,
         topic_aliases_in: 0,
         topic_aliases_out: 0,
+        reuses_ids: false,
         will: None,
         lazy_percent: 0,
         weights: Weights::default(),
@@ -236,11 +252,13 @@ pub fn bystander(number: u32, dice: Dice) -> Player {
 
 fn facts(world: &World, plan: &Plan) -> Facts {
     let has_disk = world.server.store.is_some();
-    let witness = plan.has_witness.then_some(WITNESS);
+    // A witness whose subscription is lost has not seen all.
+    let has_lost = world.server.store.as_ref().is_some_and(|store| store.machine().has_lost());
+    let witness = (plan.has_witness && !has_lost).then_some(WITNESS);
     let arrived = world.seats.iter().any(|seat| seat.player.persona.number == AUDITOR);
     Facts {
         dropped: world.dropped + world.server.dropped(),
-        refuses: plan.limits.queue_full == QueueFull::Refuse,
+        refuses: plan.limits.queue_full == QueueFull::Refuse || plan.limits.disk_full == DiskFull::Refuse,
         delay_max_millis: 3 * plan.weather.delay_millis_max + 5_000,
         notice_max_millis: NOTICE_MILLIS_MAX + 3 * plan.weather.delay_millis_max,
         expiry_max_secs: EXPIRY_SECS_MAX,
@@ -267,7 +285,8 @@ fn weak(world: &World) -> Vec<u32> {
         Some(true) => Level::Power,
     };
     let numbers = world.seats.iter().map(|seat| seat.player.persona.number);
-    numbers.filter(|number| store.level_of(*number) < worst).collect()
+    let has_lost = store.machine().has_lost();
+    numbers.filter(|number| has_lost || store.level_of(*number) < worst).collect()
 }
 
 /// Clients that have not come back.

@@ -8,19 +8,21 @@ use std::{
     sync::Arc,
 };
 
-use whimbrel_engine::{Count, Engine, Limits, Progress, Publishing, Turn, Wire, Written, proto::Millis};
+use whimbrel_engine::{Count, Engine, Limits, Now, Progress, Publishing, Turn, Wire, Written, proto::Millis};
 use whimbrel_locks::Moment;
 
 use crate::{
     dice::Dice,
     link::{Ready, SimLink},
     plan::Weather,
-    store::Store,
+    store::{Cleaner, Store, cleaning},
     task::Task,
 };
 
 /// Workers that go on in each other's writes at most.
 const DEPTH_MAX: u32 = 3;
+/// Turns of workers while a sync takes long, at most.
+const LINGER_STEPS: u32 = 40;
 /// The keeper looks so often, and at each connection four times less often.
 pub const TICK_MILLIS: u64 = 250;
 const SWEEP_MILLIS: u64 = 1_000;
@@ -41,6 +43,15 @@ pub(crate) fn while_disk_works() {
     let Some(server) = current() else { return };
     let per_mille = server.store.as_ref().map_or(0, |store| store.meanwhile_per_mille());
     server.interrupt(per_mille, &server.meanwhile);
+}
+
+/// The disk calls it: a sync may take so long that workers hear what has been written before it, and act on that.
+pub(crate) fn while_disk_syncs() {
+    let Some(server) = current() else { return };
+    if let Some(store) = server.store.as_ref().filter(|store| store.lingers()) {
+        server.linger(store);
+        store.linger_over();
+    }
 }
 
 /// The journal calls it, whose caller holds locks: the committer goes on meanwhile.
@@ -127,6 +138,8 @@ pub struct Server {
     pub(crate) store: Option<Rc<Store>>,
     /// The committer has reported, and the workers have not heard of it.
     has_report: Cell<bool>,
+    /// Gives space on the disk back.
+    cleaner: RefCell<Cleaner>,
     /// Turns of workers while the disk worked.
     pub meanwhile: Cell<u64>,
 }
@@ -165,6 +178,7 @@ impl Server {
             nobody: Arc::new(NoWire),
         };
         let server = Rc::new(Server {
+            cleaner: RefCell::new(Cleaner::new(&engine)),
             workers: (0..workers).map(|_| RefCell::new(worker())).collect(),
             engine,
             dice: RefCell::new(dice),
@@ -217,16 +231,20 @@ impl Server {
         link
     }
 
-    /// Workers that have something to do; behind them the committer.
+    /// Workers that have something to do; behind them the committer and the cleaner.
     pub fn busy(&self) -> Vec<usize> {
-        (0..=self.workers.len()).filter(|at| self.is_busy(*at)).collect()
+        (0..self.workers.len() + 2).filter(|at| self.is_busy(*at)).collect()
     }
 
     fn is_busy(&self, at: usize) -> bool {
-        match self.workers.get(at) {
-            Some(worker) => worker.try_borrow().is_ok_and(|worker| worker.is_busy()),
-            None => self.store.as_ref().is_some_and(|store| store.is_due(self.now.get())),
+        if let Some(worker) = self.workers.get(at) {
+            return worker.try_borrow().is_ok_and(|worker| worker.is_busy());
         }
+        let Some(store) = &self.store else { return false };
+        if at == self.workers.len() {
+            return store.is_due(self.now.get());
+        }
+        self.cleaner.try_borrow_mut().is_ok_and(|cleaner| cleaner.next(store) <= self.now.get())
     }
 
     /// Workers hear of what the committer has reported, as soon as they can.
@@ -272,12 +290,19 @@ impl Server {
             store.step(self.now.get());
             return;
         }
-        let Ok(mut worker) = self.workers[at].try_borrow_mut() else { return };
         let now = self.now.get();
-        self.active.set(true);
-        worker.turn.now.mono = Millis(now);
         let wall_secs = self.store.as_ref().map(|store| store.wall_secs(now));
-        worker.turn.now.wall_secs = wall_secs.unwrap_or(1_700_000_000 + now / 1_000);
+        let wall_secs = wall_secs.unwrap_or(1_700_000_000 + now / 1_000);
+        let now_told = Now { mono: Millis(now), wall_secs };
+        if let (true, Some(store)) = (at > self.workers.len(), &self.store) {
+            if let Ok(mut cleaner) = self.cleaner.try_borrow_mut() {
+                cleaner.step(&self.engine, store, now, now_told);
+            }
+            return;
+        }
+        let Ok(mut worker) = self.workers[at].try_borrow_mut() else { return };
+        self.active.set(true);
+        worker.turn.now = now_told;
         let tasks = worker.ready.lock().len();
         let others = [worker.flush_due, worker.reminds, worker.release_due, !worker.jobs.is_empty()];
         let count = tasks + others.iter().filter(|other| **other).count();
@@ -348,13 +373,36 @@ impl Server {
         if !dice.per_mille(per_mille) {
             return;
         }
-        let others: Vec<usize> = (0..=self.workers.len()).filter(|at| self.is_busy(*at)).collect();
+        let others = self.busy();
         let Some(at) = dice.pick(&others).copied() else { return };
         drop(dice);
         self.depth.set(self.depth.get() + 1);
         count.set(count.get() + 1);
         self.step(at);
         self.depth.set(self.depth.get() - 1);
+    }
+
+    fn linger(&self, store: &Store) {
+        if self.depth.get() > 0 || !self.is_running.get() {
+            return;
+        }
+        self.depth.set(1);
+        for _ in 0..LINGER_STEPS {
+            self.hear_report(store);
+            let others = self.busy();
+            let Some(at) = self.dice.borrow_mut().pick(&others).copied() else { break };
+            self.meanwhile.set(self.meanwhile.get() + 1);
+            self.step(at);
+        }
+        self.depth.set(0);
+    }
+
+    /// While all is at rest, each segment that is full can be given back. Says which cannot.
+    pub(crate) fn check_space(&self) -> Result<(), String> {
+        let Some(store) = &self.store else { return Ok(()) };
+        let now = self.now.get();
+        let told = Now { mono: Millis(now), wall_secs: store.wall_secs(now) };
+        cleaning::check(&self.engine, store, now, told)
     }
 
     /// When the keepers look next; never while nothing is due and nothing has happened.
@@ -399,7 +447,10 @@ impl Server {
 
     /// Verdicts that are due are told, and the next one's time is given.
     pub fn tell_verdicts(&self, now: u64) -> u64 {
-        let mut next = self.store.as_ref().map_or(u64::MAX, |store| store.next(now));
+        let mut next = self
+            .store
+            .as_ref()
+            .map_or(u64::MAX, |store| store.next(now).min(self.cleaner.borrow().next(store)));
         for worker in &self.workers {
             for task in worker.borrow().tasks.iter().flatten() {
                 match task.verdict_at {

@@ -313,7 +313,7 @@ impl Seat {
     fn write(&mut self, log: &Log) {
         let Some(link) = &self.link else { return };
         if !self.player.out.is_empty() {
-            link.client_write(&std::mem::take(&mut self.player.out));
+            link.client_write(&self.player.take_out());
         }
         if self.finishing && !self.finished {
             link.client_finish();

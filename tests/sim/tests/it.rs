@@ -1,5 +1,7 @@
 //! A bounded number of seeds. More of them, and one alone: `cargo xtask sim`.
 
+use std::time::Duration;
+
 use whimbrel_sim::{
     dice::Dice,
     log::Tally,
@@ -16,11 +18,13 @@ const SEEDS_WITH_DISK: u64 = 150;
 
 /// What must have happened in them.
 const FAULTS: &[&str] = &[
+    "cleanings begun",
     "commits beside a record",
     "crashes in a commit",
     "crashes while opening",
     "crashes: power lost",
     "crashes: process killed",
+    "disk: syncs that lied",
     "disk: unsynced writes lost",
     "disk: unsynced writes reordered",
     "disk: unsynced writes torn",
@@ -28,10 +32,14 @@ const FAULTS: &[&str] = &[
     "disk: writes refused, full",
     "journals poisoned",
     "journals reopened",
+    "messages refused for the disk",
+    "records written anew by cleaning",
     "restored: messages owed",
     "restored: publishes that were not whole",
     "restored: retained messages",
     "restored: wills",
+    "segments given back",
+    "syncs that took long",
     "torn ends cut off",
     "turns while the disk worked",
 ];
@@ -112,8 +120,10 @@ fn a_seed_with_a_disk_is_one_run() {
 
 #[test]
 fn planted_bugs_are_found() {
-    for (number, bug) in planted::bugs() {
-        let found = planted::look_for(number, bug, true);
-        assert!(found.is_ok(), "{}: {found:?}", bug.name);
-    }
+    let (missed, unfinished) = planted::look_for_all(Duration::from_secs(60));
+    assert!(missed.is_empty(), "{missed:#?}");
+    assert!(
+        unfinished * 2 < planted::bugs().count(),
+        "note the seeds that `cargo xtask sim --planted` tells"
+    );
 }

@@ -27,7 +27,7 @@ usage: cargo xtask durability [--part NAME]… [--rounds N] [--quick] [--threads
 
   --part NAME     only this part, and more of them: persistent, publishers, puback, unowed, start, space, unwritten,
                   crash
-  --rounds N      how often each broker has its turn (default 5, at least 2)
+  --rounds N      how often each broker has its turn (default 4, at least 2)
   --quick         everything small: to see that it runs, not to believe the figures; writes nothing
   --threads N     workers of Whimbrel (default: as many as it has by itself)
   --profile NAME  how it is built (default dist)
@@ -118,7 +118,7 @@ fn write(part: &Part, options: &Options, section: &str) -> Result<(), String> {
 fn parse(arguments: &[String]) -> Result<Options, String> {
     let mut options = Options {
         parts: Vec::new(),
-        rounds: 5,
+        rounds: 4,
         is_quick: false,
         threads: None,
         profile: PROFILE.to_owned(),
@@ -146,7 +146,7 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
             _ => return Err(format!("`{argument}` is unknown")),
         }
     }
-    options.rounds = rounds.unwrap_or(if options.is_quick { 2 } else { 5 });
+    options.rounds = rounds.unwrap_or(if options.is_quick { 2 } else { 4 });
     if options.rounds < 2 {
         return Err("at least 2 rounds: one has no spread".to_owned());
     }

@@ -4,6 +4,7 @@
 //! State is the fold of all records in the order of the journal. A record about a session is staged while the session is
 //! locked, one about a retained topic while the retained tree is: so their order is the order of what happened.
 
+mod account;
 mod fold;
 mod journal;
 mod ledger;

@@ -344,3 +344,38 @@ fn what_one_is_done_with_between_two_steps_of_cleaning_is_there_for_the_other_af
     let all = returns(&mut worker, other).1;
     assert_eq!(all.iter().map(text).collect::<Vec<_>>(), ["for both"]);
 }
+
+/// A member took a message of its group while its own queue waited for the disk, and left before it was sent.
+fn a_message_waits_behind_one_that_waits_for_the_disk(leaves: impl Fn(&mut Worker, super::worker::Who)) {
+    let mut worker = durable();
+    let leaver = stayer(&mut worker, "leaver");
+    subscribe(&mut worker, leaver, "own", QoS2);
+    subscribe(&mut worker, leaver, "$share/g/t", QoS1);
+    let other = stayer(&mut worker, "other");
+    subscribe(&mut worker, other, "$share/g/t", QoS1);
+    worker.cut(other);
+    let writer = guest(&mut worker, "writer");
+    worker.publish(writer, publish("own", "waits").at(QoS2, 1));
+    send(&mut worker, writer, 2, "the group's", QoS1);
+    assert_eq!(worker.payloads(leaver), [] as [String; 0]);
+    leaves(&mut worker, leaver);
+    worker.commit();
+    let got = returns(&mut worker, "other").1;
+    assert_eq!(got.iter().map(text).collect::<Vec<_>>(), ["the group's"]);
+}
+
+#[test]
+fn a_groups_message_that_waits_in_the_queue_of_an_absent_member_goes_to_another() {
+    a_message_waits_behind_one_that_waits_for_the_disk(Worker::cut);
+}
+
+#[test]
+fn v5_4_8_2_a_groups_message_that_waits_in_the_queue_of_a_session_that_ends_goes_to_another() {
+    a_message_waits_behind_one_that_waits_for_the_disk(|worker, leaver| {
+        worker.cut(leaver);
+        worker.commit();
+        let again = worker.start(v311("leaver").keep_alive(0));
+        worker.commit();
+        worker.take(again);
+    });
+}

@@ -170,6 +170,13 @@ impl SimDisk {
         state.durable_names.insert(name.to_owned(), file);
     }
 
+    /// Takes a file away for good.
+    pub fn put_away(&self, name: &str) {
+        let mut state = self.state.lock();
+        state.names.remove(name);
+        state.durable_names.remove(name);
+    }
+
     /// The names of all files, sorted.
     #[must_use]
     pub fn names(&self) -> Vec<String> {

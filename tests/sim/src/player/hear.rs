@@ -26,6 +26,14 @@ impl Player {
         self.raw.extend_from_slice(bytes);
         let mut at = 0;
         while let Some(connection) = self.connection.as_mut().filter(|connection| !connection.is_closed()) {
+            if let Some(ids) = &mut self.ids
+                && let Ok(Split::Whole { frame, len }) =
+                    split(self.raw.get(at..).unwrap_or_default(), connection.packet_bytes_max())
+            {
+                let (kind, bytes) = (frame.kind, frame.body.len());
+                let body = at + len - bytes..at + len;
+                ids.raise(kind, &mut self.raw[body]);
+            }
             let rest = self.raw.get(at..).unwrap_or_default();
             let handled = match split(rest, connection.packet_bytes_max()) {
                 Ok(Split::More { .. }) => break,
@@ -58,6 +66,7 @@ impl Player {
                     log.note(client, link, What::GivenUp { message });
                 }
                 if !session_present {
+                    self.ids.iter_mut().for_each(super::ids::Ids::begin_session);
                     self.held.clear();
                 }
                 log.tally.add("sessions resumed", u64::from(session_present));

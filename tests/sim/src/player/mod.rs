@@ -3,6 +3,7 @@
 
 mod deeds;
 mod hear;
+mod ids;
 mod persona;
 
 use std::sync::Arc;
@@ -44,6 +45,8 @@ pub struct Player {
     dice: Dice,
     /// Bytes for the server.
     pub out: Vec<u8>,
+    /// Where it takes the lowest packet identifier that is free.
+    ids: Option<ids::Ids>,
     /// Bytes of a packet that has not come whole.
     raw: Vec<u8>,
     connection: Option<Connection>,
@@ -82,6 +85,7 @@ impl Player {
     #[must_use]
     pub fn new(persona: Persona, habits: Arc<Habits>, dice: Dice) -> Self {
         Player {
+            ids: persona.reuses_ids.then(ids::Ids::default),
             persona,
             habits,
             dice,
@@ -123,6 +127,15 @@ impl Player {
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.connection.as_ref().is_some_and(Connection::is_closed) && !self.disconnected
+    }
+
+    /// Takes the bytes for the server.
+    pub fn take_out(&mut self) -> Vec<u8> {
+        let mut out = std::mem::take(&mut self.out);
+        if let Some(ids) = &mut self.ids {
+            ids.lower(&mut out);
+        }
+        out
     }
 
     /// Whether it waits for nothing.
@@ -235,6 +248,7 @@ impl Player {
         let settings =
             Settings { topic_aliases_out_max: self.persona.topic_aliases_out, ..Settings::default() };
         let session = if clean_start || is_v5 || session.exists() { session } else { Session::continued() };
+        self.ids.iter_mut().for_each(ids::Ids::begin_link);
         self.raw.clear();
         self.out.clear();
         (self.disconnected, self.half_closed, self.excused) = (false, false, false);

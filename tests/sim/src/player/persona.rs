@@ -21,6 +21,8 @@ pub struct Persona {
     pub topic_aliases_in: u16,
     /// Topic aliases that it sets.
     pub topic_aliases_out: u16,
+    /// It takes the lowest packet identifier that is free.
+    pub reuses_ids: bool,
     /// Its will.
     pub will: Option<WillPlan>,
     /// How often the application holds an answer back.

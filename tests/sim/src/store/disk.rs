@@ -66,6 +66,7 @@ impl DiskFile for SlowFile {
 
     fn sync(&self) -> io::Result<()> {
         server::while_disk_works();
+        server::while_disk_syncs();
         let synced = self.0.sync();
         server::while_disk_works();
         synced

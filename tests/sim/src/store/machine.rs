@@ -12,9 +12,15 @@ use whimbrel_engine::{
     proto::Millis,
     store::{Fold, Restored},
 };
-use whimbrel_journal::{Committer, Log, Recovery, sim::SimDisk};
+use whimbrel_journal::{Committer, Disk, Log, OpenError, Options, Recovery, sim::SimDisk};
 
-use super::{Faults, chronicle::Chronicle, disk::SlowDisk, journal::LogJournal, open::Store};
+use super::{
+    Faults,
+    chronicle::{Chronicle, Found},
+    disk::SlowDisk,
+    journal::LogJournal,
+    open::Store,
+};
 use crate::{dice::Dice, log::Tally};
 
 /// What a record has before it in the log.
@@ -23,6 +29,8 @@ const RECORD_HEADER_BYTES: u64 = 8;
 const WALL_SECS: u64 = 1_700_000_000;
 /// A number of client from which on the clients are part of the test, which are promised the most.
 const OWN_CLIENTS: u32 = 1_000_000;
+
+type Opened = (Log, Committer, Recovery);
 
 /// A server's machine.
 pub struct Machine {
@@ -42,6 +50,10 @@ pub struct Machine {
     pub(super) is_armed: Cell<bool>,
     /// Until then the disk is full; 0 when it is not.
     pub(super) full_until: Cell<u64>,
+    /// Until then the disk lies; 0 when it does not.
+    pub(super) lies_until: Cell<u64>,
+    /// Something is lost that the disk had said it had: nobody can rely on anything any more.
+    has_lost: Cell<bool>,
     /// No more faults.
     pub(super) is_calm: Cell<bool>,
 }
@@ -65,6 +77,8 @@ impl Machine {
             crashes: Cell::new(0),
             is_armed: Cell::new(false),
             full_until: Cell::new(0),
+            lies_until: Cell::new(0),
+            has_lost: Cell::new(false),
             is_calm: Cell::new(true),
         })
     }
@@ -85,6 +99,12 @@ impl Machine {
         self.faults.jump_secs_max > 0
     }
 
+    /// Whether the disk has lost what it had said it had.
+    #[must_use]
+    pub fn has_lost(&self) -> bool {
+        self.has_lost.get()
+    }
+
     pub(super) fn count(&self, name: &'static str) {
         self.tally.borrow_mut().add(name, 1);
     }
@@ -101,6 +121,7 @@ impl Machine {
         for (name, count) in [
             ("disk: writes", counts.writes),
             ("disk: syncs", counts.syncs),
+            ("disk: syncs that lied", counts.lies),
             ("disk: writes refused, full", counts.full),
             ("disk: writes and syncs that failed", counts.failures),
             ("disk: unsynced writes lost", counts.lost),
@@ -138,23 +159,72 @@ impl Machine {
         loop {
             self.arm(self.faults.opening_percent, 25);
             let mut records = Vec::new();
-            match self.open(&mut records) {
-                Ok((log, committer, recovery)) => {
-                    let end = recovery.end.0;
-                    let wrong = self.chronicle.lock().recover(&records, end, was_cut);
-                    assert!(wrong.is_none(), "recovery: {}", wrong.unwrap_or_default());
-                    self.tally.borrow_mut().add("records recovered", recovery.records);
-                    self.tally.borrow_mut().add("torn ends cut off", u64::from(recovery.cut.is_some()));
-                    let (engine, store) = self.raise(now, records, log, committer);
-                    return (engine, store, was_cut);
+            let error = match self.open(false, &mut records) {
+                Ok(opened) => return self.begin(now, records, opened, (was_cut, false)),
+                Err(error) => error,
+            };
+            if self.is_armed.get() && self.disk.list().is_err() {
+                self.count("crashes while opening");
+                was_cut |= self.die();
+                continue;
+            }
+            let is_told = matches!(
+                error,
+                OpenError::Corrupt(_)
+                    | OpenError::Missing { .. }
+                    | OpenError::Foreign { .. }
+                    | OpenError::WrongNumber { .. }
+            );
+            let is_excused = was_cut && self.chronicle.lock().is_mistrusted();
+            assert!(is_told && is_excused, "recovery (excused by a lie: {is_excused}): {error}");
+            self.count("stores refused for what a lie had lost");
+            records.clear();
+            self.disarm();
+            // What is set aside now must not be back after the next crash.
+            self.lies_until.set(0);
+            self.disk.set_lies(false);
+            self.disk.set_capacity_bytes(None);
+            match self.open(true, &mut records) {
+                Ok(opened) => return self.begin(now, records, opened, (was_cut, true)),
+                // A file that was used again before its new name was there. Somebody has to move it away.
+                Err(OpenError::WrongNumber { .. }) => {
+                    self.count("stores given up for what a lie had lost");
+                    self.disk.names().iter().for_each(|name| self.disk.put_away(name));
+                    records.clear();
                 }
-                Err(error) => {
-                    assert!(self.is_armed.get(), "recovery: {error}");
-                    self.count("crashes while opening");
-                    was_cut |= self.die();
-                }
+                Err(error) => unreachable!("salvage: {error}"),
+            }
+            match self.open(false, &mut records) {
+                Ok(opened) => return self.begin(now, records, opened, (was_cut, true)),
+                Err(error) => unreachable!("an empty folder: {error}"),
             }
         }
+    }
+
+    /// A store is open.
+    fn begin(
+        self: &Rc<Self>,
+        now: u64,
+        records: Vec<(u64, Vec<u8>)>,
+        (log, committer, recovery): Opened,
+        (is_power_cut, is_salvaged): (bool, bool),
+    ) -> (Arc<Engine>, Rc<Store>, bool) {
+        let found = Found { records: &records, end: recovery.end.0, is_power_cut, is_salvaged };
+        let lies_still = self.lies_until.get() > 0;
+        let has_lost = self.chronicle.lock().recover(&found, lies_still);
+        match has_lost {
+            Ok(has_lost) => {
+                self.tally
+                    .borrow_mut()
+                    .add("recoveries that missed what a lie had lost", u64::from(has_lost));
+                self.has_lost.set(has_lost || self.has_lost.get());
+            }
+            Err(wrong) => unreachable!("recovery: {wrong}"),
+        }
+        self.tally.borrow_mut().add("records recovered", recovery.records);
+        self.tally.borrow_mut().add("torn ends cut off", u64::from(recovery.cut.is_some()));
+        let (engine, store) = self.raise(now, records, log, committer);
+        (engine, store, is_power_cut)
     }
 
     /// The next opening finds another time.
@@ -164,6 +234,8 @@ impl Machine {
         if self.lives.get() > 1 && most > 0 {
             let wall_secs = (self.wall_secs.get() + dice.within(0, 2 * most)).saturating_sub(most);
             self.wall_secs.set(wall_secs);
+            drop(dice);
+            self.count("jumps of the clock");
         }
     }
 
@@ -178,12 +250,18 @@ impl Machine {
         }
     }
 
-    fn open(
-        &self,
-        records: &mut Vec<(u64, Vec<u8>)>,
-    ) -> Result<(Log, Committer, Recovery), whimbrel_journal::OpenError> {
+    /// The power stays on after all.
+    fn disarm(&self) {
+        if self.is_armed.replace(false) {
+            self.disk.power_off_in(u64::MAX);
+            self.crashes.set(self.crashes.get() - 1);
+        }
+    }
+
+    fn open(&self, salvage: bool, records: &mut Vec<(u64, Vec<u8>)>) -> Result<Opened, OpenError> {
         let disk = Arc::new(SlowDisk(self.disk.clone()));
-        Log::open(disk, self.faults.options.clone(), &mut |_, position, bytes| {
+        let options = Options { salvage, ..self.faults.options.clone() };
+        Log::open(disk, options, &mut |_, position, bytes| {
             records.push((position.0, bytes.to_vec()));
             Ok(())
         })
@@ -211,7 +289,7 @@ impl Machine {
         let seed = self.seed ^ u64::from(self.lives.get());
         let engine = Engine::new(self.limits.clone(), seed).with_journal(Arc::new(journal));
         let restored = fold.restore(&engine, Now { mono: Millis(now), wall_secs: self.wall_secs(now) });
-        assert!(restored.missing == 0, "recovery: {restored:?}");
+        assert!(restored.missing == 0 || self.has_lost.get(), "recovery: {restored:?}");
         self.note(&restored);
         (Arc::new(engine), store)
     }

@@ -31,6 +31,8 @@ pub(crate) struct Store {
     /// It goes on in the middle of somebody's record, whose locks are held.
     is_beside: Cell<bool>,
     is_dead: Cell<bool>,
+    /// There is a segment that cleaning may begin with.
+    may_clean: Cell<bool>,
 }
 
 impl Store {
@@ -50,6 +52,7 @@ impl Store {
             ready_at: Cell::new(u64::MAX),
             is_beside: Cell::new(false),
             is_dead: Cell::new(false),
+            may_clean: Cell::new(false),
         })
     }
 
@@ -84,6 +87,16 @@ impl Store {
         self.next(now) <= now && self.committer.try_borrow_mut().is_ok()
     }
 
+    /// Whether cleaning may begin: any time while faults happen, later where there is need of it.
+    pub(crate) fn may_clean(&self) -> bool {
+        self.may_clean.get() && (!self.machine.is_calm.get() || self.log.needs_reclaim())
+    }
+
+    /// Somebody waits for the committer.
+    pub(super) fn want(&self) {
+        self.wanted.store(true, Relaxed);
+    }
+
     /// Whether it has reported since this was asked.
     pub(crate) fn take_report(&self) -> bool {
         self.has_reported.swap(false, Relaxed)
@@ -109,6 +122,7 @@ impl Store {
             }
             None => committer.commit_once(),
         };
+        self.may_clean.set(machine.faults.cleans && self.log.oldest().is_some());
         if self.log.state().is_poisoned() != was_poisoned {
             machine.count(if was_poisoned { "journals reopened" } else { "journals poisoned" });
         }
@@ -136,6 +150,20 @@ impl Store {
         }
     }
 
+    /// Whether a sync takes long this time.
+    pub(crate) fn lingers(&self) -> bool {
+        let per_mille = self.machine.faults.linger_per_mille;
+        per_mille > 0 && !self.is_beside.get() && self.machine.dice.borrow_mut().per_mille(per_mille)
+    }
+
+    /// The power goes at the end of a long sync, perhaps.
+    pub(crate) fn linger_over(&self) {
+        self.machine.count("syncs that took long");
+        if !self.machine.is_armed.get() {
+            self.machine.arm(self.machine.faults.linger_cut_percent, 1);
+        }
+    }
+
     /// How often workers go on while the disk works, in a thousand operations.
     pub(crate) fn meanwhile_per_mille(&self) -> u32 {
         if self.is_beside.get() { 0 } else { self.machine.faults.meanwhile_per_mille }
@@ -149,6 +177,10 @@ impl Store {
             machine.full_until.set(0);
             machine.disk.set_capacity_bytes(None);
         }
+        if machine.lies_until.get() > 0 && (machine.lies_until.get() <= now || machine.is_calm.get()) {
+            machine.lies_until.set(0);
+            machine.disk.set_lies(false);
+        }
         if machine.is_calm.get() {
             return;
         }
@@ -161,6 +193,12 @@ impl Store {
             machine.disk.set_capacity_bytes(Some(used.sum::<u64>() + more));
             machine.full_until.set(now + dice.within(1, faults.full_millis_max));
             machine.count("times that the disk was full");
+        }
+        if machine.lies_until.get() == 0 && dice.per_mille(faults.lie_per_mille) {
+            machine.disk.set_lies(true);
+            machine.lies_until.set(now + dice.within(1, faults.lie_millis_max));
+            machine.chronicle.lock().mistrust();
+            machine.count("times that the disk began to lie");
         }
         if dice.per_mille(faults.fail_per_mille) {
             if dice.percent(70) {
