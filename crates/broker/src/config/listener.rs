@@ -27,8 +27,8 @@ room! {
         address: Address = Address::Localhost { port: 1883 }, flag("listen");
 
         /// What is spoken on the connections: `mqtt` is MQTT over TCP, readable for everybody on the way; `mqtts` is MQTT
-        /// over TLS. A handshake of TLS costs about half a millisecond of a core, one that resumes an earlier session a
-        /// third of it, an idle connection about 8 KiB more. docs/transports.md shows the whole way.
+        /// over TLS. A handshake costs a key exchange and a signature, one that resumes an earlier session no signature;
+        /// an idle connection holds the state of TLS besides its own. docs/transports.md shows the whole way.
         protocol: Protocol = Protocol::Mqtt;
 
         /// The server's certificate, in a file (PEM) with those between it and its CA behind it; several, in [], for

@@ -125,11 +125,11 @@ async fn who_comes_back_resumes() {
 #[tokio::test]
 async fn a_client_gets_the_certificate_for_the_name_that_it_asks_for() {
     let site = Site::new();
-    let (one, two) = (site.issue("one", &["localhost"]), site.issue("two", &["*.example"]));
+    let (one, two) = (site.issue("one", &["localhost"]), site.issue("two", &["*.house.example"]));
     let at = echo(acceptor(vec![one, two])).await;
     let by_name = |name: &str| ConnectorSettings { server_name: Some(name.to_owned()), ..site.settings() };
     let one = dial(&mut dialler(&site.settings()), at).await.unwrap();
-    let two = dial(&mut dialler(&by_name("a.example")), at).await.unwrap();
+    let two = dial(&mut dialler(&by_name("a.house.example")), at).await.unwrap();
     assert_ne!(shown(&one), shown(&two));
     let told = dial(&mut dialler(&by_name("b.other")), at).await.unwrap_err();
     assert!(told.contains("(CN=one) is for localhost, and not for `b.other`"), "{told}");
