@@ -4,7 +4,7 @@ use whimbrel_engine::{
     Count, Limits,
     store::{Reclaimed, Trouble},
 };
-use whimbrel_testkit::{Ack, Packet, QoS1, QoS2, publish, v5, v311, will};
+use whimbrel_testkit::{Ack, Packet, QoS0, QoS1, QoS2, publish, v5, v311, will};
 
 use super::{
     paper::Paper,
@@ -378,4 +378,22 @@ fn v5_4_8_2_a_groups_message_that_waits_in_the_queue_of_a_session_that_ends_goes
         worker.commit();
         worker.take(again);
     });
+}
+
+#[test]
+fn what_a_member_takes_at_qos_0_is_owed_to_its_group_no_more() {
+    let mut worker = durable();
+    worker.commits = true;
+    for (id, qos) in [("reader", QoS0), ("other", QoS1)] {
+        let member = stayer(&mut worker, id);
+        worker.subscribe(member, "$share/g/t", qos);
+        worker.cut(member);
+    }
+    let before = worker.paper.as_ref().unwrap().live();
+    let writer = guest(&mut worker, "writer");
+    send(&mut worker, writer, 1, "once", QoS1);
+    assert_eq!(returns(&mut worker, "reader").1.iter().map(text).collect::<Vec<_>>(), ["once"]);
+    assert_eq!(worker.paper.as_ref().unwrap().live(), before);
+    let mut worker = worker.crash(Limits::default(), usize::MAX);
+    assert_eq!(returns(&mut worker, "other").1, []);
 }
