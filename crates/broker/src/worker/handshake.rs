@@ -13,11 +13,11 @@ use whimbrel_net::{
 use super::link::SocketWire;
 use super::{
     Door, Place, Shared,
-    task::{Socket, Task},
+    task::Task,
     telling::Kind,
     turnstile::Turnstile,
     with_bench,
-    wrapped::Wrapped,
+    wrapped::{Socket, Wrapped},
 };
 
 /// How a listener speaks TLS.

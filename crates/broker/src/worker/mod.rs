@@ -39,8 +39,9 @@ use crate::{
     store::{Bell, Bells, SYNCED, WRITTEN},
 };
 use link::SocketWire;
-use task::{Socket, Task};
+use task::Task;
 use turnstile::Turnstile;
+use wrapped::Socket;
 
 pub(crate) use accept::accept;
 pub(crate) use handshake::DoorTls;

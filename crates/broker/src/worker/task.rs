@@ -13,11 +13,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::{
-    io::{AsyncRead, ReadBuf},
-    net::tcp::OwnedReadHalf,
-    sync::oneshot,
-};
+use tokio::{io::ReadBuf, sync::oneshot};
 use tracing::field::display;
 use whimbrel_engine::{
     Conversation, Count, Standing, Wire,
@@ -29,9 +25,9 @@ use super::{
     link::SocketWire,
     telling::{Kind, Words},
     with_bench,
-    wrapped::Wrapped,
+    wrapped::Socket,
 };
-use crate::auth::{Answer, Credentials, Denial, Identity, Secret, Verdict};
+use crate::auth::{Answer, Credentials, Denial, Secret, Verdict};
 
 /// Reads of one turn; then others go on.
 const READS_PER_TURN: usize = 4;
@@ -66,24 +62,6 @@ struct Claim {
 struct PendingVerdict {
     verdict: oneshot::Receiver<Verdict>,
     claim: Claim,
-}
-
-/// What is read from.
-pub(super) enum Socket {
-    /// Plain TCP; whoever has something to send writes it through the wire.
-    Tcp(OwnedReadHalf),
-    /// Anything else; this task sends what is handed over.
-    Wrapped(Box<Wrapped>),
-}
-
-impl Socket {
-    #[inline]
-    fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Socket::Tcp(reader) => Pin::new(reader).poll_read(context, buffer),
-            Socket::Wrapped(wrapped) => wrapped.poll_read(context, buffer),
-        }
-    }
 }
 
 /// One connection.
@@ -405,12 +383,8 @@ impl Task {
     /// What the client's certificate decides; nothing where it leaves the question to the authenticator.
     fn vouched(&self, claim: &Claim) -> Option<Verdict> {
         let Socket::Wrapped(wrapped) = &self.socket else { return None };
-        let name = wrapped.identity.as_ref()?;
         let (_, is_client_id) = self.place.door.tls.as_ref()?.identity?;
-        if !is_client_id {
-            return Some(Verdict::Allow(Identity { user_name: Some(name.clone()) }));
-        }
-        (*claim.client_id != **name).then_some(Verdict::Deny(Denial::ForeignClientId))
+        wrapped.vouches(is_client_id, &claim.client_id)
     }
 
     /// While a verdict is awaited: who has gone needs none and takes nobody's place in the queue. What the client says

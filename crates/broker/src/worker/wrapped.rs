@@ -1,4 +1,4 @@
-//! A connection whose bytes are wrapped (TLS), as its task drives it: what others hand over is sent here and nowhere
+//! What a task reads from: plain TCP, or a connection whose bytes are wrapped (TLS), as its task drives it: what others hand over is sent here and nowhere
 //! else. Not how the connection came about.
 
 use std::{
@@ -8,10 +8,36 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::tcp::OwnedReadHalf,
+};
 use whimbrel_net::{Stream, tls::Acceptor};
 
 use super::link::SocketWire;
+use crate::auth::{Denial, Identity, Verdict};
+
+/// What is read from.
+pub(super) enum Socket {
+    /// Plain TCP; whoever has something to send writes it through the wire.
+    Tcp(OwnedReadHalf),
+    /// Anything else; this task sends what is handed over.
+    Wrapped(Box<Wrapped>),
+}
+
+impl Socket {
+    #[inline]
+    pub(super) fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self {
+            Socket::Tcp(reader) => Pin::new(reader).poll_read(context, buffer),
+            Socket::Wrapped(wrapped) => wrapped.poll_read(context, buffer),
+        }
+    }
+}
 
 /// A wrapped connection. Between packets it holds no buffer of its own.
 pub(super) struct Wrapped {
@@ -21,7 +47,7 @@ pub(super) struct Wrapped {
     sent: usize,
     end: End,
     /// Who the client's certificate says it is, where the listener looks at that.
-    pub(super) identity: Option<Arc<str>>,
+    identity: Option<Arc<str>>,
     acceptor: Arc<Acceptor>,
     trust_seen: u32,
 }
@@ -101,6 +127,15 @@ impl Wrapped {
     /// Whether nothing more is to be sent.
     pub(super) fn is_shut_down(&self) -> bool {
         self.end == End::Over
+    }
+
+    /// What the client's certificate decides; nothing where it leaves the question to the authenticator.
+    pub(super) fn vouches(&self, is_client_id: bool, client_id: &str) -> Option<Verdict> {
+        let name = self.identity.as_ref()?;
+        if !is_client_id {
+            return Some(Verdict::Allow(Identity { user_name: Some(name.clone()) }));
+        }
+        (*client_id != **name).then_some(Verdict::Deny(Denial::ForeignClientId))
     }
 
     /// Whether the client would still be let in, if whom to trust was changed since it was asked last.
