@@ -10,12 +10,14 @@ mod interop;
 mod json;
 mod layers;
 mod mosquitto_data;
+mod mutants;
 mod no_std;
 mod power;
 mod rust_source;
 mod sim;
 mod sim_coverage;
 mod soak;
+mod tables;
 mod tidy;
 mod workspace;
 
@@ -38,6 +40,9 @@ usage: cargo xtask <chore>
                           hostile bytes, by libFuzzer where nightly Rust and cargo-fuzz are installed
   interop [--require] …   the broker and the tools against programs that others wrote; the rest goes to
                           tests/interop/run.py (`--help` lists it)
+  mutants [--package codec|proto] [--shard I/N] …
+                          whether a test fails when codec or proto is changed, by cargo-mutants; hours (`--help` lists
+                          more)
   sim [--disk] --seed N | --seeds N [--from S] [--jobs J] [--keep-going]
                           engine and clients over simulated links, from one seed each; one seed alone is a replay
   sim-coverage [--seeds N]
@@ -73,6 +78,7 @@ fn main() -> ExitCode {
         ("interop", rest) => interop::run(rest),
         ("sim", rest) => sim::run(rest),
         ("sim-coverage", rest) => sim_coverage::run(rest),
+        ("mutants", rest) => mutants::run(rest),
         ("power", rest) => power::run(rest),
         ("soak", rest) => soak::run(rest),
         ("mosquitto-data", rest) => mosquitto_data::run(rest),

@@ -129,10 +129,9 @@ impl PacketType {
         if flags & !dup_tolerated == self.reserved_flags() { Ok(()) } else { Err(Malformed::Flags(self)) }
     }
 
-    /// Refuses flags that this version does not allow.
+    /// Refuses flags that this version does not allow. PUBLISH has flags of its own and does not come here.
     pub(crate) const fn check_flags(self, flags: u8, version: Version) -> Result<(), Malformed> {
         match (self, version) {
-            (PacketType::Publish, _) => Ok(()),
             (_, Version::V31) => self.check_flags_of_any_version(flags),
             // [MQTT-2.1.3-1]
             _ if flags == self.reserved_flags() => Ok(()),

@@ -20,7 +20,7 @@ pub(crate) const fn varint_len(value: u32) -> usize {
 /// written as the greatest.
 #[inline]
 pub(crate) fn varint_bytes(value: u32) -> [u8; 4] {
-    let value = if value > VARINT_MAX { VARINT_MAX } else { value };
+    let value = value.min(VARINT_MAX);
     let len = varint_len(value);
     let continued = |at: usize| if at < len { 0x80 } else { 0 };
     [
@@ -45,8 +45,8 @@ pub(crate) fn read_varint(bytes: &[u8]) -> Result<Option<(u32, usize)>, Malforme
     for (at, &byte) in bytes.iter().take(4).enumerate() {
         value |= u32::from(byte & 0x7f) << shift;
         if byte & 0x80 == 0 {
-            // [MQTT-1.5.5-1]: a last byte of zero adds nothing, so the value had a shorter form.
-            return if byte == 0 && at > 0 {
+            // [MQTT-1.5.5-1]: a last byte of zero that is not the first adds nothing: the value had a shorter form.
+            return if byte == 0 {
                 Err(Malformed::VariableIntegerNotMinimal)
             } else {
                 Ok(Some((value, at + 1)))

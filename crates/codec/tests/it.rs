@@ -10,8 +10,10 @@ mod it {
     mod connack;
     mod connect;
     mod disconnect;
+    mod display;
     mod draw;
     mod frame;
+    mod lists;
     mod malformed;
     mod properties;
     mod publish;

@@ -7,4 +7,5 @@ mod it {
     mod pair;
     mod server;
     mod transcript;
+    mod violation;
 }

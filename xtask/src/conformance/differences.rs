@@ -6,7 +6,7 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
-use super::tables;
+use crate::tables;
 
 /// Mosquitto's list.
 pub(super) const PATH: &str = "tests/conformance/brokers/mosquitto.toml";

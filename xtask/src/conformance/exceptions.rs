@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use super::statement::Edition;
-use super::tables;
+use crate::tables;
 
 pub(super) const PATH: &str = "spec/status.toml";
 

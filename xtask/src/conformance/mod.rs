@@ -8,7 +8,6 @@ mod proof;
 mod state;
 mod statement;
 mod suite;
-mod tables;
 
 use self::suite::Target;
 use crate::workspace::root;

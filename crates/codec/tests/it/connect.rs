@@ -4,10 +4,10 @@ use whimbrel_codec::Peer::Client;
 use whimbrel_codec::Version::{V5, V31, V311};
 use whimbrel_codec::{
     Connect, ConnectProperties, Frame, Malformed, Packet, PacketType, PropertyId, PublishProperties, QoS,
-    ReasonCode, UserProperties, Version, Will,
+    ReasonCode, SubscriptionIds, UserProperties, Version, Will,
 };
 
-use super::wire::{accepts, bytes, decode, packet, refuses, same};
+use super::wire::{accepts, bytes, decode, encode, packet, refuses, same};
 
 const MALFORMED: ReasonCode = ReasonCode::MalformedPacket;
 const PROTOCOL: ReasonCode = ReasonCode::ProtocolError;
@@ -306,6 +306,18 @@ fn v5_section_3_1_2_11_10_authentication_data_needs_a_method() {
 fn v5_3_1_3_6_the_client_id_may_be_empty() {
     accepts(V5, Client, 0x10, "0004'MQTT' 05 02 000a 00 0000");
     accepts(V311, Client, 0x10, "0004'MQTT' 04 00 000a 0000");
+}
+
+#[test]
+fn v5_section_3_1_3_2_a_will_is_written_without_alias_subscription_id_and_a_delay_of_none() {
+    let will = |properties| Will { topic: "t", properties, ..Will::default() };
+    let written = |will| encode(&Packet::Connect(Connect { will: Some(will), ..plain(V5) }), V5);
+    let none = PublishProperties::default();
+    let expect = packet(0x10, "0004'MQTT' 05 06 000a 00 0001'p' 00 0001't' 0000");
+    assert_eq!(written(will(none)), expect);
+    assert_eq!(written(will(PublishProperties { topic_alias: Some(1), ..none })), expect);
+    let subscription_ids = SubscriptionIds::from_slice(&[1]);
+    assert_eq!(written(will(PublishProperties { subscription_ids, ..none })), expect);
 }
 
 #[test]

@@ -160,6 +160,16 @@ fn every_violation_is_named_and_answered() {
     assert_eq!(missing, [], "variants that no row reaches");
 }
 
+/// 3.1.1 has statements of its own for what 5.0 numbers otherwise.
+#[test]
+fn v311_strings_and_wildcards_have_numbers_of_their_own() {
+    for version in [V31, V311] {
+        assert_eq!(Malformed::StringTooLong.statement(version), "section 1.5.3");
+        assert_eq!(Malformed::FilterMultiLevelWildcard.statement(version), "MQTT-4.7.1-2");
+        assert_eq!(Malformed::FilterSingleLevelWildcard.statement(version), "MQTT-4.7.1-3");
+    }
+}
+
 #[test]
 fn every_violation_says_something_of_its_own() {
     let by_call = by_call().map(|(malformed, ..)| malformed);

@@ -211,6 +211,30 @@ fn the_payload_is_not_looked_at() {
 }
 
 #[test]
+fn properties_are_empty_where_none_is_there() {
+    let none = PublishProperties::default();
+    assert!(none.is_empty());
+    for (one, name) in [
+        (PublishProperties { payload_is_utf8: Some(true), ..none }, "Payload Format Indicator"),
+        (PublishProperties { message_expiry_secs: Some(0), ..none }, "Message Expiry Interval"),
+        (PublishProperties { topic_alias: Some(1), ..none }, "Topic Alias"),
+        (PublishProperties { response_topic: Some("r"), ..none }, "Response Topic"),
+        (PublishProperties { correlation_data: Some(&[]), ..none }, "Correlation Data"),
+        (
+            PublishProperties { subscription_ids: SubscriptionIds::from_slice(&[1]), ..none },
+            "Subscription Identifier",
+        ),
+        (PublishProperties { content_type: Some(""), ..none }, "Content Type"),
+        (
+            PublishProperties { user_properties: UserProperties::from_pairs(&[("", "")]), ..none },
+            "User Property",
+        ),
+    ] {
+        assert!(!one.is_empty(), "{name}");
+    }
+}
+
+#[test]
 fn properties_are_not_written_before_v5() {
     let properties = PublishProperties { topic_alias: Some(1), ..PublishProperties::default() };
     assert!(!properties.is_empty());

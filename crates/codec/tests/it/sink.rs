@@ -24,6 +24,7 @@ fn all_sinks_take_the_same_bytes() {
     assert!(slice.is_empty());
     put_everything(&mut slice);
     assert!(!slice.overflow());
+    assert!(!slice.is_empty());
     assert_eq!(slice.len(), 16);
     assert_eq!(slice.written(), vec);
 }
@@ -63,6 +64,7 @@ fn v5_table_1_1_variable_integers_take_the_fewest_bytes() {
         (2_097_151, vec![0xff, 0xff, 0x7f]),
         (2_097_152, vec![0x80, 0x80, 0x80, 1]),
         (268_435_455, vec![0xff, 0xff, 0xff, 0x7f]),
+        (268_435_456, vec![0xff, 0xff, 0xff, 0x7f]),
         (u32::MAX, vec![0xff, 0xff, 0xff, 0x7f]),
     ] {
         let mut out = Vec::new();

@@ -3,7 +3,7 @@
 use alloc::{boxed::Box, vec::Vec};
 
 use super::Misuse;
-use crate::codec::{PublishProperties, QoS, check_topic_name, is_mqtt_utf8};
+use crate::codec::{PublishProperties, QoS, check_topic_name};
 
 /// A message to publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +61,8 @@ impl Message {
             // [MQTT-3.3.4-6] is among them.
             return Err(Misuse::Malformed(first_fault(properties)));
         }
-        if properties.payload_is_utf8 == Some(true) && !is_mqtt_utf8(&self.payload) {
+        // Of a payload Unicode's rule is asked, not that of strings: U+0000 may be in it (section 3.3.2.3.2).
+        if properties.payload_is_utf8 == Some(true) && core::str::from_utf8(&self.payload).is_err() {
             return Err(Misuse::PayloadNotUtf8);
         }
         self.expiry_secs = properties.message_expiry_secs;

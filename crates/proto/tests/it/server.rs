@@ -1,36 +1,65 @@
 //! The server's machine alone, one connection at a time.
 
+mod farewell;
+mod limits;
+mod negotiate;
+mod packets;
+mod time;
+
 use whimbrel_proto::{
     Millis, Violation,
-    codec::{Connect, Frame, Packet, PacketType, Peer, Split, Version, split},
-    server::{Connection, Limits, farewell, negotiate},
+    codec::{Connect, Packet, Peer, Split, Version, split},
+    server::{Connection, Event, Limits, negotiate as negotiated},
 };
 
-/// A CONNECT of 5.0 has been accepted.
-fn open(limits: &Limits) -> Connection {
-    let connect = Connect { version: Version::V5, client_id: "c", ..Connect::default() };
+/// A CONNECT with a keep-alive of ten seconds.
+fn asks(version: Version) -> Connect<'static> {
+    Connect { version, client_id: "c", clean_start: true, keep_alive_secs: 10, ..Connect::default() }
+}
+
+/// Gives the machine a packet of a client of this version, and what comes of it to `look`.
+fn receive<T>(
+    connection: &mut Connection,
+    packet: &Packet<'_>,
+    version: Version,
+    limits: &Limits,
+    look: impl FnOnce(Result<Event<'_>, Violation>) -> T,
+) -> T {
     let mut bytes = Vec::new();
-    connect.encode(Version::V5, &mut bytes);
+    packet.encode(version, &mut bytes);
     let Ok(Split::Whole { frame, .. }) = split(&bytes, u32::MAX) else { panic!("no frame") };
+    look(connection.handle(frame, limits, Millis(0)))
+}
+
+/// The violation in a packet; none where it is taken.
+fn violation(
+    connection: &mut Connection,
+    packet: &Packet<'_>,
+    version: Version,
+    limits: &Limits,
+) -> Option<Violation> {
+    receive(connection, packet, version, limits, |taken| taken.err())
+}
+
+/// A connection on which this CONNECT has been accepted.
+fn open_with(connect: &Connect<'_>, limits: &Limits) -> Connection {
     let mut connection = Connection::new(limits, Millis(0));
-    connection.handle(frame, limits, Millis(0)).expect("a CONNECT");
-    connection.accept(&negotiate(&connect, limits).expect("a good CONNECT"), Millis(0));
+    assert_eq!(violation(&mut connection, &Packet::Connect(*connect), connect.version, limits), None);
+    connection.accept(&negotiated(connect, limits).expect("a good CONNECT"), Millis(0));
     connection
 }
 
-/// Read as a CONNECT it would be refused with 0x84, which DISCONNECT does not have.
-#[test]
-fn v5_3_1_0_2_a_second_connect_ends_the_connection_whatever_is_in_it() {
-    let limits = Limits::default();
-    for body in [&b""[..], b"\x00\x04MQTX\x05\x02\x00\x00\x00\x00\x00", b"\x00\x04MQTT\x09"] {
-        let mut connection = open(&limits);
-        let frame = Frame { kind: PacketType::Connect, flags: 0, body };
-        let violation = connection.handle(frame, &limits, Millis(0)).expect_err("a second CONNECT");
-        assert_eq!(violation, Violation::SecondConnect);
-        let mut words = Vec::new();
-        farewell(&connection, violation.reason(), None, &mut words);
-        let Ok(Split::Whole { frame, .. }) = split(&words, u32::MAX) else { panic!("{words:?}") };
-        let packet = Packet::decode(frame, Version::V5, Peer::Server);
-        assert!(matches!(packet, Ok(Packet::Disconnect(_))), "{packet:?}");
+/// A connection of this version that is open.
+fn open(version: Version, limits: &Limits) -> Connection {
+    open_with(&asks(version), limits)
+}
+
+/// The one packet in these bytes, or none.
+fn told(bytes: &[u8], version: Version) -> Option<Packet<'_>> {
+    if bytes.is_empty() {
+        return None;
     }
+    let Ok(Split::Whole { frame, len }) = split(bytes, u32::MAX) else { panic!("{bytes:02x?}") };
+    assert_eq!(len, bytes.len(), "one packet");
+    Some(Packet::decode(frame, version, Peer::Server).expect("a good packet"))
 }

@@ -174,8 +174,10 @@ impl Client {
         let version = self.connection.version();
         let mut out = Vec::new();
         while self.connection.deadline() <= end {
+            let before = (self.connection.deadline(), out.len());
             self.now = self.connection.deadline();
             self.connection.handle_timeout(self.now, &mut out)?;
+            assert_ne!(before, (self.connection.deadline(), out.len()), "what is due is done");
         }
         self.now = end;
         Ok(sent(&out, version))

@@ -31,6 +31,18 @@ pub(super) fn sessions() {
     assert!(ack.session_present);
     worker.disconnect(who);
     assert_eq!(worker.engine.sessions(), SESSIONS - 1);
+    // A client of 3.1 comes back to its own too, and is not told: its CONNACK has no place for that.
+    let (who, ack) = worker.connect_answered(v31("older").persistent());
+    assert!(!ack.session_present);
+    worker.cut(who);
+    worker.assert_refused(v5("new"), Some(0x97));
+    let (who, ack) = worker.connect_answered(v31("older").persistent());
+    assert!(!ack.session_present);
+    assert_eq!((worker.engine.sessions(), worker.count(Count::SessionsLimit)), (SESSIONS, 7));
+    worker.cut(who);
+    let who = worker.connect(v31("older"));
+    worker.disconnect(who);
+    assert_eq!(worker.engine.sessions(), SESSIONS - 1);
     let new = worker.connect(v311("new"));
     worker.disconnect(new);
     worker.forget_from(0);

@@ -1,8 +1,9 @@
 //! The order of acknowledgements, and acknowledgements that come when their connection is over.
 
 use whimbrel_proto::{
+    Violation,
     client::{Misuse, Session},
-    codec::{Packet, Publish, QoS, ReasonCode, Version},
+    codec::{Packet, PacketType::PubRel, Publish, QoS, ReasonCode, Version},
 };
 
 use crate::it::transcript::{Client, accepted, persistent, publish};
@@ -116,4 +117,76 @@ fn an_answer_to_a_message_of_a_lost_session_is_void() {
     client.acks.insert(0, late);
     assert!(client.acknowledge(0, ReasonCode::Success).is_empty());
     assert_eq!(client.acknowledge(0, ReasonCode::Success), ["> PUBREC #1"]);
+}
+
+/// Each with a reason of its own, so that an answer which goes to another message shows.
+#[test]
+fn an_answer_goes_to_its_own_message_and_no_other() {
+    let mut client = Client::open(Version::V5);
+    for (qos, packet_id) in
+        [(QoS::AtLeastOnce, 1), (QoS::ExactlyOnce, 2), (QoS::AtLeastOnce, 3), (QoS::ExactlyOnce, 4)]
+    {
+        deliver(&mut client, qos, packet_id);
+    }
+    assert!(client.acknowledge(3, ReasonCode::QuotaExceeded).is_empty());
+    assert!(client.acknowledge(2, ReasonCode::NotAuthorized).is_empty());
+    assert!(client.acknowledge(1, ReasonCode::Success).is_empty());
+    assert_eq!(
+        client.acknowledge(0, ReasonCode::Unspecified),
+        ["> PUBACK #1 Unspecified", "> PUBREC #2", "> PUBACK #3 NotAuthorized", "> PUBREC #4 QuotaExceeded"]
+    );
+}
+
+fn with_receive_maximum(maximum: u16, session: Session) -> Client {
+    let mut connect = persistent(Version::V5);
+    connect.properties.receive_maximum = Some(maximum);
+    Client::start(&connect, session)
+}
+
+#[test]
+fn v5_3_3_4_9_a_message_that_comes_twice_takes_one_place() {
+    let mut client = with_receive_maximum(2, Session::default());
+    client.receive(Packet::ConnAck(accepted(false)));
+    deliver(&mut client, QoS::ExactlyOnce, 1);
+    assert!(again(&mut client, QoS::ExactlyOnce, 1).is_empty());
+    deliver(&mut client, QoS::ExactlyOnce, 2);
+    let third = client.try_receive(Packet::Publish(publish(QoS::ExactlyOnce, 3, "t")));
+    assert_eq!(third, Err(Violation::ReceiveMaximumExceeded));
+}
+
+#[test]
+fn v5_3_3_4_9_a_message_of_an_earlier_connection_takes_a_place_when_it_comes_again() {
+    let mut client = with_receive_maximum(1, Session::default());
+    client.receive(Packet::ConnAck(accepted(false)));
+    deliver(&mut client, QoS::ExactlyOnce, 1);
+    client.acknowledge(0, ReasonCode::Success);
+    let mut client = with_receive_maximum(1, client.lose());
+    client.receive(Packet::ConnAck(accepted(true)));
+    assert_eq!(again(&mut client, QoS::ExactlyOnce, 1), ["> PUBREC #1"]);
+    let second = client.try_receive(Packet::Publish(publish(QoS::ExactlyOnce, 2, "t")));
+    assert_eq!(second, Err(Violation::ReceiveMaximumExceeded));
+}
+
+#[test]
+fn an_answer_to_a_qos_1_message_of_a_lost_session_is_void() {
+    let mut client = with_receive_maximum(9, Session::default());
+    client.receive(Packet::ConnAck(accepted(false)));
+    deliver(&mut client, QoS::AtLeastOnce, 5);
+    let late = client.acks.remove(0);
+    let mut client = with_receive_maximum(9, client.lose());
+    client.receive(Packet::ConnAck(accepted(false)));
+    deliver(&mut client, QoS::AtLeastOnce, 5);
+    let now = client.now;
+    let answered = client.act(|connection, out| connection.acknowledge(late, ReasonCode::Success, now, out));
+    assert_eq!(answered, Ok(vec![]));
+}
+
+#[test]
+fn a_release_changes_nothing_for_what_the_application_still_holds() {
+    let mut client = persistent_client(Version::V5);
+    deliver(&mut client, QoS::ExactlyOnce, 1);
+    deliver(&mut client, QoS::ExactlyOnce, 2);
+    assert_eq!(client.acknowledge(0, ReasonCode::Success), ["> PUBREC #1"]);
+    assert_eq!(client.receive_ack(PubRel, 1, ReasonCode::Success), ["> PUBCOMP #1"]);
+    assert!(again(&mut client, QoS::ExactlyOnce, 2).is_empty(), "it is answered when the application has it");
 }

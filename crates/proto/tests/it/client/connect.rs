@@ -164,3 +164,11 @@ fn what_connect_cannot_carry_is_refused_before_anything_is_written() {
 fn a_password_without_user_name_is_allowed_in_5_0() {
     assert!(start(&Connect { password: Some(b"p"), ..connect(Version::V5) }).is_ok());
 }
+
+#[test]
+fn v5_3_1_3_6_an_empty_identifier_is_left_to_the_server() {
+    for (client_id, is_assigned) in [("", true), ("c", false)] {
+        let connection = start(&Connect { client_id, ..connect(Version::V5) }).unwrap();
+        assert_eq!(connection.client_id_assigned(), is_assigned);
+    }
+}

@@ -18,6 +18,21 @@ fn v311_3_1_2_23_pingreq_leaves_before_the_keep_alive_has_passed() {
     pingreq_in_time(&[Version::V31, Version::V311]);
 }
 
+#[test]
+fn a_timer_that_rings_early_or_late_changes_nothing() {
+    let mut client = Client::open(Version::V5);
+    let mut out = Vec::new();
+    assert_eq!(client.connection.handle_timeout(Millis(53_999), &mut out), Ok(()));
+    assert!(out.is_empty(), "it is not time yet");
+    assert_eq!(client.connection.handle_timeout(Millis(58_000), &mut out), Ok(()));
+    assert_eq!(out, [0xC0, 0], "it is past the time");
+    assert_eq!(client.connection.handle_timeout(Millis(77_999), &mut out), Ok(()));
+    assert_eq!(client.connection.handle_timeout(Millis(78_001), &mut out), Err(Violation::PingTimeout));
+    let mut client = Client::start(&connect(Version::V5), Session::default());
+    assert_eq!(client.connection.handle_timeout(Millis(19_999), &mut out), Ok(()));
+    assert_eq!(client.connection.handle_timeout(Millis(20_001), &mut out), Err(Violation::ConnAckTimeout));
+}
+
 fn pingreq_in_time(versions: &[Version]) {
     for &version in versions {
         let mut client = Client::open(version);
@@ -101,4 +116,13 @@ fn while_the_client_does_not_read_silence_is_its_own() {
     client.connection.set_reading(true, client.now);
     assert_eq!(client.pass(19_999), Ok(vec![]));
     assert_eq!(client.pass(1), Err(Violation::PingTimeout));
+}
+
+#[test]
+fn to_say_again_that_input_is_taken_postpones_nothing() {
+    let mut client = Client::open(Version::V5);
+    client.pass(50_000).unwrap();
+    client.publish(message("t", QoS::AtMostOnce), 1).unwrap();
+    client.connection.set_reading(true, client.now);
+    assert_eq!(client.connection.deadline(), Millis(54_000));
 }

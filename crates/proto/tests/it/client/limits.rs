@@ -138,7 +138,8 @@ fn an_alias_that_would_make_the_packet_too_large_is_not_assigned() {
         whimbrel_proto::client::Message::new("t", vec![0; payload], QoS::AtMostOnce, false).unwrap()
     };
     assert_eq!(client.publish(sized(14), 1).unwrap(), ["> PUBLISH q0 `t`"]);
-    assert_eq!(client.publish(sized(1), 1).unwrap(), ["> PUBLISH q0 `t` alias=1"]);
+    assert_eq!(client.publish(sized(7), 1).unwrap(), ["> PUBLISH q0 `t`"], "an expiry would take it past");
+    assert_eq!(client.publish(sized(6), 1).unwrap(), ["> PUBLISH q0 `t` alias=1"]);
     assert_eq!(client.publish(sized(1), 1).unwrap(), ["> PUBLISH q0 `` alias=1"]);
 }
 
@@ -172,4 +173,18 @@ fn subscriptions_that_the_server_does_not_have_are_not_asked_for() {
     assert!(client.subscribe(&[("a", options)], None).is_ok());
     let mut client = open(|_| {});
     assert!(client.subscribe(&[("$share/g/a/+", options), ("#", options)], Some(1)).is_ok());
+}
+
+/// The greatest packet has 268,435,455 bytes after a fixed header of five.
+#[test]
+fn v5_section_2_1_4_a_packet_longer_than_mqtt_has_is_not_sent() {
+    const LONGEST: usize = 268_435_460;
+    // The header, the packet identifier, an empty block of properties; and of each filter its length and options.
+    let filter = "f".repeat(65_535);
+    let whole = (LONGEST - 8) / 65_538;
+    let last = (LONGEST - 8) % 65_538 - 3 + 1;
+    let mut filters = vec![(filter.as_str(), SubscribeOptions::default()); whole];
+    filters.push((&filter[..last], SubscribeOptions::default()));
+    let misuse = Misuse::PacketTooLarge { bytes: LONGEST + 1, bytes_max: u32::MAX };
+    assert_eq!(open(|_| {}).subscribe(&filters, None), Err(misuse));
 }

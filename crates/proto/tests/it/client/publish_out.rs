@@ -118,6 +118,20 @@ fn identifiers_are_unused(version: Version) {
     assert_eq!(lines, ["> PUBLISH q1 #1000 `t`"]);
 }
 
+/// Requests take their identifiers from the top, messages theirs from the bottom.
+#[test]
+fn v5_2_2_1_3_a_request_passes_over_the_identifier_of_a_message() {
+    let mut client = Client::open(Version::V5);
+    for packet_id in 1..=65_534 {
+        client.publish(message("t", QoS::AtLeastOnce), 1).unwrap();
+        client.receive_ack(PubAck, packet_id, ReasonCode::Success);
+    }
+    assert_eq!(client.publish(message("t", QoS::AtLeastOnce), 1).unwrap(), ["> PUBLISH q1 #65535 `t`"]);
+    let filters = [("f", SubscribeOptions::default())];
+    assert_eq!(client.subscribe(&filters, None).unwrap(), ["> SUBSCRIBE #65534 f:0"]);
+    assert_eq!(client.subscribe(&filters, None).unwrap(), ["> SUBSCRIBE #65533 f:0"]);
+}
+
 #[test]
 fn v311_2_3_1_3_an_identifier_is_free_again_after_its_last_acknowledgement() {
     let mut client = Client::open(Version::V311);
@@ -244,4 +258,41 @@ fn a_message_that_has_waited_leaves_with_what_is_left_of_its_life() {
     check(60, 500, Ok(vec!["> PUBLISH q1 #2 `t` expiry=50".to_owned()]));
     check(10, 500, Err(Misuse::Expired));
     check(0, 10_500, Ok(vec!["> PUBLISH q1 #3 `t` expiry=0".to_owned()]));
+}
+
+#[test]
+fn a_message_is_what_was_given() {
+    let message = Message::new("a/b", b"payload".to_vec(), QoS::AtLeastOnce, true).unwrap();
+    assert_eq!((message.topic(), message.payload()), ("a/b", &b"payload"[..]));
+    assert_eq!((message.qos(), message.retain()), (QoS::AtLeastOnce, true));
+    assert!(!Message::new("t", Vec::new(), QoS::AtMostOnce, false).unwrap().retain());
+}
+
+#[test]
+fn v5_section_3_3_2_3_2_a_payload_is_the_utf_8_that_it_promises() {
+    let check = |payload: &[u8], said, is_good: bool| {
+        let message = Message::new("t", payload.to_vec(), QoS::AtMostOnce, false).unwrap();
+        let properties = PublishProperties { payload_is_utf8: said, ..PublishProperties::default() };
+        let expect = if is_good { Ok(()) } else { Err(Misuse::PayloadNotUtf8) };
+        assert_eq!(message.with_properties(&properties).map(drop), expect, "{payload:02x?} {said:?}");
+    };
+    check(b"words", Some(true), true);
+    check(b"with \0 in it", Some(true), true);
+    check(b"\xff", Some(true), false);
+    check(b"\xff", Some(false), true);
+    check(b"\xff", None, true);
+}
+
+#[test]
+fn v311_has_no_place_for_any_one_property() {
+    let none = PublishProperties::default();
+    for properties in [
+        PublishProperties { message_expiry_secs: Some(9), ..none },
+        PublishProperties { topic_alias: Some(1), ..none },
+        PublishProperties { content_type: Some("text"), ..none },
+    ] {
+        let mut client = Client::open(Version::V311);
+        let message = message("t", QoS::AtMostOnce).with_properties(&properties).unwrap();
+        assert_eq!(client.publish(message, 1), Err(Misuse::NotInVersion(Version::V311)));
+    }
 }

@@ -8,6 +8,12 @@ use whimbrel_proto::{
     flow::{Alias, AliasesIn, AliasesOut},
 };
 
+/// What the topics behind the aliases hold: their bytes, and a place for each alias up to the highest that was set.
+fn held(model: &BTreeMap<u16, String>) -> usize {
+    let places = model.keys().max().copied().map_or(0, usize::from);
+    model.values().map(String::len).sum::<usize>() + places * size_of::<Option<Box<str>>>()
+}
+
 proptest! {
     #[test]
     fn the_receiver_reads_the_topic_that_was_meant(
@@ -59,6 +65,18 @@ proptest! {
                 }
             };
             prop_assert_eq!(receiver.resolve(&topic, alias).map(str::to_owned), expected);
+            prop_assert_eq!(receiver.bytes(), held(&model));
         }
     }
+}
+
+#[test]
+fn a_topic_of_more_than_256_bytes_gets_no_alias() {
+    let mut sender = AliasesOut::new(9);
+    let mut check =
+        |length: usize, expect| assert_eq!(sender.assign(&"t".repeat(length)), expect, "{length}");
+    check(257, Alias::None);
+    check(256, Alias::New(1));
+    check(300, Alias::None);
+    check(256, Alias::Known(1));
 }

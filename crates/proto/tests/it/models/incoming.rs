@@ -9,7 +9,7 @@ use crate::it::transcript::id;
 
 proptest! {
     #[test]
-    fn open_identifiers_are_a_set(steps in prop::collection::vec((0u8..20, 1u16..40), 0..300)) {
+    fn open_identifiers_are_a_set(steps in prop::collection::vec((0u8..24, 1u16..40), 0..300)) {
         let mut incoming = Incoming::default();
         let mut set = BTreeMap::new();
         for (step, value) in steps {
@@ -26,6 +26,16 @@ proptest! {
                     };
                     prop_assert_eq!(incoming.release(id(value)), expected);
                 }
+                19..22 => {
+                    // It takes a unit of the quota where its first copy came on an earlier connection.
+                    let takes = set.get(&value) == Some(&false);
+                    prop_assert_eq!(incoming.renew(id(value)), takes);
+                    set.entry(value).and_modify(|present| *present = true);
+                }
+                22 => {
+                    incoming.restore(id(value));
+                    set.entry(value).or_insert(false);
+                }
                 _ => {
                     incoming.link_lost();
                     set.values_mut().for_each(|present| *present = false);
@@ -37,5 +47,17 @@ proptest! {
                 prop_assert_eq!(incoming.contains(id(value)), set.contains_key(&value));
             }
         }
+    }
+}
+
+#[test]
+fn v5_4_3_3_12_a_released_identifier_takes_no_other_along_however_many_are_open() {
+    let mut incoming = Incoming::default();
+    for value in 1..=1_000 {
+        assert!(incoming.open(id(value)));
+    }
+    for value in 1..=1_000 {
+        assert_eq!(incoming.release(id(value)), Release::Present);
+        assert_eq!(incoming.len(), usize::from(1_000 - value));
     }
 }

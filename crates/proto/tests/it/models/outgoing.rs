@@ -191,7 +191,10 @@ proptest! {
             let list: Vec<_> = real.iter().map(|s| (s.packet_id(), s.stage(), s.message().copied())).collect();
             let expected: Vec<_> = model.deliveries.iter().map(|d| (d.id, d.stage, d.message)).collect();
             prop_assert_eq!(list, expected);
-            prop_assert_eq!(real.len(), model.deliveries.len());
+            prop_assert!(model.deliveries.iter().all(|d| real.contains(d.id)), "what is in flight is found");
+            prop_assert_eq!((real.len(), real.is_empty()), (model.deliveries.len(), model.deliveries.is_empty()));
+            let on_link = model.deliveries.iter().filter(|d| d.sent_on_link).count();
+            prop_assert_eq!(real.resent(), on_link);
             prop_assert_eq!(real.must_resend(), model.deliveries.iter().any(|d| !d.sent_on_link));
         }
     }
@@ -209,4 +212,75 @@ fn identifiers_go_round_past_a_delivery_that_is_stuck() {
         }
     }
     assert_eq!(outgoing.acknowledged(stuck), Ok(0));
+}
+
+#[test]
+fn numbers_ascend_and_name_the_packet_identifier() {
+    let mut outgoing = Outgoing::default();
+    assert_eq!((outgoing.next_number(), outgoing.reserve(), outgoing.reserve()), (0, 0, 1));
+    assert_eq!(outgoing.next_number(), 2);
+    assert_eq!(outgoing.send_numbered(1, QoS::AtLeastOnce, "one"), id(2));
+    assert_eq!(
+        outgoing.iter().map(|sent| (sent.number(), sent.packet_id())).collect::<Vec<_>>(),
+        [(1, id(2))]
+    );
+    // What an earlier life of the session has given out is not given out again.
+    outgoing.skip_to(100);
+    outgoing.skip_to(50);
+    assert_eq!((outgoing.reserve(), outgoing.next_number()), (100, 101));
+    assert_eq!(outgoing.send_numbered(100, QoS::ExactlyOnce, "hundred"), id(101));
+    assert_eq!(outgoing.iter().map(whimbrel_proto::Sent::number).collect::<Vec<_>>(), [1, 100]);
+    assert!(outgoing.received(id(101)).is_ok());
+    assert_eq!(outgoing.completed(id(101)), Ok(100));
+}
+
+#[test]
+fn v5_2_2_1_4_an_identifier_is_free_when_nothing_a_lap_before_holds_it() {
+    let mut outgoing = Outgoing::default();
+    for _ in 0..3 {
+        outgoing.send(QoS::AtLeastOnce, (), |_| false);
+    }
+    assert!(outgoing.acknowledged(id(2)).is_ok());
+    // Numbers 0 and 2 are in flight; a lap is 65,535 numbers.
+    let free = [65_534, 65_535, 65_536, 65_537, 65_538].map(|number| outgoing.is_free(number));
+    assert_eq!(free, [true, false, true, false, true]);
+    outgoing.skip_to(65_535);
+    assert_eq!((outgoing.reserve(), outgoing.reserve()), (65_536, 65_538));
+    assert!(outgoing.acknowledged(id(1)).is_ok());
+    assert!(outgoing.is_free(65_535));
+}
+
+#[test]
+fn v5_4_4_0_1_what_an_earlier_life_had_in_flight_is_sent_again_in_its_order() {
+    let mut outgoing = Outgoing::default();
+    outgoing.restore(7, Some((QoS::AtLeastOnce, "seven")));
+    outgoing.restore(9, None);
+    outgoing.restore(12, Some((QoS::ExactlyOnce, "twelve")));
+    assert_eq!((outgoing.len(), outgoing.resent(), outgoing.next_number()), (3, 0, 13));
+    assert!(outgoing.must_resend() && !outgoing.has_room(10), "what was sent before comes first");
+    let mut again = Vec::new();
+    while let Some(sent) = outgoing.resend(10) {
+        again.push((sent.packet_id(), sent.stage(), sent.message().copied()));
+    }
+    let expect = [
+        (id(8), Stage::Published(QoS::AtLeastOnce), Some("seven")),
+        (id(10), Stage::Released, None),
+        (id(13), Stage::Published(QoS::ExactlyOnce), Some("twelve")),
+    ];
+    assert_eq!(again, expect);
+    assert!(outgoing.has_room(10) && !outgoing.must_resend());
+    assert_eq!(outgoing.messages_mut().map(|message| *message).collect::<Vec<_>>(), ["seven", "twelve"]);
+    assert_eq!(outgoing.acknowledged(id(8)), Ok("seven"));
+}
+
+#[test]
+fn an_end_of_one_delivery_takes_no_other_along_however_many_are_in_flight() {
+    let mut outgoing = Outgoing::default();
+    for number in 0..1_000 {
+        outgoing.send(QoS::AtLeastOnce, number, |_| false);
+    }
+    for number in 0..1_000 {
+        assert_eq!(outgoing.acknowledged(id(number + 1)), Ok(number));
+        assert_eq!(outgoing.len(), usize::from(999 - number));
+    }
 }

@@ -1,33 +1,33 @@
-//! The part of TOML that the lists of this chore are written in: tables of one level whose values are text or whole
+//! The part of TOML that the lists of the chores are written in: tables of one level whose values are text or whole
 //! numbers, each on a line of its own. Not a general TOML library.
 
 use std::collections::BTreeMap;
 
 /// One table: its name, the line on which it stands, and its values as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Table {
-    pub(super) name: String,
-    pub(super) line: usize,
+pub(crate) struct Table {
+    pub(crate) name: String,
+    pub(crate) line: usize,
     values: BTreeMap<String, String>,
 }
 
 impl Table {
     /// The value of `key`; a table that lacks it is an error that says so.
-    pub(super) fn value(&self, key: &str) -> Result<&str, String> {
+    pub(crate) fn value(&self, key: &str) -> Result<&str, String> {
         self.optional(key).ok_or_else(|| format!("line {}: [{}] has no `{key}`", self.line, self.name))
     }
 
-    pub(super) fn optional(&self, key: &str) -> Option<&str> {
+    pub(crate) fn optional(&self, key: &str) -> Option<&str> {
         self.values.get(key).map(String::as_str)
     }
 
-    pub(super) fn number(&self, key: &str) -> Result<usize, String> {
+    pub(crate) fn number(&self, key: &str) -> Result<usize, String> {
         let wrong = |_| format!("line {}: `{key}` of [{}] is not a number", self.line, self.name);
         self.value(key)?.parse().map_err(wrong)
     }
 
     /// Refuses keys that nobody reads.
-    pub(super) fn only(&self, keys: &[&str]) -> Result<(), String> {
+    pub(crate) fn only(&self, keys: &[&str]) -> Result<(), String> {
         match self.values.keys().find(|key| !keys.contains(&key.as_str())) {
             Some(key) => {
                 Err(format!("line {}: [{}] has a `{key}`, which nothing reads", self.line, self.name))
@@ -37,13 +37,13 @@ impl Table {
     }
 
     /// All keys with their values.
-    pub(super) fn values(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(crate) fn values(&self) -> impl Iterator<Item = (&str, &str)> {
         self.values.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 }
 
 /// Reads the tables of a file, in their order.
-pub(super) fn read(text: &str) -> Result<Vec<Table>, String> {
+pub(crate) fn read(text: &str) -> Result<Vec<Table>, String> {
     let mut tables: Vec<Table> = Vec::new();
     for (at, line) in text.lines().enumerate() {
         let wrong = |why: &str| format!("line {}: {why}: `{line}`", at + 1);
