@@ -107,7 +107,7 @@ fn what_is_wrong_on_the_command_line_ends_with_2_before_anything_is_sent() {
     check(&["pub", "-t", "t", "-m", "x", "-P", "a", "--password-file", "b"], "cannot be used with");
     check(&["pub", "-t", "t", "-m", "x", "--password-file", "/nonexistent"], "/nonexistent");
     // What does not exist yet is unknown, not ignored.
-    for flag in ["--cafile", "--insecure", "--psk", "--tls-version", "--proxy", "--unix", "--ws"] {
+    for flag in ["--insecure", "--psk", "--proxy", "--unix", "--ws"] {
         check(&["pub", "-t", "t", "-m", "x", flag, "y"], "unexpected argument");
     }
     for flag in ["-A", "-M", "-S", "--nodelay"] {
