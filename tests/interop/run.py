@@ -23,6 +23,7 @@ import mqttjs_cases  # noqa: E402
 import paho_cases  # noqa: E402
 import password_cases  # noqa: E402
 import second_address_cases  # noqa: E402
+import tls_cases  # noqa: E402
 import tools_cases  # noqa: E402
 from broker import Broker, mosquitto, whimbrel  # noqa: E402
 from case import Failed, House, Missing  # noqa: E402
@@ -33,6 +34,7 @@ GROUPS = [
     mqttjs_cases.GROUP,
     password_cases.GROUP,
     second_address_cases.GROUP,
+    tls_cases.GROUP,
 ]
 
 # How to get what a case needs, told where it is missing.
@@ -45,6 +47,7 @@ SOURCES = {
     "paho-mqtt": "tests/interop/setup.sh",
     "MQTT.js": "tests/interop/setup.sh",
     "node": "Debian: nodejs",
+    "openssl": "Debian: openssl",
     "ip": "Debian: iproute2",
     "a network namespace": "run as root",
 }

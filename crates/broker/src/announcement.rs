@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::config::{Auto, Config, Durability, Listener, Method};
+use crate::config::{Auto, ClientCertificates, Config, Durability, Identity, IdentityAs, Listener, Method};
 
 /// What the limit of open files means for connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,8 @@ pub(crate) fn announce(config: &Config, listening: &[(SocketAddr, &Listener)], r
     }
     for (address, listener) in listening {
         let who = who_may_connect(config, listener);
-        tracing::info!("listening on {address} (MQTT 3.1, 3.1.1, 5.0 over TCP); {who} may connect");
+        let transport = if listener.protocol.is_tls() { "TLS" } else { "TCP" };
+        tracing::info!("listening on {address} (MQTT 3.1, 3.1.1, 5.0 over {transport}); {who} may connect");
     }
     let limits = &config.limits;
     tracing::info!(
@@ -63,6 +64,20 @@ fn kept(config: &Config) -> String {
 }
 
 fn who_may_connect(config: &Config, listener: &Listener) -> String {
+    let asked = who_is_asked(config, listener);
+    let named = listener.identity != Identity::None && listener.identity_as == IdentityAs::UserName;
+    match (listener.client_certificates, config.method(listener)) {
+        (ClientCertificates::None, _) => asked,
+        (ClientCertificates::Optional, _) if named => format!("who has a good certificate, and {asked},"),
+        (ClientCertificates::Optional, _) => asked,
+        (ClientCertificates::Required, Method::PasswordFile) if !named => {
+            format!("who has a good certificate and is also {asked}")
+        }
+        (ClientCertificates::Required, _) => "who has a good certificate".to_owned(),
+    }
+}
+
+fn who_is_asked(config: &Config, listener: &Listener) -> String {
     match (config.method(listener), &config.authentication.password_file) {
         (Method::PasswordFile, Some(file)) => format!("who is in {}", file.display()),
         (Method::PasswordFile, None) => "nobody".to_owned(), // Such a broker does not start.
@@ -73,7 +88,9 @@ fn who_may_connect(config: &Config, listener: &Listener) -> String {
 
 pub(crate) fn warnings(config: &Config, room: Room) -> Vec<String> {
     let open = |listener: &&Listener| {
-        config.method(listener) == Method::Anonymous && !listener.address.is_loopback()
+        config.method(listener) == Method::Anonymous
+            && !listener.address.is_loopback()
+            && listener.client_certificates != ClientCertificates::Required
     };
     let mut warnings: Vec<String> = config
         .listeners

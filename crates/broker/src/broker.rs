@@ -3,26 +3,27 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::{Arc, atomic::AtomicUsize},
     thread,
     time::{Duration, Instant},
 };
 
 use tokio::net::TcpListener;
 use whimbrel_engine::{Engine, Now, Progress, Wire, Written, proto::Millis};
-use whimbrel_net::{BACKLOG, IpVersions, ListenError, listen};
+use whimbrel_net::{
+    BACKLOG, IpVersions, ListenError, listen,
+    tls::{Acceptor, AcceptorSettings, TlsFault},
+};
 
 use crate::{
     announcement::{Room, announce, warnings},
     auth::{Anonymous, Authenticator, PasswordFile, PasswordFileError},
+    certificates,
     config::{Address, Config, Listener, Method},
     control::{Control, Embedding, Entrance, Host, Parts, socket::PlaceError},
     file_limit, mapping,
     store::{self, Kept, Store, StoreError},
-    worker::{self, Door, Shared},
+    worker::{self, Door, DoorTls, Shared},
 };
 
 /// How long connections have to end at a stop before the process ends without them.
@@ -45,6 +46,14 @@ pub enum Error {
     NoLoopback {
         /// The listener's name.
         listener: String,
+    },
+    /// The certificates of a listener cannot be used.
+    #[error("listener {listener}: {source}")]
+    Tls {
+        /// The listener's name.
+        listener: String,
+        /// What is wrong, and in which file.
+        source: TlsFault,
     },
     /// No password file although a listener needs one.
     #[error(
@@ -82,6 +91,8 @@ pub struct Broker {
     addresses: Vec<SocketAddr>,
     control: Control,
     store: Option<Store>,
+    /// Looks after the files of certificates until it is dropped.
+    certificates: Option<certificates::Watch>,
 }
 
 /// A socket that listens, and what the configuration says of it.
@@ -136,6 +147,9 @@ impl Broker {
         let threads = usize::from(config.worker.threads.or_else(|| {
             u16::try_from(thread::available_parallelism().map_or(1, usize::from)).unwrap_or(u16::MAX)
         }));
+        let guarded = doors.iter().map(|opened| &opened.door);
+        let certificates = certificates::Watch::start(guarded, &shared)
+            .map_err(|source| Error::System { what: "the thread that watches certificates", source })?;
         let workers = (0..threads)
             .map(|index| worker::start(&shared, index))
             .collect::<io::Result<Vec<_>>>()
@@ -160,6 +174,7 @@ impl Broker {
             stop_accepting: Some(stop_accepting),
             addresses: listening.into_iter().map(|(address, _)| address).collect(),
             store,
+            certificates,
         })
     }
 
@@ -185,11 +200,12 @@ impl Broker {
     /// seconds.
     pub fn stop(mut self) {
         drop(self.stop_accepting.take());
+        drop(self.certificates.take());
         if let Some(acceptors) = self.acceptors.take() {
             let _ = acceptors.join(); // A panic there was reported where it happened.
         }
         self.publish_wills();
-        self.shared.stopping.store(true, Relaxed);
+        self.shared.stop();
         let deadline = Instant::now() + STOP_WITHIN;
         let threads: Vec<_> = self.workers.drain(..).map(|worker| worker.thread).collect();
         while threads.iter().any(|thread| !thread.is_finished()) && Instant::now() < deadline {
@@ -271,18 +287,33 @@ fn authenticators(config: &Config) -> Result<(Authenticators, Option<Arc<Passwor
 fn open_doors(config: &Config, authenticators: Authenticators) -> Result<Vec<Opened<'_>>, Error> {
     let mut doors = Vec::new();
     for (listener, authenticator) in config.listeners.iter().zip(authenticators) {
+        let tls = mapping::tls(listener).map(|settings| open_tls(listener, settings)).transpose()?;
         let door = Arc::new(Door {
             name: listener.label().into(),
             authenticator,
             level: mapping::level(config, listener),
             connections: AtomicUsize::new(0),
             connections_max: listener.connections_max.or_else(|| u32::MAX) as usize,
+            tls,
         });
         for socket in open_sockets(listener)? {
             doors.push(Opened { socket, door: door.clone(), listener });
         }
     }
     Ok(doors)
+}
+
+fn open_tls(listener: &Listener, settings: AcceptorSettings) -> Result<Arc<DoorTls>, Error> {
+    let opened = Acceptor::open(settings);
+    let acceptor = opened.map_err(|source| Error::Tls { listener: listener.label(), source })?;
+    for warning in &acceptor.loaded().warnings {
+        tracing::warn!(listener = %listener.label(), "{warning}");
+    }
+    Ok(Arc::new(DoorTls {
+        acceptor: Arc::new(acceptor),
+        identity: mapping::identity(listener),
+        within: Duration::from_secs(listener.handshake_timeout_secs.into()),
+    }))
 }
 
 fn open_sockets(listener: &Listener) -> Result<Vec<std::net::TcpListener>, Error> {

@@ -6,6 +6,7 @@
 mod announcement;
 pub mod auth;
 mod broker;
+mod certificates;
 pub mod config;
 pub mod control;
 mod file_limit;

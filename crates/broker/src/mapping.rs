@@ -7,6 +7,8 @@ use whimbrel_engine::{
     proto::{codec::QoS, server},
 };
 
+use whimbrel_net::tls::{self, AcceptorSettings, CertificateFiles, ClientCa, ClientCertificates, VersionMin};
+
 use crate::{
     auth::PasswordFileOptions,
     config::{self, Config, Durability, Listener},
@@ -65,6 +67,46 @@ pub(crate) fn level(config: &Config, listener: &Listener) -> Level {
         Durability::Process => Level::Process,
         Durability::Power => Level::Power,
     }
+}
+
+/// What MQTT is called where a server speaks several protocols on one port (ALPN).
+const ALPN: &[u8] = b"mqtt";
+
+/// How a listener speaks TLS, if it does.
+pub(crate) fn tls(listener: &Listener) -> Option<AcceptorSettings> {
+    if !listener.protocol.is_tls() {
+        return None;
+    }
+    let pairs = listener.certificate.iter().zip(&listener.key);
+    // Without a file of CAs the start fails: nobody is let in unasked.
+    let clients =
+        || ClientCa { ca: listener.client_ca.clone().unwrap_or_default(), revoked: listener.crl.clone() };
+    Some(AcceptorSettings {
+        certificates: pairs
+            .map(|(certificate, key)| CertificateFiles { certificate: certificate.clone(), key: key.clone() })
+            .collect(),
+        clients: match listener.client_certificates {
+            config::ClientCertificates::None => ClientCertificates::None,
+            config::ClientCertificates::Optional => ClientCertificates::Optional(clients()),
+            config::ClientCertificates::Required => ClientCertificates::Required(clients()),
+        },
+        alpn: vec![ALPN.to_vec()],
+        version_min: match listener.tls_version_min {
+            config::TlsVersion::Tls12 => VersionMin::Tls12,
+            config::TlsVersion::Tls13 => VersionMin::Tls13,
+        },
+    })
+}
+
+/// Which part of a client's certificate says who it is, and whether that is its client identifier.
+pub(crate) fn identity(listener: &Listener) -> Option<(tls::Identity, bool)> {
+    let part = match listener.identity {
+        config::Identity::None => return None,
+        config::Identity::CommonName => tls::Identity::CommonName,
+        config::Identity::AlternativeName => tls::Identity::AlternativeName,
+        config::Identity::Subject => tls::Identity::Subject,
+    };
+    Some((part, listener.identity_as == config::IdentityAs::ClientId))
 }
 
 fn connection(config: &Config) -> server::Limits {

@@ -20,10 +20,13 @@ mod it {
     mod listeners;
     mod passwords;
     mod pipelining;
+    mod pki;
     mod running;
     mod sessions;
     mod slow_reader;
     mod stop;
     mod store_fixture;
     mod time_outs;
+    mod tls;
+    mod tls_swap;
 }

@@ -56,7 +56,7 @@ pub use message::{Acknowledgement, Message, Properties, Received};
 pub use options::{Backoff, ConnectProperties, Credentials, Limits, Options, Timeouts, Will};
 pub use request::{Farewell, Granted, Subscription};
 
-pub use whimbrel_net::{Address, AddressError, DialError};
+pub use whimbrel_net::{Address, AddressError, DialError, Scheme, tls};
 pub use whimbrel_proto::{
     Violation,
     client::{Misuse, ServerLimits},

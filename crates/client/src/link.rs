@@ -12,9 +12,9 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     time::{Sleep, sleep_until, timeout},
 };
+use whimbrel_net::Stream;
 use whimbrel_proto::{
     Millis, Violation,
     client::{Connection, Misuse, Session},
@@ -41,7 +41,7 @@ const OUT_HARD_MAX: usize = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct Link<'a> {
     work: &'a mut Work,
-    stream: TcpStream,
+    stream: Stream,
     connection: Connection,
     input: Input,
     out: Vec<u8>,
@@ -58,12 +58,7 @@ pub(crate) struct Link<'a> {
 }
 
 impl<'a> Link<'a> {
-    pub(crate) fn new(
-        stream: TcpStream,
-        connection: Connection,
-        out: Vec<u8>,
-        work: &'a mut Work,
-    ) -> Link<'a> {
+    pub(crate) fn new(stream: Stream, connection: Connection, out: Vec<u8>, work: &'a mut Work) -> Link<'a> {
         Link {
             work,
             stream,
@@ -295,6 +290,10 @@ impl<'a> Link<'a> {
             }
             self.work.deliveries.bytes_left(self.written_before + self.written as u64);
             done = true;
+        }
+        // A transport that wraps bytes may still hold some.
+        if let Poll::Ready(Err(error)) = Pin::new(&mut self.stream).poll_flush(cx) {
+            return Err(self.lost(error));
         }
         if self.written > 0 {
             self.written_before += self.written as u64;

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use whimbrel_net::Address;
+use whimbrel_net::{Address, tls::Connector};
 use whimbrel_proto::codec::{
     Connect, ConnectProperties as WireProperties, UserProperties, Version, Will as WireWill,
 };
@@ -25,6 +25,9 @@ use crate::{
 pub struct Options {
     /// The server.
     pub address: Address,
+    /// Whom to trust and who we are where the address is one of TLS (`mqtts://`). `None` by default: the machine's own
+    /// CAs are trusted, `mqtt` is offered (ALPN), and no certificate is shown.
+    pub tls: Option<Connector>,
     /// Protocol version; 5.0 by default.
     pub version: Version,
     /// The client's name at the server; two clients with one name disconnect each other. Empty by default: the server
@@ -65,6 +68,7 @@ impl Options {
     pub fn new(address: Address) -> Options {
         Options {
             address,
+            tls: None,
             version: Version::V5,
             client_id: String::new(),
             clean_start: true,

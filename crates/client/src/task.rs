@@ -12,7 +12,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep},
 };
-use whimbrel_net::dial;
+use whimbrel_net::Dialler;
 use whimbrel_proto::{
     client::{Connection, Session, Settings},
     codec::Version,
@@ -57,7 +57,11 @@ pub(crate) struct Work {
 pub(crate) struct Task {
     work: Work,
     session: Session,
+    dialler: Dialler,
 }
+
+/// What MQTT is called where a server speaks several protocols on one port (ALPN).
+pub(crate) const ALPN: &[u8] = b"mqtt";
 
 impl Task {
     pub(crate) fn new(
@@ -69,6 +73,7 @@ impl Task {
     ) -> Task {
         // Who does not start clean says that the session of an earlier process may go on.
         let session = if options.clean_start { Session::default() } else { Session::continued() };
+        let dialler = Dialler::new(options.tls.clone(), vec![ALPN.to_vec()]);
         let work = Work {
             options,
             inbox,
@@ -84,7 +89,7 @@ impl Task {
             connected_since: None,
             was_connected: false,
         };
-        Task { work, session }
+        Task { work, session, dialler }
     }
 
     pub(crate) async fn run(mut self, first: Option<oneshot::Sender<Result<(), ConnectionError>>>) {
@@ -126,7 +131,7 @@ impl Task {
         let (address, within, clock) = (options.address.clone(), options.timeouts.dial, *clock);
         // Before 5.0 Clean Session says also how long the session lasts, so it stays as it is.
         let clean_start = options.clean_start && !(*was_connected && options.version == Version::V5);
-        let stream = match self.work.or_end(dial(&address, within)).await {
+        let stream = match self.work.or_end(self.dialler.dial(&address, within)).await {
             None => return ConnectionError::Ended,
             Some(Ok(stream)) => stream,
             Some(Err(error)) => return ConnectionError::Dial(Arc::new(error)),

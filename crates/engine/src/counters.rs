@@ -54,6 +54,8 @@ counts! {
     ConnectionsLimit = "connections_limit_reached",
     /// Connections ended because the client broke the protocol; the limits of a connection are counted below.
     Violations = "violations",
+    /// Connections closed before CONNECT because the handshake of their transport failed or took too long.
+    HandshakesFailed = "handshakes_failed",
     /// No CONNECT within the time-out.
     ConnectTimeout = "connect_timeouts",
     /// Nothing within one and a half times the keep-alive.

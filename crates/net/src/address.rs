@@ -1,19 +1,71 @@
-//! Where a server is, as a person writes it: host and port. Not yet looked up, so not a socket address.
+//! Where a server is, as a person writes it: the transport, host and port. Not yet looked up, so not a socket address.
 
 use std::{fmt, net::Ipv6Addr, str::FromStr};
 
 /// The port that is meant when none is written: MQTT without encryption.
 pub const PORT: u16 = 1883;
 
+/// The port that is meant when none is written after `mqtts://`.
+pub const TLS_PORT: u16 = 8883;
+
 /// The longest host that is taken, in bytes: what a name may have in the domain name system.
 const HOST_BYTES_MAX: usize = 253;
 
-/// A host and a port.
+/// What carries the bytes.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Scheme {
+    /// TCP and nothing else: `mqtt://`, `tcp://`.
+    Mqtt,
+    /// TLS over TCP: `mqtts://`, `ssl://`, `tls://`.
+    Mqtts,
+}
+
+impl Scheme {
+    /// What stands before `://`, whatever its case.
+    fn from_word(word: &str) -> Option<Scheme> {
+        match word.to_ascii_lowercase().as_str() {
+            "mqtt" | "tcp" => Some(Scheme::Mqtt),
+            "mqtts" | "ssl" | "tls" => Some(Scheme::Mqtts),
+            _ => None,
+        }
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Scheme::Mqtt => "mqtt",
+            Scheme::Mqtts => "mqtts",
+        }
+    }
+
+    /// The port where none is written.
+    #[must_use]
+    pub fn port(self) -> u16 {
+        match self {
+            Scheme::Mqtt => PORT,
+            Scheme::Mqtts => TLS_PORT,
+        }
+    }
+
+    /// Whether TLS is spoken.
+    #[must_use]
+    pub fn is_tls(self) -> bool {
+        match self {
+            Scheme::Mqtt => false,
+            Scheme::Mqtts => true,
+        }
+    }
+}
+
+/// A transport, a host and a port.
 ///
-/// Written `host`, `host:port`, `[2001:db8::1]:port`, each also after `mqtt://` or `tcp://`; an IPv6 address alone
-/// needs no brackets. The port is [`PORT`] where none is written.
+/// Written `host`, `host:port`, `[2001:db8::1]:port`, each also after `mqtt://` or `mqtts://`; an IPv6 address alone
+/// needs no brackets. The port is [`Scheme::port`] where none is written, the transport TCP.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Address {
+    scheme: Scheme,
     host: String,
     port: u16,
 }
@@ -36,8 +88,8 @@ pub enum AddressError {
     /// An opening bracket without its closing one, or something else than an IPv6 address between them.
     #[error("`{0}` has no IPv6 address in its brackets: write `[2001:db8::1]:1883`")]
     Brackets(String),
-    /// A scheme that is not `mqtt` or `tcp`.
-    #[error("`{scheme}://` cannot be dialled: write `mqtt://host:port` or `tcp://host:port`")]
+    /// A scheme that nobody here speaks.
+    #[error("`{scheme}://` cannot be dialled: write `mqtt://host:port` or `mqtts://host:port`")]
     Scheme {
         /// What was written before `://`.
         scheme: String,
@@ -48,7 +100,7 @@ pub enum AddressError {
 }
 
 impl Address {
-    /// An address of its parts; `host` is a name or an IP address without brackets.
+    /// An address of its parts, over TCP; `host` is a name or an IP address without brackets.
     ///
     /// # Errors
     /// `host` is empty, too long or holds a character that no host name has.
@@ -62,7 +114,19 @@ impl Address {
         if host.len() > HOST_BYTES_MAX || host.chars().any(stranger) {
             return Err(AddressError::Host(host.to_owned()));
         }
-        Ok(Address { host: host.to_owned(), port })
+        Ok(Address { scheme: Scheme::Mqtt, host: host.to_owned(), port })
+    }
+
+    /// The same place by another transport; the port stays.
+    #[must_use]
+    pub fn over(self, scheme: Scheme) -> Address {
+        Address { scheme, ..self }
+    }
+
+    /// What carries the bytes.
+    #[must_use]
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
     }
 
     /// The name or IP address, without brackets.
@@ -82,23 +146,25 @@ impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Address, AddressError> {
-        let rest = match text.split_once("://") {
-            None => text,
-            Some(("mqtt" | "tcp", rest)) => rest.strip_suffix('/').unwrap_or(rest),
-            Some((scheme, _)) => return Err(AddressError::Scheme { scheme: scheme.to_owned() }),
+        let (scheme, rest) = match text.split_once("://") {
+            None => (Scheme::Mqtt, text),
+            Some((word, rest)) => match Scheme::from_word(word) {
+                Some(scheme) => (scheme, rest.strip_suffix('/').unwrap_or(rest)),
+                None => return Err(AddressError::Scheme { scheme: word.to_owned() }),
+            },
         };
         let (host, port) = split_port(rest, text)?;
         if host.is_empty() {
             return Err(AddressError::HostMissing(text.to_owned()));
         }
         let port = match port {
-            None => PORT,
+            None => scheme.port(),
             Some(digits) => match digits.parse::<u16>() {
                 Ok(port) if port > 0 && digits.bytes().all(|byte| byte.is_ascii_digit()) => port,
                 _ => return Err(AddressError::Port { port: digits.to_owned(), address: text.to_owned() }),
             },
         };
-        Address::new(host, port)
+        Address::new(host, port).map(|address| address.over(scheme))
     }
 }
 
@@ -132,7 +198,10 @@ fn is_ipv6(host: &str) -> bool {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Address { host, port } = self;
+        let Address { scheme, host, port } = self;
+        if *scheme != Scheme::Mqtt {
+            write!(f, "{}://", scheme.word())?;
+        }
         if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
     }
 }

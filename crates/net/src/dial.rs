@@ -1,4 +1,5 @@
-//! Outgoing TCP connections: look the host up, try every address that it has, give up in time.
+//! Outgoing connections: look the host up, try every address that it has, speak TLS where the address says so, give up
+//! in time.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -7,7 +8,10 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use crate::Address;
+use crate::{
+    Address, Stream,
+    tls::{Connector, ConnectorSettings, TlsFault},
+};
 
 /// No connection came about.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +43,22 @@ pub enum DialError {
         /// What the system said of the last one.
         source: io::Error,
     },
+    /// The server is there, and TLS with it did not come about.
+    #[error("no TLS with {address}: {source}")]
+    Tls {
+        /// Whom we wanted to reach.
+        address: Address,
+        /// What is wrong, and what to do.
+        source: io::Error,
+    },
+    /// TLS is asked for and cannot be set up on this side.
+    #[error("no TLS with {address}: {fault}")]
+    TlsSetup {
+        /// Whom we wanted to reach.
+        address: Address,
+        /// What is wrong.
+        fault: TlsFault,
+    },
 }
 
 impl DialError {
@@ -46,8 +66,10 @@ impl DialError {
     #[must_use]
     pub fn io(&self) -> Option<&io::Error> {
         match self {
-            DialError::Lookup { source, .. } | DialError::Connect { source, .. } => Some(source),
-            DialError::NoAddress { .. } => None,
+            DialError::Lookup { source, .. }
+            | DialError::Connect { source, .. }
+            | DialError::Tls { source, .. } => Some(source),
+            DialError::NoAddress { .. } | DialError::TlsSetup { .. } => None,
         }
     }
 }
@@ -64,7 +86,50 @@ fn advice(source: &io::Error) -> &'static str {
     }
 }
 
-/// Connects to a server within `within`, lookup included.
+/// Dials by any transport, and keeps what TLS needs from one connection to the next.
+#[derive(Clone, Debug)]
+pub struct Dialler {
+    /// For addresses that are spoken to by TLS. Made of `alpn` and the machine's own CAs when it is first needed.
+    tls: Option<Connector>,
+    alpn: Vec<Vec<u8>>,
+}
+
+impl Dialler {
+    /// A dialler with this side of TLS; without one it trusts the machine's own CAs, offers `alpn`, and shows no
+    /// certificate.
+    #[must_use]
+    pub fn new(tls: Option<Connector>, alpn: Vec<Vec<u8>>) -> Dialler {
+        Dialler { tls, alpn }
+    }
+
+    /// Connects to a server within `within`, everything included.
+    ///
+    /// # Errors
+    /// As [`dial`]; or TLS does not come about.
+    pub async fn dial(&mut self, address: &Address, within: Duration) -> Result<Stream, DialError> {
+        let deadline = Instant::now() + within;
+        if !address.scheme().is_tls() {
+            return dial(address, within).await.map(Stream::Tcp);
+        }
+        let connector = match &self.tls {
+            Some(connector) => connector.clone(),
+            None => {
+                let settings = ConnectorSettings { alpn: self.alpn.clone(), ..ConnectorSettings::default() };
+                let fault = |fault| DialError::TlsSetup { address: address.clone(), fault };
+                self.tls.insert(Connector::new(&settings).map_err(fault)?).clone()
+            }
+        };
+        let stream = dial(address, within).await?;
+        let failed = |source| DialError::Tls { address: address.clone(), source };
+        match timeout_at(deadline, connector.connect(address.host(), stream)).await {
+            Ok(Ok(stream)) => Ok(Stream::Tls(Box::new(stream))),
+            Ok(Err(source)) => Err(failed(source)),
+            Err(_) => Err(failed(timed_out())),
+        }
+    }
+}
+
+/// Connects to a server by TCP within `within`, lookup included.
 ///
 /// All addresses of the host are tried in the system's order; each gets an equal share of the time that is left, so
 /// that a dead one does not use it up. Small writes leave at once (`TCP_NODELAY`).

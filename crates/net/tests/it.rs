@@ -5,4 +5,5 @@ mod it {
     mod address;
     mod dial;
     mod listen;
+    mod tls;
 }

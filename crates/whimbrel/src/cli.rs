@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, completions, config_command, ctl, man, passwd, publish, serve, store, subscribe};
+use crate::{bench, cert, completions, config_command, ctl, man, passwd, publish, serve, store, subscribe};
 
 /// Something failed while it ran.
 pub(crate) const FAILED: u8 = 1;
@@ -55,6 +55,8 @@ enum Command {
     /// standard input is none. The password is stored as an argon2id hash. Lines of other users (Mosquitto's
     /// too), comments and their order stay as they are.
     Passwd(passwd::Args),
+    /// Make certificates to try TLS with.
+    Cert(cert::Args),
     /// Write the completions of a shell to standard output.
     Completions(completions::Args),
     /// Write the manual pages.
@@ -74,6 +76,7 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Store(args)) => store::run(args),
         Some(Command::Config(args)) => config_command::run(args),
         Some(Command::Passwd(args)) => passwd::run(args),
+        Some(Command::Cert(args)) => cert::run(args),
         Some(Command::Completions(args)) => completions::run(args),
         Some(Command::Man(args)) => man::run(args),
         None => ExitCode::from(MISUSED),

@@ -2,6 +2,7 @@
 //! commands do.
 
 mod bench;
+mod cert;
 mod cli;
 mod completions;
 mod config_command;

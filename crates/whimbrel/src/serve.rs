@@ -133,6 +133,7 @@ fn value_name(kind: Kind) -> &'static str {
         Kind::Choice(_) => "WORD",
         Kind::Text => "TEXT",
         Kind::Path => "FILE",
+        Kind::Paths => "FILES",
         Kind::Address => "ADDRESS",
         Kind::Levels => "LEVEL",
         Kind::OrAuto(kind) => value_name(*kind),

@@ -62,6 +62,8 @@ pub enum Denial {
     BadUserNameOrPassword,
     /// No user name was given where one is needed.
     NotAuthorized,
+    /// The certificate belongs to another client identifier than the CONNECT names.
+    ForeignClientId,
     /// Too many verifications wait already: the client may try again.
     ServerBusy,
 }
@@ -72,6 +74,7 @@ impl Denial {
         match self {
             Self::BadUserNameOrPassword => ReasonCode::BadUserNameOrPassword,
             Self::NotAuthorized => ReasonCode::NotAuthorized,
+            Self::ForeignClientId => ReasonCode::ClientIdNotValid,
             Self::ServerBusy => ReasonCode::ServerBusy,
         }
     }

@@ -3,9 +3,10 @@
 
 use super::authentication::Method;
 use super::key::grouped;
-use super::listener::Listener;
+use super::listener::{ClientCertificates, Identity, Listener};
 use super::problem::{Fault, Problem};
 use super::reader::Places;
+use super::room::Room;
 use super::{Config, LISTENER};
 
 /// Everything that is wrong between keys. Keys whose own value was refused are left out.
@@ -15,7 +16,7 @@ pub(super) fn check(config: &Config, places: &Places) -> Vec<Problem> {
     for (number, listener) in (1..).zip(&config.listeners) {
         let good = |names: &[&'static str]| places.are_good(LISTENER, number, names);
         if authentication_good && good(&["authentication"]) {
-            let guarded = good(&["address", "danger_allow_anonymous_on_network"]);
+            let guarded = good(&["address", "danger_allow_anonymous_on_network", "client_certificates"]);
             problems.extend(guarded.then(|| open_to_network(config, places, number, listener)).flatten());
         }
         let earlier = || config.listeners.iter().take(number - 1).zip(1..);
@@ -28,6 +29,7 @@ pub(super) fn check(config: &Config, places: &Places) -> Vec<Problem> {
         if listener.name.is_some() && earlier().any(|(other, _)| other.name == listener.name) {
             problems.push(problem(places, LISTENER, number, "name", Fault::NameTaken));
         }
+        problems.extend(tls(places, number, listener));
     }
     if authentication_good {
         problems.extend(no_password_file(config, places));
@@ -39,9 +41,67 @@ pub(super) fn check(config: &Config, places: &Places) -> Vec<Problem> {
 fn open_to_network(config: &Config, places: &Places, number: usize, listener: &Listener) -> Option<Problem> {
     let open = config.method(listener) == Method::Anonymous
         && !listener.address.is_loopback()
+        && listener.client_certificates != ClientCertificates::Required
         && !listener.danger_allow_anonymous_on_network;
     let address = listener.address.to_string();
     open.then(|| problem(places, LISTENER, number, "address", Fault::OpenToNetwork { address }))
+}
+
+/// What the keys for TLS say together. One that would change nothing is a mistake that would otherwise go unseen.
+fn tls(places: &Places, number: usize, listener: &Listener) -> Vec<Problem> {
+    const TLS: &[&str] = &[
+        "certificate",
+        "key",
+        "tls_version_min",
+        "client_certificates",
+        "client_ca",
+        "crl",
+        "identity",
+        "identity_as",
+        "handshake_timeout_secs",
+    ];
+    let good = |names: &[&'static str]| places.are_good(LISTENER, number, names);
+    // The default file names every key.
+    let unlike = |name: &str| {
+        let entry = Listener::ENTRIES.iter().find(|entry| entry.key.name == name);
+        entry.is_some_and(|entry| (entry.show)(listener) != (entry.show)(&Listener::default()))
+    };
+    let given = |name: &'static str| places.is_given(LISTENER, number, name) && unlike(name);
+    let found = |name: &'static str, fault: Fault| problem(places, LISTENER, number, name, fault);
+    if !good(&["protocol"]) {
+        return Vec::new();
+    }
+    let needs = |other: &'static str| move |name: &&'static str| found(name, Fault::NeedsOther { other });
+    if !listener.protocol.is_tls() {
+        return TLS.iter().filter(|name| given(name)).map(needs("protocol is \"mqtts\"")).collect();
+    }
+    let mut problems = Vec::new();
+    let (certificates, keys) = (listener.certificate.len(), listener.key.len());
+    if good(&["certificate", "key"]) {
+        if certificates == 0 || keys == 0 {
+            problems.push(found("protocol", Fault::NoCertificate));
+        } else if certificates != keys {
+            problems.push(found("key", Fault::KeysUnlikeCertificates { certificates, keys }));
+        }
+    }
+    if good(&["client_certificates", "client_ca", "identity"]) {
+        let asked = listener.client_certificates != ClientCertificates::None;
+        if asked && listener.client_ca.is_none() {
+            let other = "client_ca names the file with the CAs of the clients";
+            problems.push(found("client_certificates", Fault::NeedsOther { other }));
+        }
+        if !asked {
+            let of_clients = ["client_ca", "crl", "identity", "identity_as"];
+            let other = "client_certificates is \"optional\" or \"required\"";
+            problems.extend(of_clients.iter().filter(|name| given(name)).map(needs(other)));
+        } else if listener.identity == Identity::None && given("identity_as") {
+            problems.push(found(
+                "identity_as",
+                Fault::NeedsOther { other: "identity names a part of the certificate" },
+            ));
+        }
+    }
+    problems
 }
 
 fn address_taken(places: &Places, number: usize, listener: &Listener, other: &Listener) -> Option<Problem> {

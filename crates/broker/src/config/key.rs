@@ -41,6 +41,8 @@ pub enum Kind {
     Text,
     /// The path of a file.
     Path,
+    /// The path of a file, or several.
+    Paths,
     /// An IP address, or `localhost`, and a port.
     Address,
     /// A log level, or several with the part of the program for which each counts.
@@ -171,6 +173,10 @@ impl Kind {
             }
             Self::Text => "a text that is not empty".to_owned(),
             Self::Path => "the path of a file".to_owned(),
+            Self::Paths => {
+                "the path of a file, or several: [\"a.pem\", \"b.pem\"], in the environment a.pem,b.pem"
+                    .to_owned()
+            }
             Self::Address => {
                 "an IP address and a port, such as \"0.0.0.0:1883\", \"[::]:1883\" or \"localhost:1883\""
                     .to_owned()

@@ -1,17 +1,20 @@
 //! The room `[[listener]]`: one table for each address on which clients may connect. Not the sockets.
 
+use std::path::PathBuf;
+
 use super::LISTENER;
 use super::address::Address;
 use super::authentication::Method;
+use super::key::Reload;
 use super::room::room;
-use super::setting::Auto;
+use super::setting::{Auto, Choice};
 use super::store::Durability;
 
 room! {
     /// An address on which clients may connect. The table may be repeated, once for each address; without
     /// any, the broker listens on localhost only.
     ///
-    /// A listener that other machines can reach and that asks nobody for a password does not start.
+    /// A listener that other machines can reach and that asks nobody for a password or a certificate does not start.
     pub struct Listener(LISTENER) {
         /// The name of the listener in logs and messages. Without one its address serves. Two listeners
         /// cannot have the same.
@@ -22,6 +25,50 @@ room! {
         /// lets the system choose one. The flag can be repeated and replaces all listeners of the file and of
         /// the environment.
         address: Address = Address::Localhost { port: 1883 }, flag("listen");
+
+        /// What is spoken on the connections: `mqtt` is MQTT over TCP, readable for everybody on the way; `mqtts` is MQTT
+        /// over TLS. A handshake costs a key exchange and a signature, one that resumes an earlier session no signature;
+        /// an idle connection holds the state of TLS besides its own. docs/transports.md shows the whole way.
+        protocol: Protocol = Protocol::Mqtt;
+
+        /// The server's certificate, in a file (PEM) with those between it and its CA behind it; several, in [], for
+        /// several names: a client gets the one for the name that it asks for (SNI), else the first. In the
+        /// configuration file a relative path counts from the folder of that file. Certificates, keys, client_ca and
+        /// crl are read again at a reload and within two seconds after one of the files has changed: all of them
+        /// count at once, or, if something is wrong, none. Who is connected stays, unless client_ca or crl now say
+        /// otherwise.
+        certificate: Vec<PathBuf> = Vec::new(), example("server.pem"), reload(Reload::Reread);
+
+        /// The private key of the certificate (PEM, not locked by a password), or those of the certificates in their order.
+        key: Vec<PathBuf> = Vec::new(), example("server.key"), reload(Reload::Reread);
+
+        /// The lowest version of TLS that is taken: `1.2` or `1.3`.
+        tls_version_min: TlsVersion = TlsVersion::Tls12;
+
+        /// Whether clients show a certificate: `none` are asked for one, `optional` asks and lets in who has none,
+        /// `required` lets in only who has a good one. A bad one is refused in both cases.
+        client_certificates: ClientCertificates = ClientCertificates::None;
+
+        /// The CAs (PEM) whose certificates are good for clients.
+        client_ca: Option<PathBuf> = None, example("clients-ca.pem"), reload(Reload::Reread);
+
+        /// The certificates of clients that their CAs have revoked: lists (PEM, X509 CRL), one of every CA that has
+        /// issued a client's certificate; clients of a CA without a list are refused. Who is connected with a certificate
+        /// that was revoked meanwhile is disconnected.
+        crl: Option<PathBuf> = None, example("clients.crl"), reload(Reload::Reread);
+
+        /// Which part of its certificate says who a client is: `common_name` is the first CN of the subject,
+        /// `alternative_name` the first host name, URI or mail address, `subject` the whole subject as in
+        /// `CN=lamp-7,O=House`; `none` looks at none of them. A certificate without that part is refused.
+        identity: Identity = Identity::None;
+
+        /// What that part is for the client: its `user_name`, whatever its CONNECT says, and then no password is asked
+        /// for; or its `client_id`, and a CONNECT with another one, or with none, is refused. A client without a
+        /// certificate (client_certificates is `optional`) is asked as authentication says.
+        identity_as: IdentityAs = IdentityAs::UserName;
+
+        /// How long the handshake of TLS may take. Then the connection is closed.
+        handshake_timeout_secs: u16 = 10, within(1, 600), unit("seconds");
 
         /// Whether `[::]` takes IPv6 connections only. If not, it takes IPv4 connections too. It changes
         /// nothing for any other address.
@@ -42,6 +89,89 @@ room! {
         /// Lets a listener start that other machines can reach and that asks nobody for a password. Everybody
         /// who reaches the address can then read and write every topic. The flag sets it for every listener.
         danger_allow_anonymous_on_network: bool = false, flag("danger-allow-anonymous-on-network");
+    }
+}
+
+/// What is spoken on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// MQTT over TCP.
+    Mqtt,
+    /// MQTT over TLS.
+    Mqtts,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// TLS 1.2.
+    Tls12,
+    /// TLS 1.3.
+    Tls13,
+}
+
+/// Whether clients show a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// Nobody is asked.
+    None,
+    /// Everybody is asked.
+    Optional,
+    /// Who has none is not let in.
+    Required,
+}
+
+/// Which part of a client's certificate says who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// None of them.
+    None,
+    /// The first common name of the subject.
+    CommonName,
+    /// The first host name, URI or mail address among the alternative names.
+    AlternativeName,
+    /// The whole subject.
+    Subject,
+}
+
+/// What that part is for the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdentityAs {
+    /// Its user name.
+    UserName,
+    /// Its client identifier.
+    ClientId,
+}
+
+impl Choice for Protocol {
+    const WORDS: &'static [&'static str] = &["mqtt", "mqtts"];
+    const VALUES: &'static [Self] = &[Self::Mqtt, Self::Mqtts];
+}
+
+impl Choice for TlsVersion {
+    const WORDS: &'static [&'static str] = &["1.2", "1.3"];
+    const VALUES: &'static [Self] = &[Self::Tls12, Self::Tls13];
+}
+
+impl Choice for ClientCertificates {
+    const WORDS: &'static [&'static str] = &["none", "optional", "required"];
+    const VALUES: &'static [Self] = &[Self::None, Self::Optional, Self::Required];
+}
+
+impl Choice for Identity {
+    const WORDS: &'static [&'static str] = &["none", "common_name", "alternative_name", "subject"];
+    const VALUES: &'static [Self] = &[Self::None, Self::CommonName, Self::AlternativeName, Self::Subject];
+}
+
+impl Choice for IdentityAs {
+    const WORDS: &'static [&'static str] = &["user_name", "client_id"];
+    const VALUES: &'static [Self] = &[Self::UserName, Self::ClientId];
+}
+
+impl Protocol {
+    /// Whether TLS is spoken.
+    pub fn is_tls(self) -> bool {
+        self == Self::Mqtts
     }
 }
 

@@ -36,7 +36,7 @@ pub use default_file::default_file;
 pub use difference::Difference;
 pub use key::{Key, Kind, Reload};
 pub use limits::Limits;
-pub use listener::Listener;
+pub use listener::{ClientCertificates, Identity, IdentityAs, Listener, Protocol, TlsVersion};
 pub use log::{Format, Level, Levels, Log};
 pub use problem::{Fault, Problem, Problems};
 pub use reference::reference;

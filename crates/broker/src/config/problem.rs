@@ -73,6 +73,20 @@ pub enum Fault {
     },
     /// Two listeners have the same name.
     NameTaken,
+    /// TLS without a certificate or without its key.
+    NoCertificate,
+    /// There are more or fewer keys than certificates.
+    KeysUnlikeCertificates {
+        /// How many certificates there are.
+        certificates: usize,
+        /// How many keys there are.
+        keys: usize,
+    },
+    /// A key that counts only where another one has another value.
+    NeedsOther {
+        /// The other key and what it has to be.
+        other: &'static str,
+    },
     /// A limit is above the one that must not be below it.
     Above {
         /// Its value.
@@ -147,6 +161,16 @@ impl fmt::Display for Fault {
             }
             Self::NameTaken => {
                 out.write_str("another listener has this name already; give it one of its own")
+            }
+            Self::NoCertificate => out.write_str(
+                "TLS needs a certificate and its key: name their files in certificate and key. For a try, `whimbrel \
+                 cert dev DIR` makes both",
+            ),
+            Self::KeysUnlikeCertificates { certificates, keys } => {
+                write!(out, "there are {certificates} certificates and {keys} keys; name one key for each certificate")
+            }
+            Self::NeedsOther { other } => {
+                write!(out, "this counts only if {other}; set that, or leave this out")
             }
             Self::Above { value, other } => {
                 write!(out, "{value} is above {other}; make this smaller or that larger")

@@ -36,6 +36,8 @@ pub(super) enum Value<'a> {
     Text(&'a str),
     /// A word from the environment or a flag: it is what the key takes it for.
     Word(&'a str),
+    /// Texts in [] in the file.
+    Texts(Vec<&'a str>),
     /// Anything else: a table, a date, a number below zero.
     Foreign,
 }
@@ -74,6 +76,10 @@ impl<'a> Value<'a> {
             DeValue::String(text) => Self::Text(text),
             DeValue::Integer(number) => {
                 u64::from_str_radix(number.as_str(), number.radix()).map_or(Self::Foreign, Self::Whole)
+            }
+            DeValue::Array(elements) => {
+                let texts = elements.iter().map(|element| element.get_ref().as_str());
+                texts.collect::<Option<_>>().map_or(Self::Foreign, Self::Texts)
             }
             _ => Self::Foreign,
         }
@@ -191,6 +197,34 @@ impl Setting for Option<PathBuf> {
 
     fn show(&self) -> Option<String> {
         self.as_ref().map(|path| quoted(&path.to_string_lossy()))
+    }
+}
+
+impl Setting for Vec<PathBuf> {
+    const KIND: Kind = Kind::Paths;
+
+    fn read(given: &Given<'_>, _: (u64, u64)) -> Option<Self> {
+        let texts = match &given.value {
+            Value::Texts(texts) => texts.clone(),
+            Value::Text(text) => vec![*text],
+            // A word cannot say where one path ends but by a comma.
+            Value::Word(word) => word.split(',').collect(),
+            _ => return None,
+        };
+        if texts.is_empty() || texts.iter().any(|text| text.is_empty()) {
+            return None;
+        }
+        let within = |path: &Path| given.folder.map_or_else(|| path.to_owned(), |folder| folder.join(path));
+        Some(texts.into_iter().map(|text| within(Path::new(text))).collect())
+    }
+
+    fn show(&self) -> Option<String> {
+        let texts: Vec<String> = self.iter().map(|path| quoted(&path.to_string_lossy())).collect();
+        match texts.as_slice() {
+            [] => None,
+            [one] => Some(one.clone()),
+            several => Some(format!("[{}]", several.join(", "))),
+        }
     }
 }
 

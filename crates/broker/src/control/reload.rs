@@ -1,14 +1,17 @@
-//! A reload, by SIGHUP or through the door: opens the log anew, reads the password file and the configuration again, and
-//! tells what has come of it. Not the reading of a configuration.
+//! A reload, by SIGHUP or through the door: opens the log anew, reads the password file, the certificates and the
+//! configuration again, and tells what has come of it. Not the reading of a configuration.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
+use whimbrel_net::tls::TlsFault;
+
 use super::Control;
 use crate::{
     auth::{Counts, FaultAt, PasswordFile, PasswordFileError},
+    certificates,
     config::{Config, Difference, Origin, Problem, Reload},
 };
 
@@ -20,6 +23,9 @@ pub struct Reloaded {
     /// Users that the password file has now, where there is one and it was taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub users: Option<usize>,
+    /// Listeners of which certificates, keys, CAs or revocation lists are others from now on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<String>,
     /// Keys that were changed in the configuration and count from now on.
     pub changed: Vec<Change>,
     /// Keys that were changed in the configuration and count after a restart.
@@ -64,7 +70,7 @@ pub struct Fault {
 }
 
 impl Control {
-    /// Opens the log anew, reads the password file and the configuration again. Who is connected stays connected.
+    /// Opens the log anew, reads the password file, the certificates and the configuration again. Who is connected stays connected.
     /// `asked_by` is how the log calls whoever wants it. Needs a tokio runtime: the files are read on a thread for that.
     pub async fn reload(&self, asked_by: &'static str) -> Reloaded {
         let control = self.clone();
@@ -73,6 +79,7 @@ impl Control {
             let mut reloaded = Reloaded::default();
             control.reopen_log(&mut reloaded);
             control.reload_passwords(&mut reloaded);
+            control.reload_certificates(&mut reloaded);
             control.reload_config(&mut reloaded);
             reloaded.tell(asked_by);
             reloaded
@@ -103,6 +110,16 @@ impl Control {
         match read_again(passwords) {
             Ok(users) => reloaded.users = Some(users),
             Err(error) => reloaded.faults.extend(password_faults(&error)),
+        }
+    }
+
+    fn reload_certificates(&self, reloaded: &mut Reloaded) {
+        for entrance in &self.0.entrances {
+            match certificates::reload(&entrance.door, &self.0.shared) {
+                Ok(true) => reloaded.certificates.push(entrance.door.name.to_string()),
+                Ok(false) => {}
+                Err(fault) => reloaded.faults.push(certificate_fault(&entrance.door.name, &fault)),
+            }
         }
     }
 
@@ -177,6 +194,22 @@ fn password_faults(error: &PasswordFileError) -> Vec<Fault> {
     file.faults.iter().map(fault).chain(rest).collect()
 }
 
+fn certificate_fault(listener: &str, fault: &TlsFault) -> Fault {
+    let text = fault.to_string();
+    let Some((path, line)) = fault.place() else {
+        return Fault { message: format!("listener {listener}: {text}"), ..Fault::default() };
+    };
+    let place =
+        line.map_or_else(|| format!("{}: ", path.display()), |line| format!("{}:{line}: ", path.display()));
+    let message = text.strip_prefix(&place).unwrap_or(&text);
+    Fault {
+        file: Some(absolute(path)),
+        line,
+        message: format!("{message} (listener {listener})"),
+        ..Fault::default()
+    }
+}
+
 /// The path for whoever reads it in another folder than the broker's.
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
@@ -234,6 +267,9 @@ impl Reloaded {
         }
         if let Some(users) = self.users {
             tracing::info!("{asked_by}: the password file has {users} users now");
+        }
+        for listener in &self.certificates {
+            tracing::info!("{asked_by}: listener {listener} has other certificates now");
         }
         for change in &self.changed {
             tracing::info!("{asked_by}: {change}, from now on");

@@ -10,7 +10,7 @@ use std::{
 use tokio::time::{MissedTickBehavior, interval};
 use whimbrel_engine::{Progress, Publishing, Wire, Written, proto::Millis};
 
-use super::{Shared, link::TcpWire, with_bench};
+use super::{Shared, link::SocketWire, with_bench};
 
 /// How often deadlines are looked at: so late may one be noticed.
 const TICK: Duration = Duration::from_millis(250);
@@ -20,7 +20,7 @@ const TICKS_PER_CACHE_SWEEP: u64 = 40;
 /// The wires of a worker's connections and their deadlines, by place.
 #[derive(Default)]
 pub(super) struct Wires {
-    places: Vec<Option<Arc<TcpWire>>>,
+    places: Vec<Option<Arc<SocketWire>>>,
     /// By themselves, so that a sweep reads eight of them at a time and touches no connection that is not due.
     deadlines: Vec<Millis>,
     free: Vec<u32>,
@@ -28,7 +28,7 @@ pub(super) struct Wires {
 
 impl Wires {
     /// Remembers a wire and gives its place.
-    pub(super) fn add(&mut self, wire: Arc<TcpWire>) -> u32 {
+    pub(super) fn add(&mut self, wire: Arc<SocketWire>) -> u32 {
         if let Some(place) = self.free.pop() {
             if let Some(slot) = self.places.get_mut(place as usize) {
                 *slot = Some(wire);
@@ -96,6 +96,7 @@ pub(super) async fn run(shared: Arc<Shared>, keeps_engine: bool) {
     let waiter: Arc<dyn Wire> = Arc::new(NoWire);
     let mut publishing = VecDeque::new();
     let (mut count, mut sys_due, mut told) = (0_u64, Millis(0), false);
+    let mut trust_seen = shared.trust_changes.load(Relaxed);
     loop {
         ticks.tick().await;
         count += 1;
@@ -109,6 +110,10 @@ pub(super) async fn run(shared: Arc<Shared>, keeps_engine: bool) {
             if shared.stopping.load(Relaxed) && !told {
                 told = true;
                 bench.wires.wake_all();
+            }
+            let trust_changes = shared.trust_changes.load(Relaxed);
+            if std::mem::replace(&mut trust_seen, trust_changes) != trust_changes {
+                bench.wires.wake_all(); // Each looks whether its client may stay.
             }
             if keeps_engine {
                 shared.follow_clock();

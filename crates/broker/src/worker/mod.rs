@@ -1,11 +1,13 @@
 //! A worker: one thread, one single-threaded runtime, and the connections that were placed there. Nothing slow runs
 //! here; a connection may wait, a worker never.
 //!
-//! Its parts: [`link`] is the socket as the engine sees it, [`task`] drives one connection, [`keeper`] watches
+//! Its parts: [`link`] is the socket as the engine sees it, [`task`] drives one connection, [`wrapped`] is one that speaks
+//! TLS, [`handshake`] and [`turnstile`] are how that begins, [`keeper`] watches
 //! deadlines, [`flusher`] writes what a turn has appended, [`releaser`] lets go what has waited for the disk, [`telling`] keeps the log readable.
 
 mod accept;
 mod flusher;
+mod handshake;
 mod keeper;
 mod link;
 mod releaser;
@@ -13,6 +15,8 @@ mod task;
 mod telling;
 #[cfg(test)]
 mod tests;
+mod turnstile;
+mod wrapped;
 
 use std::{
     cell::RefCell,
@@ -20,23 +24,27 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     task::Waker,
     thread,
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use whimbrel_engine::{Engine, Level, Now, Turn, proto::Millis};
 
 use crate::{
     auth::Authenticator,
     store::{Bell, Bells, SYNCED, WRITTEN},
 };
-use link::TcpWire;
+use link::SocketWire;
+use task::Task;
+use turnstile::Turnstile;
+use wrapped::Socket;
 
 pub(crate) use accept::accept;
+pub(crate) use handshake::DoorTls;
 pub(crate) use telling::Words;
 
 /// Bytes read at once. One buffer per worker, none per connection.
@@ -51,6 +59,8 @@ pub(crate) struct Door {
     pub level: Level,
     pub connections: AtomicUsize,
     pub connections_max: usize,
+    /// Present where TLS is spoken.
+    pub tls: Option<Arc<DoorTls>>,
 }
 
 /// A connection on its way to a worker.
@@ -75,6 +85,10 @@ pub(crate) struct Shared {
     pub waiting_room: usize,
     /// The server is ending: every connection is told so and closed.
     pub stopping: AtomicBool,
+    /// The same for those who wait for it.
+    pub stopping_told: watch::Sender<bool>,
+    /// Counts changes of whom listeners trust: connections are then judged anew.
+    pub trust_changes: AtomicU32,
     pub sys_interval_secs: u64,
     /// Bytes that clients hold of packets that have not arrived whole and of topic aliases; those of connections whose
     /// CONNECT was not accepted yet, which may be a quarter of it; and how many they may be.
@@ -102,11 +116,19 @@ impl Shared {
             connections_max,
             waiting_room,
             stopping: AtomicBool::new(false),
+            stopping_told: watch::Sender::new(false),
+            trust_changes: AtomicU32::new(0),
             sys_interval_secs,
             input_bytes: AtomicUsize::new(0),
             stranger_bytes: AtomicUsize::new(0),
             input_bytes_max,
         })
+    }
+
+    /// Every connection is told to end.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Relaxed);
+        self.stopping_told.send_replace(true);
     }
 
     /// The present moment.
@@ -233,21 +255,28 @@ async fn work(
     tokio::spawn(flusher::run());
     tokio::spawn(releaser::run());
     let keeper = tokio::spawn(keeper::run(shared.clone(), keeps_engine));
+    let turnstile = Arc::new(Turnstile::default());
     let (idle, mut all_left) = mpsc::channel::<()>(1);
     while let Some(guest) = inbox.recv().await {
-        match TcpWire::new(guest.stream) {
-            Ok((reader, wire)) => {
-                let place = Place {
-                    load: load.clone(),
-                    door: guest.door,
-                    shared: shared.clone(),
-                    _idle: idle.clone(),
-                };
-                tokio::spawn(task::Task::new(&shared, reader, wire, guest.address, place));
-            }
+        let Guest { stream, address, door } = guest;
+        let stream = match link::prepare(stream) {
+            Ok(stream) => stream,
             Err(error) => {
-                tracing::debug!(address = %guest.address, %error, "a connection ended before it was taken in");
-                leave(&shared, &guest.door, &load);
+                tracing::debug!(%address, %error, "a connection ended before it was taken in");
+                leave(&shared, &door, &load);
+                continue;
+            }
+        };
+        let tls = door.tls.clone();
+        let place = Place { load: load.clone(), door, shared: shared.clone(), _idle: idle.clone() };
+        match tls {
+            None => {
+                let (reader, wire) = SocketWire::plain(stream);
+                tokio::spawn(Task::new(&shared, Socket::Tcp(reader), wire, address, place));
+            }
+            Some(tls) => {
+                let (shared, turnstile) = (shared.clone(), turnstile.clone());
+                tokio::spawn(handshake::enter(stream, address, tls, shared, turnstile, place));
             }
         }
     }

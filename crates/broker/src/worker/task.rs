@@ -13,11 +13,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::{
-    io::{AsyncRead, ReadBuf},
-    net::tcp::OwnedReadHalf,
-    sync::oneshot,
-};
+use tokio::{io::ReadBuf, sync::oneshot};
 use tracing::field::display;
 use whimbrel_engine::{
     Conversation, Count, Standing, Wire,
@@ -26,9 +22,10 @@ use whimbrel_engine::{
 
 use super::{
     Bench, Place, READ_BYTES, Shared,
-    link::TcpWire,
+    link::SocketWire,
     telling::{Kind, Words},
     with_bench,
+    wrapped::Socket,
 };
 use crate::auth::{Answer, Credentials, Denial, Secret, Verdict};
 
@@ -70,8 +67,8 @@ struct PendingVerdict {
 /// One connection.
 pub(super) struct Task {
     conversation: Conversation,
-    reader: OwnedReadHalf,
-    wire: Arc<TcpWire>,
+    socket: Socket,
+    wire: Arc<SocketWire>,
     /// Bytes that were read and not yet handled: an incomplete packet, or packets that have to wait.
     tail: Vec<u8>,
     /// Whether `tail` may hold a whole packet.
@@ -96,14 +93,14 @@ pub(super) struct Task {
 impl Task {
     pub(super) fn new(
         shared: &Shared,
-        reader: OwnedReadHalf,
-        wire: Arc<TcpWire>,
+        socket: Socket,
+        wire: Arc<SocketWire>,
         address: SocketAddr,
         place: Place,
     ) -> Self {
         Task {
             conversation: Conversation::new(&shared.engine, shared.mono()).at_level(place.door.level),
-            reader,
+            socket,
             wire,
             tail: Vec::new(),
             tail_whole: false,
@@ -129,6 +126,9 @@ impl Task {
         if let Phase::Talking = self.phase {
             self.talk(bench, context);
         }
+        if let Socket::Wrapped(wrapped) = &mut self.socket {
+            let _ = wrapped.poll_send(&self.wire, context); // It has us woken when it can go on.
+        }
         if let Phase::Lingering { .. } = self.phase {
             self.linger(bench, context);
         }
@@ -151,6 +151,7 @@ impl Task {
             if shared.stopping.load(Relaxed) {
                 self.conversation.close(&shared.engine, &mut bench.turn, ReasonCode::ServerShuttingDown);
             }
+            self.judge(bench);
             self.conversation.handle_timeout(&shared.engine, &mut bench.turn, &wire);
         } else if self.conversation.standing() == Standing::Working {
             let (engine, wire) = (bench.shared.engine.clone(), self.dyn_wire());
@@ -195,20 +196,44 @@ impl Task {
         let due = self.slow_packet_due(bench.turn.now.mono).min(self.conversation.deadline());
         self.set_deadline(bench, due);
         if !open {
-            // Who has only closed its sending half still reads what it was answered.
-            let engine = bench.shared.engine.clone();
-            engine.flush(&mut bench.turn);
-            if self.conversation.has_output(&engine) {
-                let_others_run(context); // Another worker is writing; the next read finds the end again.
-                return;
-            }
-            if !broken && self.conversation.owes(&engine) {
-                return; // What it is promised is on its way to the disk; we are woken when it has left.
-            }
-            self.phase = Phase::Ending;
+            self.hear_the_end(bench, context, broken);
         } else if self.conversation.standing() == Standing::Closing {
             self.say_goodbye(bench, context);
         }
+    }
+
+    /// The client sends no more.
+    fn hear_the_end(&mut self, bench: &mut Bench, context: &mut Context<'_>, broken: bool) {
+        // Who has only closed its sending half still reads what it was answered.
+        let engine = bench.shared.engine.clone();
+        engine.flush(&mut bench.turn);
+        if self.conversation.has_output(&engine) {
+            let_others_run(context); // Another worker is writing; the next read finds the end again.
+            return;
+        }
+        if !broken && self.conversation.owes(&engine) {
+            return; // What it is promised is on its way to the disk; we are woken when it has left.
+        }
+        self.phase = Phase::Ending;
+        if let Socket::Wrapped(wrapped) = &mut self.socket
+            && !broken
+        {
+            // What was handed over is still to be sent.
+            wrapped.shut_down();
+            self.begin_linger(bench);
+        }
+    }
+
+    /// Ends the connection of a client whose certificate is no longer good.
+    fn judge(&mut self, bench: &mut Bench) {
+        let Socket::Wrapped(wrapped) = &mut self.socket else { return };
+        let Err(why) = wrapped.judge() else { return };
+        let (address, listener) = (self.address, &self.place.door.name);
+        bench.telling.tell(Kind::Handshake, bench.turn.now.mono, || {
+            tracing::info!(%address, %listener, "disconnected, since whom to trust has changed: {why}");
+        });
+        let engine = bench.shared.engine.clone();
+        self.conversation.close(&engine, &mut bench.turn, ReasonCode::AdministrativeAction);
     }
 
     /// Keeps the count of what all connections hold of packets that have not arrived whole and of topic aliases; beyond
@@ -294,7 +319,7 @@ impl Task {
         let engine = &shared.engine;
         if !self.tail_whole {
             let mut buffer = ReadBuf::new(read);
-            ready!(Pin::new(&mut self.reader).poll_read(context, &mut buffer))?;
+            ready!(self.socket.poll_read(context, &mut buffer))?;
             let fresh = buffer.filled();
             if fresh.is_empty() {
                 return Poll::Ready(Ok(0));
@@ -331,7 +356,11 @@ impl Task {
                 user_name: question.user_name,
                 password: question.password.map(|password| Secret::new(password.into_vec())),
             };
-            match self.place.door.authenticator.authenticate(credentials) {
+            let answer = match self.vouched(&claim) {
+                Some(verdict) => Answer::Now(verdict),
+                None => self.place.door.authenticator.authenticate(credentials),
+            };
+            match answer {
                 Answer::Now(verdict) => {
                     self.hear(bench, &claim, verdict);
                     return Poll::Ready(true);
@@ -351,6 +380,13 @@ impl Task {
         Poll::Ready(true)
     }
 
+    /// What the client's certificate decides; nothing where it leaves the question to the authenticator.
+    fn vouched(&self, claim: &Claim) -> Option<Verdict> {
+        let Socket::Wrapped(wrapped) = &self.socket else { return None };
+        let (_, is_client_id) = self.place.door.tls.as_ref()?.identity?;
+        wrapped.vouches(is_client_id, &claim.client_id)
+    }
+
     /// While a verdict is awaited: who has gone needs none and takes nobody's place in the queue. What the client says
     /// meanwhile is kept for later, up to the size of one read; then it is not listened to.
     fn listen(&mut self, bench: &mut Bench, context: &mut Context<'_>) -> Poll<bool> {
@@ -361,7 +397,7 @@ impl Task {
                 return Poll::Pending;
             };
             let mut buffer = ReadBuf::new(free);
-            match ready!(Pin::new(&mut self.reader).poll_read(context, &mut buffer)) {
+            match ready!(self.socket.poll_read(context, &mut buffer)) {
                 Ok(()) if !buffer.filled().is_empty() => {
                     turn.count(Count::BytesReceived, buffer.filled().len() as u64);
                     self.tail.extend_from_slice(buffer.filled());
@@ -415,10 +451,18 @@ impl Task {
             return;
         }
         let engine = bench.shared.engine.clone();
-        while self.conversation.is_blocked() && self.wire.poll_writable(context).is_ready() {
+        while self.conversation.is_blocked() && self.poll_writable(context).is_ready() {
             self.conversation.writable(&engine, &mut bench.turn);
             engine.flush(&mut bench.turn);
             // It may be blocked again; the flush has woken us then.
+        }
+    }
+
+    /// Ready when the link has somewhere to write to.
+    fn poll_writable(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        match &mut self.socket {
+            Socket::Tcp(_) => self.wire.poll_writable(context).map(drop),
+            Socket::Wrapped(wrapped) => wrapped.poll_send(&self.wire, context),
         }
     }
 
@@ -444,7 +488,14 @@ impl Task {
             let_others_run(context);
         }
         self.forget_tail(bench);
-        self.wire.shut_down();
+        match &mut self.socket {
+            Socket::Tcp(_) => self.wire.shut_down(),
+            Socket::Wrapped(wrapped) => wrapped.shut_down(),
+        }
+        self.begin_linger(bench);
+    }
+
+    fn begin_linger(&mut self, bench: &mut Bench) {
         let until = bench.turn.now.mono + LINGER_MILLIS;
         self.set_deadline(bench, until);
         self.phase = Phase::Lingering { until, bytes: LINGER_BYTES };
@@ -459,7 +510,7 @@ impl Task {
         }
         for _ in 0..READS_PER_TURN {
             let mut buffer = ReadBuf::new(&mut bench.read);
-            let over = match Pin::new(&mut self.reader).poll_read(context, &mut buffer) {
+            let over = match self.socket.poll_read(context, &mut buffer) {
                 Poll::Pending if bench.turn.now.mono < *until => return,
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
                     *bytes = bytes.saturating_sub(buffer.filled().len());
@@ -468,6 +519,12 @@ impl Task {
                 Poll::Pending | Poll::Ready(_) => true,
             };
             if over {
+                if let Socket::Wrapped(wrapped) = &self.socket
+                    && !wrapped.is_shut_down()
+                    && bench.turn.now.mono < *until
+                {
+                    return; // The last bytes are on their way.
+                }
                 self.phase = Phase::Ending;
                 return;
             }
@@ -487,6 +544,7 @@ impl Task {
         if let Some(place) = self.keeper_place.take() {
             bench.wires.remove(place);
         }
+        self.wire.set_gone();
         Poll::Ready(())
     }
 }

@@ -19,6 +19,7 @@ pub(super) enum Kind {
     QueueFull,
     RetainedFull,
     SlowClient,
+    Handshake,
 }
 
 /// A worker's lines about clients, by kind.
@@ -28,6 +29,7 @@ pub(super) struct Telling {
     queue_full: Quota,
     retained_full: Quota,
     slow_client: Quota,
+    handshake: Quota,
     /// Something was held back and not yet summed up.
     holding: bool,
 }
@@ -101,7 +103,7 @@ impl Telling {
             return;
         }
         self.holding = false;
-        for kind in [Kind::Refused, Kind::QueueFull, Kind::RetainedFull, Kind::SlowClient] {
+        for kind in [Kind::Refused, Kind::QueueFull, Kind::RetainedFull, Kind::SlowClient, Kind::Handshake] {
             let quota = self.quota(kind);
             kind.sum_up(quota.overdue(now));
             let holds = quota.held_back > 0;
@@ -115,6 +117,7 @@ impl Telling {
             Kind::QueueFull => &mut self.queue_full,
             Kind::RetainedFull => &mut self.retained_full,
             Kind::SlowClient => &mut self.slow_client,
+            Kind::Handshake => &mut self.handshake,
         }
     }
 }
@@ -133,6 +136,7 @@ impl Kind {
             Self::RetainedFull => {
                 tracing::warn!("a message was not retained: at least {more} more like this")
             }
+            Self::Handshake => tracing::info!("no TLS, or no longer: {more} more like this"),
             Self::SlowClient => {
                 tracing::warn!("disconnected for not taking what is sent: at least {more} more like this");
             }

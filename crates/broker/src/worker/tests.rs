@@ -53,6 +53,7 @@ impl House {
             level: Level::default(),
             connections: AtomicUsize::new(0),
             connections_max: 10,
+            tls: None,
         });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         House { shared, worker, listener, door, questions }

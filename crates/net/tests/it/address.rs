@@ -20,6 +20,8 @@ fn every_way_to_write_an_address() {
     check("mqtt://broker", "broker", 1883, "broker:1883");
     check("mqtt://broker:1884/", "broker", 1884, "broker:1884");
     check("tcp://[::1]:1884", "::1", 1884, "[::1]:1884");
+    check("mqtts://broker", "broker", 8883, "mqtts://broker:8883");
+    check("SSL://[::1]:9/", "::1", 9, "mqtts://[::1]:9");
     check("bücher.example", "bücher.example", 1883, "bücher.example:1883");
 }
 
@@ -40,7 +42,7 @@ fn what_is_no_address_says_what_to_write() {
     check("[::1", "brackets");
     check("[::1]1883", "brackets");
     check("[broker]:1883", "brackets");
-    check("mqtts://broker", "mqtts://");
+    check("quic://broker", "quic://");
     check("http://broker", "cannot be dialled");
     check("mqtt://broker/topic", "no host name");
     check("user@broker", "no host name");

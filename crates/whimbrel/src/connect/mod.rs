@@ -7,13 +7,14 @@ mod properties;
 mod race;
 mod report;
 mod runtime;
+mod tls;
 mod url;
 mod values;
 
 use std::path::PathBuf;
 
 use whimbrel_client::{
-    Address, ConnectionError, Farewell, Message, Options, QoS, Version, Will, check_topic_filter,
+    Address, ConnectionError, Farewell, Message, Options, QoS, Scheme, Version, Will, check_topic_filter,
     check_topic_name,
 };
 
@@ -24,6 +25,7 @@ pub(crate) use report::Report;
 pub(crate) use runtime::{Stop, run};
 pub(crate) use values::{parse_qos, parse_seconds};
 
+use tls::TlsArgs;
 use url::Url;
 use values::{parse_expiry, parse_version};
 
@@ -47,11 +49,11 @@ pub(crate) struct ConnectArgs {
     /// The server's name or IP address
     #[arg(short = 'h', long, value_name = "HOST", default_value = "localhost", help_heading = "Server")]
     host: String,
-    /// The server's port
-    #[arg(short, long, value_name = "PORT", default_value_t = 1883, help_heading = "Server",
+    /// The server's port [default: 1883, with TLS 8883]
+    #[arg(short, long, value_name = "PORT", help_heading = "Server",
         value_parser = clap::value_parser!(u16).range(1..))]
-    port: u16,
-    /// Server, user and topic in one: mqtt://[USER[:PASSWORD]@]HOST[:PORT][/TOPIC]
+    port: Option<u16>,
+    /// Server, user and topic in one: mqtt://[USER[:PASSWORD]@]HOST[:PORT][/TOPIC], with TLS mqtts://…
     ///
     /// In user and password `%40` stands for `@`, `%3A` for `:`, and so on. Like -P, a password here is seen by
     /// everybody who may list the machine's processes.
@@ -63,6 +65,9 @@ pub(crate) struct ConnectArgs {
     /// Seconds of silence after which a sign of life is sent, 0 for never
     #[arg(short, long, value_name = "SECONDS", default_value_t = 60, help_heading = "Server")]
     keepalive: u16,
+
+    #[command(flatten)]
+    tls: TlsArgs,
 
     /// The user name
     #[arg(short, long, value_name = "NAME", allow_hyphen_values = true, help_heading = "Identity")]
@@ -160,9 +165,21 @@ impl ConnectArgs {
         };
         let address = match &self.url {
             Some(url) => url.address.clone(),
-            None => Address::new(&self.host, self.port).map_err(|error| error.to_string())?,
+            None => {
+                let scheme = if self.tls.is_asked_for() { Scheme::Mqtts } else { Scheme::Mqtt };
+                let port = self.port.unwrap_or_else(|| scheme.port());
+                Address::new(&self.host, port).map_err(|error| error.to_string())?.over(scheme)
+            }
         };
+        let report = Report { debug: self.debug, quiet: self.quiet };
+        let tls = self.tls.connector(address.scheme())?.map(|(connector, key_log)| {
+            if let Some(file) = key_log {
+                report.failure(format!("the secrets of this connection go to {file} (SSLKEYLOGFILE)"));
+            }
+            connector
+        });
         let mut options = Options { version, keep_alive_secs: self.keepalive, ..Options::new(address) };
+        options.tls = tls;
         options.clean_start = !self.disable_clean_session;
         options.session_expiry_secs = self.session_expiry(version, &properties)?;
         options.client_id = self.client_id(version, options.session_expiry_secs)?;
@@ -176,7 +193,6 @@ impl ConnectArgs {
             // What -x says holds after the end too.
             farewell.session_expiry_secs.get_or_insert(options.session_expiry_secs);
         }
-        let report = Report { debug: self.debug, quiet: self.quiet };
         let url_topic = self.url.as_ref().and_then(|url| url.topic.clone());
         Ok(Plan { options, farewell, url_topic, properties, report })
     }

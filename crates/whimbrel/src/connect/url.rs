@@ -4,6 +4,9 @@ use std::str::FromStr;
 
 use whimbrel_client::Address;
 
+/// What stands before `://`.
+const SCHEMES: [&str; 2] = ["mqtt", "mqtts"];
+
 /// What a URL says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Url {
@@ -17,11 +20,11 @@ impl FromStr for Url {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Url, String> {
-        let Some((scheme, rest)) = text.split_once("://") else {
+        let Some((word, rest)) = text.split_once("://") else {
             return Err("write mqtt://[USER[:PASSWORD]@]HOST[:PORT][/TOPIC]".to_owned());
         };
-        if !scheme.eq_ignore_ascii_case("mqtt") {
-            return Err(format!("`{scheme}://` cannot be used: there is mqtt://"));
+        if !SCHEMES.iter().any(|known| word.eq_ignore_ascii_case(known)) {
+            return Err(format!("`{word}://` cannot be used: there are {}://", SCHEMES.join("://, ")));
         }
         let (authority, topic) = match rest.split_once('/') {
             Some((authority, topic)) => (authority, Some(topic)),
@@ -43,7 +46,9 @@ impl FromStr for Url {
             None => None,
         };
         Ok(Url {
-            address: address.parse().map_err(|error: whimbrel_client::AddressError| error.to_string())?,
+            address: format!("{word}://{address}")
+                .parse()
+                .map_err(|error: whimbrel_client::AddressError| error.to_string())?,
             user,
             password: password.map(decoded),
             topic: topic.filter(|topic| !topic.is_empty()).map(str::to_owned),
@@ -93,6 +98,8 @@ mod tests {
         check("mqtt://u@h/a", "h:1883", Some("u"), None, Some("a"));
         check("mqtt://u:p@[::1]:9/a", "[::1]:9", Some("u"), Some("p"), Some("a"));
         check("mqtt://u%40x:p%3a%2F%@h/a%20b", "h:1883", Some("u@x"), Some("p:/%"), Some("a%20b"));
+        check("mqtts://h/a", "mqtts://h:8883", None, None, Some("a"));
+        check("mqtts://u:p@[::1]:9/a", "mqtts://[::1]:9", Some("u"), Some("p"), Some("a"));
         check("mqtt://u:a@b@h", "h:1883", Some("u"), Some("a@b"), None);
         check("mqtt://u:@h", "h:1883", Some("u"), Some(""), None);
     }
@@ -104,8 +111,7 @@ mod tests {
             assert!(error.contains(part), "{error}");
         };
         check("localhost/a", "write mqtt://");
-        check("mqtts://h/a", "mqtts://");
-        check("ws://h/a", "ws://");
+        check("http://h/a", "there are mqtt://, mqtts://");
         check("mqtt:///a", "names no host");
         check("mqtt://h:x/a", "no port");
     }

@@ -15,6 +15,9 @@ pub(super) fn text(reloaded: &Reloaded, paint: Paint) -> String {
     if let Some(users) = reloaded.users {
         let _ = writeln!(out, "the password file has {users} users");
     }
+    for listener in &reloaded.certificates {
+        let _ = writeln!(out, "listener {} has other certificates", shown(listener));
+    }
     for change in &reloaded.changed {
         let _ = writeln!(out, "{}, from now on", shown(&change.to_string()));
     }
@@ -52,11 +55,12 @@ mod tests {
         let mut reloaded = Reloaded {
             log_reopened: true,
             users: Some(2),
+            certificates: vec!["door".to_owned()],
             changed: vec![change("log.level", "\"debug\"")],
             needs_restart: vec![change("worker.threads", "4")],
             faults: Vec::new(),
         };
-        let head = "the log is open anew\nthe password file has 2 users\nlog.level: 1 → \"debug\", from now on\n\
+        let head = "the log is open anew\nthe password file has 2 users\nlistener door has other certificates\nlog.level: 1 → \"debug\", from now on\n\
                     worker.threads: 1 → 4, after a restart\n";
         assert_eq!(text(&reloaded, Paint::NONE), head);
         reloaded.faults = vec![Fault {

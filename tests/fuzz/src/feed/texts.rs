@@ -66,6 +66,7 @@ fn value(dice: &mut Dice, key: &Key) -> String {
         Kind::Levels => {
             format!("\"{}\"", dice.pick(&["info", "off", "info,whimbrel_broker=debug", "loud", ",,="]))
         }
+        Kind::Paths => dice.pick(&["\"a.pem\"", "[\"a.pem\", \"b.pem\"]", "[]", "[1]", "\"\""]).to_owned(),
         Kind::Text | Kind::Path | Kind::OrAuto(_) => {
             format!("\"{}\"", dice.pick(&["auto", "file", "../a b", "\\n", "'"]))
         }

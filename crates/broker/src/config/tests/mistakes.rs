@@ -276,3 +276,59 @@ fn a_long_value_is_told_in_part() {
     let told = load(file(&text)).expect_err("there is a mistake").to_string();
     assert!(told.len() < 300 && told.contains("loudlou… is not allowed here"), "{told}");
 }
+
+#[test]
+fn tls_that_cannot_be_spoken_is_told_at_its_key() {
+    let check_listener =
+        |lines: &str, expect: &[&str]| check(file(&format!("[[listener]]\n{lines}")), expect);
+    check_listener(
+        "protocol = 'mqtts'\n",
+        &["whimbrel.toml:2:12: listener.protocol: TLS needs a certificate and its key"],
+    );
+    check_listener(
+        "protocol = 'mqtts'\ncertificate = ['a.pem', 'b.pem']\nkey = 'a.key'\n",
+        &["whimbrel.toml:4:7: listener.key: there are 2 certificates and 1 keys"],
+    );
+    check_listener(
+        "certificate = 'a.pem'\ntls_version_min = '1.3'\n",
+        &[
+            "whimbrel.toml:2:15: listener.certificate: this counts only if protocol is \"mqtts\"",
+            "whimbrel.toml:3:19: listener.tls_version_min: this counts only if protocol is \"mqtts\"",
+        ],
+    );
+    let pair = "protocol = 'mqtts'\ncertificate = 'a.pem'\nkey = 'a.key'\n";
+    check_listener(
+        &format!("{pair}client_certificates = 'required'\n"),
+        &["whimbrel.toml:5:23: listener.client_certificates: this counts only if client_ca names"],
+    );
+    check_listener(
+        &format!("{pair}crl = 'clients.crl'\nidentity = 'subject'\n"),
+        &[
+            "whimbrel.toml:5:7: listener.crl: this counts only if client_certificates is \"optional\"",
+            "whimbrel.toml:6:12: listener.identity: this counts only if client_certificates is",
+        ],
+    );
+    check_listener(
+        &format!("{pair}client_certificates = 'optional'\nclient_ca = 'ca.pem'\nidentity_as = 'client_id'\n"),
+        &["whimbrel.toml:7:15: listener.identity_as: this counts only if identity names a part"],
+    );
+    check_listener(
+        &format!("{pair}handshake_timeout_secs = 0\ncertificate = []\n"),
+        &[
+            "whimbrel.toml:5:26: listener.handshake_timeout_secs: 0 is not",
+            "whimbrel.toml:6:1: this is not TOML",
+        ],
+    );
+}
+
+#[test]
+fn a_listener_for_certificates_needs_no_password_on_the_network() {
+    let text = |clients: &str| {
+        file(&format!(
+            "[[listener]]\naddress = '0.0.0.0:8883'\nprotocol = 'mqtts'\ncertificate = 'a.pem'\nkey = 'a.key'\n\
+             client_ca = 'ca.pem'\nclient_certificates = '{clients}'\n"
+        ))
+    };
+    assert!(load(text("required")).is_ok());
+    check(text("optional"), &["whimbrel.toml:2:11: listener.address: other machines can reach"]);
+}

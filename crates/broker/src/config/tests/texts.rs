@@ -28,8 +28,18 @@ fn the_default_file_has_every_key_once_and_only_those_without_a_default_are_comm
 #[test]
 fn the_examples_of_keys_without_a_default_are_allowed() {
     for key in keys().filter(|key| key.default().is_none()) {
-        let commented = format!("# {} = ", key.name);
-        let text = default_file().replace(&commented, &format!("{} = ", key.name));
+        // The keys of TLS need each other.
+        let of_tls = ["certificate", "key", "client_ca", "crl"];
+        let is_of_tls = key.section == "listener" && of_tls.contains(&key.name);
+        let mut text = default_file();
+        if is_of_tls {
+            text = text.replace("\nprotocol = \"mqtt\"", "\nprotocol = \"mqtts\"");
+            text = text.replace("\nclient_certificates = \"none\"", "\nclient_certificates = \"optional\"");
+        }
+        let names = if is_of_tls { &of_tls[..] } else { &[key.name] };
+        for name in names {
+            text = text.replace(&format!("# {name} = "), &format!("{name} = "));
+        }
         assert_ne!(load(file(&text)).expect("the example is allowed"), Config::default(), "{}", key.path());
     }
 }

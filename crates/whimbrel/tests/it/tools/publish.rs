@@ -101,12 +101,13 @@ fn what_is_wrong_on_the_command_line_ends_with_2_before_anything_is_sent() {
     check(&["pub", "-t", "t", "-m", "x", "-V", "311", "-x", "5"], "-x needs protocol version 5");
     check(&["pub", "-t", "t", "-m", "x", "-c"], "client identifier");
     check(&["pub", "-t", "t", "-m", "x", "-i", "a", "-I", "b"], "cannot be used with");
-    check(&["pub", "-t", "t", "-m", "x", "-L", "mqtts://h/t"], "mqtts://");
+    check(&["pub", "-t", "t", "-m", "x", "-L", "http://h/t"], "http://");
+    check(&["pub", "-t", "t", "-m", "x", "-L", "mqtt://h/t", "--tls"], "is without TLS");
     check(&["pub", "-t", "t", "-m", "x", "--will-payload", "p"], "--will-topic");
     check(&["pub", "-t", "t", "-m", "x", "-P", "a", "--password-file", "b"], "cannot be used with");
     check(&["pub", "-t", "t", "-m", "x", "--password-file", "/nonexistent"], "/nonexistent");
     // What does not exist yet is unknown, not ignored.
-    for flag in ["--cafile", "--insecure", "--psk", "--tls-version", "--proxy", "--unix", "--ws"] {
+    for flag in ["--insecure", "--psk", "--proxy", "--unix", "--ws"] {
         check(&["pub", "-t", "t", "-m", "x", flag, "y"], "unexpected argument");
     }
     for flag in ["-A", "-M", "-S", "--nodelay"] {

@@ -1,0 +1,150 @@
+//! What a task reads from: plain TCP, or a connection whose bytes are wrapped (TLS), as its task drives it: what others hand over is sent here and nowhere
+//! else. Not how the connection came about.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::tcp::OwnedReadHalf,
+};
+use whimbrel_net::{Stream, tls::Acceptor};
+
+use super::link::SocketWire;
+use crate::auth::{Denial, Identity, Verdict};
+
+/// What is read from.
+pub(super) enum Socket {
+    /// Plain TCP; whoever has something to send writes it through the wire.
+    Tcp(OwnedReadHalf),
+    /// Anything else; this task sends what is handed over.
+    Wrapped(Box<Wrapped>),
+}
+
+impl Socket {
+    #[inline]
+    pub(super) fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self {
+            Socket::Tcp(reader) => Pin::new(reader).poll_read(context, buffer),
+            Socket::Wrapped(wrapped) => wrapped.poll_read(context, buffer),
+        }
+    }
+}
+
+/// A wrapped connection. Between packets it holds no buffer of its own.
+pub(super) struct Wrapped {
+    stream: Stream,
+    /// What was taken from the wire and how much of it has been sent.
+    sending: Vec<u8>,
+    sent: usize,
+    end: End,
+    /// Who the client's certificate says it is, where the listener looks at that.
+    identity: Option<Arc<str>>,
+    acceptor: Arc<Acceptor>,
+    trust_seen: u32,
+}
+
+/// How far the sending half is on its way out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Open,
+    /// To be closed once all is sent.
+    Asked,
+    /// Closed, or broken.
+    Over,
+}
+
+impl Wrapped {
+    pub(super) fn new(stream: Stream, identity: Option<Arc<str>>, acceptor: Arc<Acceptor>) -> Wrapped {
+        let trust_seen = acceptor.trust_changes();
+        Wrapped { stream, sending: Vec::new(), sent: 0, end: End::Open, identity, acceptor, trust_seen }
+    }
+
+    pub(super) fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+
+    /// Sends what was handed over; ready when nothing is left of it.
+    pub(super) fn poll_send(&mut self, wire: &SocketWire, context: &mut Context<'_>) -> Poll<()> {
+        if self.end == End::Over {
+            return Poll::Ready(());
+        }
+        match self.try_send(wire, context) {
+            Poll::Pending => {
+                wire.set_stuck(true);
+                return Poll::Pending;
+            }
+            Poll::Ready(Ok(())) => wire.set_stuck(false),
+            Poll::Ready(Err(_)) => {
+                // The reading half finds the same, and the task ends by that.
+                self.end = End::Over;
+                wire.set_gone();
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn try_send(&mut self, wire: &SocketWire, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            while let Some(rest) = self.sending.get(self.sent..).filter(|rest| !rest.is_empty()) {
+                match ready!(Pin::new(&mut self.stream).poll_write(context, rest))? {
+                    0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    count => self.sent += count,
+                }
+            }
+            (self.sending, self.sent) = (wire.take(), 0);
+            if self.sending.is_empty() {
+                break;
+            }
+        }
+        ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+        if self.end == End::Asked {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+            self.end = End::Over;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Closes the sending half once all is sent.
+    pub(super) fn shut_down(&mut self) {
+        if self.end == End::Open {
+            self.end = End::Asked;
+        }
+    }
+
+    /// Whether nothing more is to be sent.
+    pub(super) fn is_shut_down(&self) -> bool {
+        self.end == End::Over
+    }
+
+    /// What the client's certificate decides; nothing where it leaves the question to the authenticator.
+    pub(super) fn vouches(&self, is_client_id: bool, client_id: &str) -> Option<Verdict> {
+        let name = self.identity.as_ref()?;
+        if !is_client_id {
+            return Some(Verdict::Allow(Identity { user_name: Some(name.clone()) }));
+        }
+        (*client_id != **name).then_some(Verdict::Deny(Denial::ForeignClientId))
+    }
+
+    /// Whether the client would still be let in, if whom to trust was changed since it was asked last.
+    pub(super) fn judge(&mut self) -> Result<(), String> {
+        let changes = self.acceptor.trust_changes();
+        if changes == self.trust_seen {
+            return Ok(());
+        }
+        self.trust_seen = changes;
+        self.acceptor.judge(&self.stream)
+    }
+}
