@@ -1,9 +1,6 @@
 //! A connection meets its session and leaves it: CONNECT, take-over, the end of a connection, the end of a session.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, atomic::Ordering::Relaxed},
-};
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use whimbrel_proto::{
     Millis, Stage,
@@ -517,7 +514,7 @@ impl Engine {
             mut outgoing, inflight_bytes, queue, subscriptions, rare, recorded, place, mut last, ..
         } = old;
         self.budget.inflight_changed(inflight_bytes, 0);
-        let (mut gone, mut away) = (Vec::new(), VecDeque::new());
+        let (mut gone, mut away) = <(Vec<Delivery>, _)>::default();
         if let Some(mut queue) = queue {
             let (of_disk, cleared) = (queue.away(), queue.clear());
             self.budget.dequeued(cleared.messages, cleared.bytes);
