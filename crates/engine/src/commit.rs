@@ -161,14 +161,25 @@ impl Engine {
     #[must_use]
     pub fn may_release(&self, turn: &Turn) -> bool {
         let Some(journal) = self.store.journal() else { return false };
+        if self.store.may_let_in() {
+            return true;
+        }
         let fronts = turn.parked.iter().zip([Level::Process, Level::Power]);
         fronts
             .filter_map(|(parked, level)| Some((parked.front()?.0, level)))
             .any(|(position, level)| journal.reached(level) >= position)
     }
 
+    /// Whether anybody waits for room in the journal, which comes with a sync: [`Self::release`] lets them in, for whichever
+    /// turn.
+    #[must_use]
+    pub fn has_waiting(&self) -> bool {
+        self.store.is_awaited()
+    }
+
     /// The journal has come further: promises and messages that waited for it leave. For each turn that
-    /// [`Turn::has_parked`], after the journal has reported; then [`Self::flush`].
+    /// [`Turn::has_parked`], and for one at least if [`Self::has_waiting`], after the journal has reported; then
+    /// [`Self::flush`].
     pub fn release(&self, turn: &mut Turn) {
         self.store.let_in();
         let Some(journal) = self.store.journal() else { return };

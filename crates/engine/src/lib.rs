@@ -9,8 +9,8 @@
 //! * After every turn: [`Engine::flush`].
 //! * One worker calls [`Engine::tick`] when [`Engine::next_deadline`] has come.
 //! * What outlives the process: a [`Journal`] at the start ([`Engine::with_journal`]), [`store::Fold`] for what it holds, then
-//!   [`Engine::begin_records`]; [`Engine::release`] for each turn that [`Turn::has_parked`] when the journal has come further,
-//!   and [`Engine::nudge`] now and then.
+//!   [`Engine::begin_records`]; [`Engine::release`] for each turn that [`Turn::has_parked`], and for one at least if
+//!   [`Engine::has_waiting`], when the journal has come further, and [`Engine::nudge`] now and then.
 //!
 //! # Locks
 //! The order is: one session, then a leaf (router, retained tree, group, timers), then a message's gate, then the

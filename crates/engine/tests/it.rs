@@ -35,6 +35,7 @@ mod it {
     mod store_fetch;
     mod store_limits;
     mod store_refused;
+    mod store_room;
     mod store_wills;
     mod sys;
     mod threads;

@@ -192,7 +192,10 @@ impl Bench {
 
     /// Has the bell rung when the journal has come so far that something here may leave.
     fn listen(&self) {
-        let what = match self.turn.parks() {
+        let [written, synced] = self.turn.parks();
+        // Who waits for room may be all that waits here: room comes with a sync.
+        let synced = synced || self.shared.engine.has_waiting();
+        let what = match [written, synced] {
             [false, false] => return,
             [true, false] => WRITTEN,
             [false, true] => SYNCED,

@@ -5,17 +5,24 @@ use std::{
     net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
         mpsc,
     },
+    task::Wake,
     time::Instant,
 };
 
 use tokio::sync::oneshot;
-use whimbrel_engine::{Count, Engine, Level, Limits, Notice};
+use whimbrel_engine::{
+    Conversation, Count, Engine, Journal, Level, Limits, Notice, Wire, Written,
+    store::{ReadFailed, StageRefused, Staged, Trouble},
+};
 
 use super::{Bench, Door, Guest, Handle, Shared, keeper::Wires, start, telling::Telling};
-use crate::auth::{Answer, Authenticator, Credentials, Identity, Verdict};
+use crate::{
+    auth::{Answer, Authenticator, Credentials, Identity, Verdict},
+    store::SYNCED,
+};
 
 /// CONNECT of a 3.1.1 client `a` with a clean session, and no keep-alive.
 const CONNECT: &[u8] = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01a";
@@ -80,7 +87,24 @@ impl House {
 }
 
 fn shared() -> Arc<Shared> {
-    Shared::new(Engine::new(Limits::default(), 1), Instant::now(), Arc::default(), 10, 4, 10, 1 << 20)
+    shared_by(Engine::new(Limits::default(), 1))
+}
+
+fn shared_by(engine: Engine) -> Arc<Shared> {
+    Shared::new(engine, Instant::now(), Arc::default(), 10, 4, 10, 1 << 20)
+}
+
+fn bench(shared: Arc<Shared>) -> Bench {
+    Bench {
+        bell: Arc::default(),
+        turn: shared.engine.turn(),
+        read: Box::default(),
+        flusher: None,
+        flush_due: false,
+        telling: Telling::default(),
+        wires: Wires::default(),
+        shared,
+    }
 }
 
 fn allow(reply: oneshot::Sender<Verdict>) {
@@ -130,18 +154,106 @@ fn a_client_that_has_said_all_before_the_verdict_is_answered() {
 
 #[test]
 fn the_log_hears_of_a_turn_that_has_appended_nothing() {
-    let shared = shared();
-    let mut bench = Bench {
-        bell: Arc::default(),
-        turn: shared.engine.turn(),
-        read: Box::default(),
-        flusher: None,
-        flush_due: false,
-        telling: Telling::default(),
-        wires: Wires::default(),
-        shared,
-    };
+    let mut bench = bench(shared());
     bench.turn.notices.push(Notice::RetainedFull { topic: "a".into() });
     bench.finish();
     assert!(bench.turn.notices.is_empty() && !bench.flush_due);
+}
+
+/// A journal that is over its budget or is not; nothing is ever handed to it.
+#[derive(Default)]
+struct Narrow(AtomicBool);
+
+impl Journal for Narrow {
+    fn stage(&self, _record: &[u8]) -> Result<Staged, StageRefused> {
+        Err(StageRefused)
+    }
+
+    fn ask(&self, _position: u64, _level: Level) -> bool {
+        false
+    }
+
+    fn nudge(&self) {}
+
+    fn reached(&self, _level: Level) -> u64 {
+        0
+    }
+
+    fn staged(&self) -> u64 {
+        1
+    }
+
+    fn is_over_budget(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+
+    fn trouble(&self) -> Option<Trouble> {
+        None
+    }
+
+    fn read(&self, _position: u64) -> Result<Vec<u8>, ReadFailed> {
+        Err(ReadFailed::Gone)
+    }
+
+    fn call_reader(&self) {}
+
+    fn count_live(&self, _position: u64, _bytes: i64) {}
+}
+
+/// Hears a bell, or a wire's call.
+#[derive(Default)]
+struct Ear(AtomicBool);
+
+impl Wake for Ear {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Relaxed);
+    }
+}
+
+impl Wire for Ear {
+    fn write(&self, _parts: &[&[u8]]) -> Written {
+        Written::Gone
+    }
+
+    fn wake(&self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
+/// A worker with one client whose CONNECT, of a session that stays, waits for room in the journal.
+fn worker_with_a_waiting_connect() -> (Bench, Arc<Narrow>, Arc<Ear>, Arc<Ear>, Conversation) {
+    let journal = Arc::new(Narrow(AtomicBool::new(true)));
+    let mut bench = bench(shared_by(Engine::new(Limits::default(), 1).with_journal(journal.clone())));
+    let (bell, wire) = (Arc::<Ear>::default(), Arc::<Ear>::default());
+    bench.bell.register(&bell.clone().into());
+    bench.begin();
+    let engine = bench.shared.engine.clone();
+    let mut client = Conversation::new(&engine, bench.turn.now.mono);
+    let mut connect = CONNECT.to_vec();
+    connect[9] = 0; // No clean session.
+    client.receive(&engine, &mut bench.turn, &connect);
+    assert!(client.question().is_some());
+    let waiter: Arc<dyn Wire> = wire.clone();
+    client.answer(&engine, &mut bench.turn, Ok(()), &waiter);
+    assert!(engine.has_waiting() && !bench.turn.has_parked());
+    (bench, journal, bell, wire, client)
+}
+
+#[test]
+fn a_worker_listens_for_the_sync_that_lets_in_who_waits_for_room() {
+    let (mut bench, journal, bell, wire, _client) = worker_with_a_waiting_connect();
+    bench.finish();
+    assert!(!bench.bell.wait(SYNCED), "it has not listened");
+    assert!(!bell.0.load(Relaxed) && !wire.0.load(Relaxed));
+    journal.0.store(false, Relaxed);
+    bench.shared.engine.release(&mut bench.turn);
+    assert!(wire.0.load(Relaxed));
+}
+
+#[test]
+fn a_worker_is_rung_if_the_room_has_come_before_it_listens() {
+    let (mut bench, journal, bell, _wire, _client) = worker_with_a_waiting_connect();
+    journal.0.store(false, Relaxed);
+    bench.finish();
+    assert!(bell.0.load(Relaxed));
 }

@@ -1,6 +1,12 @@
 //! Hands records to the journal, and knows what of them is needed still.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
 
 use whimbrel_proto::Millis;
 
@@ -19,6 +25,8 @@ pub(crate) struct Store {
     journal: Option<Arc<dyn Journal>>,
     /// Publishers that wait until the journal takes more.
     waiting: Mutex<Vec<Arc<dyn Wire>>>,
+    /// Whether there are any; changed under their lock.
+    is_awaited: AtomicBool,
     /// Sessions with messages of publishes under way, whose end is not known.
     unclosed: Mutex<Vec<Arc<Session>>>,
     /// Sessions whose next deliveries have to be read back.
@@ -197,10 +205,19 @@ impl Store {
         if !waiting.iter().any(|known| Arc::ptr_eq(known, waiter)) {
             waiting.push(waiter.clone());
         }
+        self.is_awaited.store(true, Relaxed);
         drop(waiting);
-        if !self.is_over_budget() {
-            self.let_in(); // The second look: the journal may have got room meanwhile.
-        }
+        self.let_in(); // The second look: the journal may have got room meanwhile.
+    }
+
+    /// Whether anybody waits until the journal takes more.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.is_awaited.load(Relaxed)
+    }
+
+    /// Whether [`Self::let_in`] would wake anybody.
+    pub(crate) fn may_let_in(&self) -> bool {
+        self.is_awaited() && !self.is_over_budget()
     }
 
     /// The session is looked at again when the next publish is closed that anybody waits for.
@@ -216,15 +233,29 @@ impl Store {
         std::mem::take(&mut *self.unclosed.lock())
     }
 
-    /// Wakes whoever waits for the journal, if it takes more.
+    /// Wakes whoever waits for the journal, if it takes more; if not, asks that it does: what fills it may be of somebody who
+    /// asks for nothing, as cleaning does.
     pub(crate) fn let_in(&self) {
-        if self.is_over_budget() {
+        if self.is_over_budget() && !self.asks_for_room() {
             return;
         }
-        let waiting = std::mem::take(&mut *self.waiting.lock());
+        let waiting = {
+            let mut waiting = self.waiting.lock();
+            self.is_awaited.store(false, Relaxed);
+            std::mem::take(&mut *waiting)
+        };
         for waiter in waiting {
             waiter.wake();
         }
+    }
+
+    /// For whoever waits, if anybody does. Whether there is room already: nobody reports that once more.
+    fn asks_for_room(&self) -> bool {
+        let Some(journal) = self.journal.as_ref().filter(|_| !self.waiting.lock().is_empty()) else {
+            return false;
+        };
+        journal.ask(journal.staged(), Level::Power);
+        !journal.is_over_budget()
     }
 }
 

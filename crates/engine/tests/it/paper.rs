@@ -19,6 +19,8 @@ struct State {
     end: u64,
     written: u64,
     synced: u64,
+    /// Up to where somebody has asked for a sync.
+    asked: u64,
     live: BTreeMap<u64, i64>,
     trouble: Option<Trouble>,
     /// Records that are taken before all others are refused.
@@ -45,6 +47,13 @@ impl Paper {
     pub(super) fn write(&self) {
         let mut state = self.0.lock().unwrap();
         state.written = state.end;
+    }
+
+    /// Everything that somebody has asked to be synced is on the disk now, and no more.
+    pub(super) fn serve(&self) {
+        let mut state = self.0.lock().unwrap();
+        state.synced = state.synced.max(state.asked);
+        state.written = state.written.max(state.synced);
     }
 
     /// The disk takes nothing, or takes again.
@@ -182,6 +191,10 @@ impl Journal for Paper {
     }
 
     fn ask(&self, position: u64, level: Level) -> bool {
+        if level == Level::Power {
+            let mut state = self.0.lock().unwrap();
+            state.asked = state.asked.max(position.min(state.end));
+        }
         self.reached(level) >= position
     }
 
