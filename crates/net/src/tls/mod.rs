@@ -1,6 +1,6 @@
 //! TLS: certificates from files, the accepting side, the dialling side, and what to say when the two do not agree.
 //!
-//! One provider of cryptography serves everybody ([`provider`]). [`Acceptor`] is a listener's side, [`Connector`] a
+//! One provider of cryptography serves everybody (`provider`). [`Acceptor`] is a listener's side, [`Connector`] a
 //! client's. Neither knows which protocol is spoken inside; its name (ALPN) is given to them.
 
 mod acceptor;
