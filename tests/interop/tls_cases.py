@@ -1,6 +1,7 @@
 """Cases over TLS: tools, libraries and brokers of others with the certificates of `whimbrel cert dev`."""
 
 import contextlib
+import getpass
 
 from broker import HOST, Broker, mosquitto
 from case import ALL, V5, V311, Group, expect
@@ -83,7 +84,6 @@ def paho_over_tls(house, version):
         client = PahoClient(door, version, "paho-tls")
         client.client.tls_set(folder / "ca.pem", folder / "client.pem", folder / "client.key", alpn_protocols=["mqtt"])
         with client:
-            client.connect()
             expect(client.client.socket().selected_alpn_protocol(), "mqtt", "the protocol that was agreed on")
             topic = house.place("tls")
             client.client.subscribe(topic, 1)
@@ -143,7 +143,8 @@ def whimbrel_tools_say_what_is_wrong_with_a_certificate(house, version):
 @GROUP.case(V311, V5, needs=("mosquitto",))
 def whimbrel_tools_at_mosquitto_over_tls(house, version):
     folder = certificates(house)
-    lines = [f"cafile {folder / 'ca.pem'}", f"certfile {folder / 'server.pem'}", f"keyfile {folder / 'server.key'}"]
+    # Started by root it would become another user, who may not read the key.
+    lines = [f"user {getpass.getuser()}", f"cafile {folder / 'ca.pem'}", f"certfile {folder / 'server.pem'}", f"keyfile {folder / 'server.key'}"]
     with Broker(mosquitto("mosquitto", house.folder, *lines, "require_certificate true"), HOST) as door:
         at = ["-L", f"mqtts://{door.host}:{door.port}/{house.place('tls')}", "-V", PROTOCOL[version]]
         trust = ["--cafile", folder / "ca.pem", *own(house)]
