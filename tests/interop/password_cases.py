@@ -75,7 +75,7 @@ def whimbrel_passwd_keeps_what_mosquitto_wrote(house):
 @GROUP.case()
 def a_file_that_is_not_there_stops_the_start(house):
     file = house.folder / "absent"
-    done = run([house.whimbrel, "serve", "--listen", f"{HOST}:0", "--password-file", file])
+    done = run([house.whimbrel, "serve", "--listen", f"{HOST}:0", "--durability", "memory", "--password-file", file])
     expect(done.returncode != 0, True, "the broker refuses to start")
     expect(str(file) in (done.stdout + done.stderr).decode(), True, "it names the file")
 

@@ -85,7 +85,7 @@ def without_a_configuration_only_loopback_is_open(house):
 @case
 def an_open_listener_does_not_start(house):
     for address in (ADDRESS, "0.0.0.0", "[::]"):
-        done = run([house.whimbrel, "serve", "--listen", f"{address}:18830"])
+        done = run([house.whimbrel, "serve", "--listen", f"{address}:18830", "--durability", "memory"])
         said = (done.stdout + done.stderr).decode()
         expect(done.returncode != 0, True, f"the start on {address} is refused")
         for word in ("password", "danger"):

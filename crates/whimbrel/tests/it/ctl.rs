@@ -239,7 +239,15 @@ fn a_path_that_was_named_must_be_free() {
     let house = House::open();
     let said = run(
         house.folder.path(),
-        &["serve", "--listen", "127.0.0.1:0", "--control-socket", text(&house.socket())],
+        &[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--durability",
+            "memory",
+            "--control-socket",
+            text(&house.socket()),
+        ],
         &[],
     );
     assert_eq!(said.code, 1);

@@ -204,7 +204,7 @@ fn an_address_that_is_taken_or_foreign_is_an_error_that_says_what_to_do() {
         (vec!["--listen", "0.0.0.0:0"], vec!["0.0.0.0:0", "password"]),
     ] {
         let mut child = Command::new(env!("CARGO_BIN_EXE_whimbrel"))
-            .arg("serve")
+            .args(["serve", "--durability", "memory"])
             .args(flags)
             .stderr(Stdio::piped())
             .spawn()
