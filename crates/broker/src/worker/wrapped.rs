@@ -1,5 +1,5 @@
-//! What a task reads from: plain TCP, or a connection whose bytes are wrapped (TLS), as its task drives it: what others hand over is sent here and nowhere
-//! else. Not how the connection came about.
+//! What a task reads from: plain TCP, or a connection whose bytes are wrapped (TLS). A wrapped one is driven by its task:
+//! what others hand over is sent here and nowhere else. Not how the connection came about.
 
 use std::{
     io,

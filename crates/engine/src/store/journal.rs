@@ -111,8 +111,8 @@ pub trait Journal: Send + Sync {
         Figures::default()
     }
 
-    /// The bytes of the record at `position`. It waits for the disk; [`crate::Engine::read_back`] and cleaning alone call it,
-    /// and with nothing locked.
+    /// The bytes of the record at `position`. It waits for the disk: a start calls it, and [`crate::Engine::read_back`]
+    /// and cleaning do with nothing locked.
     ///
     /// # Errors
     /// The record is not there, or not yet.
