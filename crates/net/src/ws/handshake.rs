@@ -101,6 +101,7 @@ async fn read_head(stream: &mut Stream, bytes_max: usize) -> io::Result<Arrived>
     let mut bytes = Vec::new();
     loop {
         let seen = bytes.len();
+        bytes.reserve_exact(READ_BYTES);
         bytes.resize(seen + READ_BYTES, 0);
         let count = stream.read(bytes.get_mut(seen..).unwrap_or_default()).await?;
         bytes.truncate(seen + count);
