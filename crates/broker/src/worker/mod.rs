@@ -11,6 +11,7 @@ mod handshake;
 mod keeper;
 mod link;
 mod releaser;
+mod tail;
 mod task;
 mod telling;
 #[cfg(test)]
