@@ -1,6 +1,7 @@
 //! What several keys say together: a listener that nobody guards, two on one address, limits that contradict
 //! each other. What one key allows has been checked before.
 
+use super::address::Address;
 use super::authentication::Method;
 use super::key::grouped;
 use super::listener::{ClientCertificates, Identity, Listener, Protocol};
@@ -69,7 +70,7 @@ fn transport(places: &Places, number: usize, listener: &Listener) -> Vec<Problem
     };
     let given = |name: &'static str| places.is_given(LISTENER, number, name) && unlike(name);
     let found = |name: &'static str, fault: Fault| problem(places, LISTENER, number, name, fault);
-    if !good(&["protocol"]) {
+    if !good(&["protocol", "address"]) {
         return Vec::new();
     }
     let needs = |other: &'static str| move |name: &&'static str| found(name, Fault::NeedsOther { other });
@@ -82,6 +83,17 @@ fn transport(places: &Places, number: usize, listener: &Listener) -> Vec<Problem
     if protocol == Protocol::Mqtt && given("handshake_timeout_secs") {
         problems
             .push(found("handshake_timeout_secs", Fault::NeedsOther { other: "protocol is not \"mqtt\"" }));
+    }
+    let is_unix = matches!(listener.address, Address::Unix(_));
+    if is_unix && protocol.is_tls() {
+        problems.push(found("protocol", Fault::NeedsOther { other: "address is one of TCP" }));
+    }
+    if !is_unix && given("unix_mode") {
+        problems
+            .push(found("unix_mode", Fault::NeedsOther { other: "address is a Unix socket (unix:/path)" }));
+    }
+    if is_unix && given("ipv6_only") {
+        problems.push(found("ipv6_only", Fault::NeedsOther { other: "address is one of TCP" }));
     }
     if !protocol.is_tls() {
         let other = "protocol is \"mqtts\" or \"wss\"";
@@ -117,7 +129,7 @@ fn transport(places: &Places, number: usize, listener: &Listener) -> Vec<Problem
 }
 
 fn address_taken(places: &Places, number: usize, listener: &Listener, other: &Listener) -> Option<Problem> {
-    let taken = listener.address.collides(listener.ipv6_only, other.address, other.ipv6_only);
+    let taken = listener.address.collides(listener.ipv6_only, &other.address, other.ipv6_only);
     let by = other.address.to_string();
     taken.then(|| problem(places, LISTENER, number, "address", Fault::AddressTaken { by }))
 }
