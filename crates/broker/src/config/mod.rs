@@ -28,6 +28,7 @@ mod suggestion;
 mod sys;
 #[cfg(test)]
 mod tests;
+mod transport;
 mod worker;
 
 pub use address::{Address, NotAnAddress};
