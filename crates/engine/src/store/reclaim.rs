@@ -10,11 +10,11 @@ use whimbrel_proto::{
     codec::{PacketId, QoS},
 };
 
-use super::{Record, StoredSession, spill::Moved};
+use super::{NO_PLACE, Record, StoredSession, spill::Moved};
 use crate::{
     Count, Engine, Turn,
     queue::{Delivery, NO_NUMBER},
-    retained::{Cursor, Fetch},
+    retained::Cursor,
     routing::Interest,
     session::{Locked, Session},
     share::Group,
@@ -72,6 +72,9 @@ impl Engine {
         let Reclaim { below, retained, moved, .. } = reclaim;
         let done = self.retained.visit(retained, STEPS, |kept| {
             let place = kept.place.load(Relaxed);
+            if place == NO_PLACE {
+                return; // The journal does not have it as retained: whoever else needs the message moves it.
+            }
             let _gate = kept.message.stored.gate();
             if place < *below {
                 let (message, topic) = (kept.message.stored.id(), kept.message.topic());
@@ -151,9 +154,7 @@ impl Locked<'_> {
         let old = self.state.subscriptions.iter().filter(|one| one.place < below);
         let old: Vec<(Box<str>, Interest)> = old.map(|one| (one.filter.clone(), one.interest)).collect();
         for (filter, interest) in &old {
-            let fetches = self.state.rare.as_ref().map(|rare| rare.fetches.as_slice()).unwrap_or_default();
-            let fetch = fetches.iter().filter(|fetch| fetch.is_for(filter)).map(Fetch::qos).max();
-            self.record_subscription(turn, filter, *interest, fetch);
+            self.record_subscription(turn, filter, *interest);
         }
         old.len() as u64
     }

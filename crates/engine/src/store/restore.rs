@@ -123,8 +123,12 @@ impl Fold {
         for (key, session) in sessions {
             engine.restore_session(key, session, &mut messages, &mut restored);
         }
+        self.groups.retain(|_, queue| !queue.is_empty());
         for ((share, filter), queue) in std::mem::take(&mut self.groups) {
-            let Some(group) = engine.find_group(&share, &filter) else { continue };
+            let Some(group) = engine.find_group(&share, &filter) else {
+                engine.end_restored_group(&share, &filter);
+                continue;
+            };
             for (number, owed) in queue {
                 let Some(message) = messages.get(owed.message, 0) else { continue };
                 engine.store.hold(&message);

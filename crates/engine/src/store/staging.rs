@@ -128,8 +128,7 @@ impl Store {
 
     /// Somebody less is owed it; with the last one its record is needed no more.
     pub(crate) fn release(&self, message: &Message) {
-        if message.stored.release() {
-            let (place, bytes) = message.stored.place();
+        if let Some((place, bytes)) = message.stored.release() {
             self.count(place, -i64::from(bytes));
         }
     }
