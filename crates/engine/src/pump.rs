@@ -169,7 +169,8 @@ impl Locked<'_> {
             Some(fetch) => fetch.slice(self, turn),
             None => crate::retained::Slice::Done,
         };
-        let done = (progress == crate::retained::Slice::Done && !fetches.is_empty()).then(|| fetches.remove(0));
+        let done =
+            (progress == crate::retained::Slice::Done && !fetches.is_empty()).then(|| fetches.remove(0));
         self.state.rare().fetches = fetches;
         if let Some(fetch) = done {
             self.note_fetched(turn, &fetch);

@@ -9,7 +9,7 @@ use std::sync::{
 use whimbrel_proto::codec::Filter;
 
 use super::{
-    ReadFailed, Store,
+    NO_PLACE, ReadFailed, Store,
     fold::{Content, Fold, FoldMessages, FoldSession, Numbered, Owed},
     spill::message_of,
     staging::mono_of,
@@ -178,6 +178,8 @@ impl Engine {
         state.receive_maximum = folded.receive_maximum;
         state.unsent_from = folded.unsent_from;
         folded.open.iter().for_each(|id| state.incoming.restore(*id));
+        // Where their records are was not kept: the next cleaning records them anew.
+        state.handshakes = if folded.open.is_empty() && folded.received.is_empty() { NO_PLACE } else { 0 };
         session.durable.store(folded.expiry_secs > 0, Relaxed);
         drop(locked);
         if folded.expiry_secs > 0 {

@@ -54,7 +54,10 @@ impl Store {
         record.encode(&mut turn.record);
         turn.staged = true;
         match journal.stage(&turn.record) {
-            Ok(staged) => staged,
+            Ok(staged) => {
+                turn.staged_bytes += staged.end - staged.position;
+                staged
+            }
             Err(super::StageRefused) => {
                 turn.count(Count::RecordsRefused, 1);
                 turn.refused += 1;
