@@ -25,17 +25,22 @@ enum Outside {
 const ROOMS: &[Room] = &[
     Room { name: "whimbrel-codec", may_use: &[], outside: Outside::Only(&[]) },
     Room { name: "whimbrel-proto", may_use: &["codec"], outside: Outside::Only(&[]) },
-    Room { name: "whimbrel-engine", may_use: &["proto", "codec"], outside: Outside::Any },
+    Room { name: "whimbrel-access", may_use: &["codec"], outside: Outside::Any },
+    Room { name: "whimbrel-engine", may_use: &["access", "proto", "codec"], outside: Outside::Any },
     Room { name: "whimbrel-journal", may_use: &[], outside: Outside::Any },
     Room { name: "whimbrel-net", may_use: &[], outside: Outside::Any },
     Room { name: "whimbrel-client", may_use: &["proto", "codec", "net"], outside: Outside::Any },
     Room {
         name: "whimbrel-broker",
-        may_use: &["engine", "proto", "codec", "journal", "net"],
+        may_use: &["access", "engine", "proto", "codec", "journal", "net"],
         outside: Outside::Any,
     },
     // `codec` for `bench` alone, which loads brokers with packets of its own making.
-    Room { name: "whimbrel", may_use: &["client", "broker", "journal", "codec"], outside: Outside::Any },
+    Room {
+        name: "whimbrel",
+        may_use: &["access", "client", "broker", "journal", "codec"],
+        outside: Outside::Any,
+    },
 ];
 
 /// Never published; they look at every room, and no room but their own kind uses them, save in its tests.

@@ -1,0 +1,13 @@
+//! The crate's integration tests, in one binary.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+
+mod it {
+    mod acl_file;
+    mod draw;
+    mod dynamic_security;
+    mod lint;
+    mod names;
+    mod order;
+    mod rule_file;
+    mod subscriptions;
+}
