@@ -122,7 +122,7 @@ impl Stored {
 
     /// True for the first that needs it.
     pub(crate) fn hold(&self) -> bool {
-        self.needed.fetch_add(1, SeqCst) % MOVED == 0
+        self.needed.fetch_add(1, SeqCst).is_multiple_of(MOVED)
     }
 
     /// For the last that needed it: where the record is that nobody needs now, and its bytes.
@@ -462,11 +462,6 @@ mod tests {
         spares.give(larger);
         assert_eq!(spares.0.len(), 0);
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
 
     #[test]
     fn the_last_to_let_go_of_a_record_knows_where_it_is_also_if_it_has_just_moved() {

@@ -114,6 +114,8 @@ fn where_all_segments_are_gone_and_a_spare_file_is_left_the_store_is_not_taken_f
     );
     let salvaged = Rig::try_open(&other, Options { salvage: true, ..small() }).unwrap();
     assert_eq!(salvaged.found, []);
+    // Its number is one that no leftover has.
+    assert_eq!(salvaged.log.segments()[0].number, 2);
 }
 
 #[test]
