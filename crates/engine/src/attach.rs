@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
+use whimbrel_access::Who;
 use whimbrel_proto::{
     Millis, Stage,
     codec::{QoS, ReasonCode, Version},
@@ -43,6 +44,17 @@ impl Attached {
     }
 }
 
+/// What a connection brings to its session; kept by the caller until it has one.
+#[derive(Default)]
+pub struct Coming {
+    /// Its will, until the session has it.
+    pub will: Option<Will>,
+    /// 0 at first: of several connections that ask for one session the latest gets it.
+    pub ticket: u64,
+    /// Who it is, for the rules, with the client identifier that it gets. Absent where there are none.
+    pub who: Option<Arc<Who>>,
+}
+
 /// A CONNECT on its way to its session.
 struct Arrival<'a> {
     negotiated: &'a Negotiated,
@@ -56,6 +68,7 @@ struct Arrival<'a> {
     level: Level,
     /// What its CONNACK promises is durable from here on.
     promised: u64,
+    who: Option<&'a Arc<Who>>,
 }
 
 /// The answer to a CONNECT.
@@ -105,21 +118,23 @@ struct Remains {
 }
 
 impl Engine {
-    /// Finds or makes the session of a CONNECT and joins the connection to it. `ticket` is 0 at first and kept by the
-    /// caller: of several connections that ask for one session the latest gets it.
+    /// Finds or makes the session of a CONNECT and joins the connection to it.
     pub fn attach(
         &self,
         turn: &mut Turn,
         negotiated: &Negotiated,
-        will: &mut Option<Will>,
-        ticket: &mut u64,
+        Coming { will, ticket, who }: &mut Coming,
         level: Level,
         wire: &Arc<dyn Wire>,
     ) -> Attach {
+        let who = who.as_ref();
         if *ticket == 0 {
             *ticket = self.new_key();
         }
-        let assigned = negotiated.client_id.is_empty().then(|| self.assign_client_id());
+        let assigned = negotiated
+            .client_id
+            .is_empty()
+            .then(|| who.map_or_else(|| self.assign_client_id(), |who| who.client_id.to_string()));
         if !connack_fits(negotiated, assigned.as_deref(), &self.limits.connection) {
             return Attach::Refused(ReasonCode::PacketTooLarge);
         }
@@ -132,7 +147,7 @@ impl Engine {
             return Attach::Wait;
         }
         let mut arrival =
-            Arrival { negotiated, client_id, assigned, wire, ticket, admitted, level, promised };
+            Arrival { negotiated, client_id, assigned, wire, ticket, admitted, level, promised, who };
         let attach = loop {
             let answer = match self.sessions.find(client_id) {
                 None => self.begin_session(turn, &mut arrival, will),
@@ -204,6 +219,10 @@ impl Engine {
             self.sessions.remove(session);
             return None;
         }
+        if self.is_foreign(locked.state.bearing.as_deref(), arrival.who) {
+            turn.count(Count::DeniedClientId, 1);
+            return Some(Attach::Refused(ReasonCode::NotAuthorized));
+        }
         if locked.state.newest > arrival.ticket {
             // A later connection has asked for the session while this one waited.
             return Some(Attach::Refused(ReasonCode::ServerBusy));
@@ -237,6 +256,8 @@ impl Engine {
         if !arrival.negotiated.clean_start && !is_relic {
             let attached = self.join(&mut locked, turn, arrival, will, true);
             drop(locked);
+            // They were somebody else's rules, or other ones, when it subscribed.
+            self.recheck(turn, session);
             self.resume_deliveries(turn, &attached);
             return Some(Attach::Ready(attached));
         }
@@ -306,6 +327,7 @@ impl Engine {
     ) -> Attached {
         let Arrival { negotiated, wire, assigned, .. } = *arrival;
         turn.count(Count::Connected, 1);
+        locked.identify(arrival.who);
         let state = &mut *locked.state;
         state.epoch = state.epoch.wrapping_add(1);
         state.expiry_secs = negotiated.session_expiry_secs;
@@ -320,6 +342,7 @@ impl Engine {
         }
         if let Some(mut will) = will.take() {
             will.charge = Some(self.budget.charge(will.size()));
+            will.who = arrival.who.cloned();
             state.rare().will = Some(will);
         }
         let epoch = state.epoch;

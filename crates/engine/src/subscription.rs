@@ -9,6 +9,7 @@ use whimbrel_proto::{
 
 use crate::{
     Attached, Count, Engine, Turn,
+    access::Denied,
     commit::{self, Promise},
     queue::SubscriptionIds,
     retained::Fetch,
@@ -38,14 +39,18 @@ impl Engine {
     /// SUBSCRIBE. Each filter is entered before the SUBACK leaves; retained messages follow it.
     pub fn subscribe(&self, turn: &mut Turn, from: &Attached, subscribe: &Subscribe<'_>) {
         let mut reasons = Vec::with_capacity(subscribe.filters.count());
+        let mut why = None;
         for (filter, options) in subscribe.filters.iter() {
-            let reason = self.subscribe_one(turn, from, filter, options, subscribe.subscription_id);
-            reasons.push(reason);
+            let subscribed = self.subscribe_one(turn, from, filter, options, subscribe.subscription_id);
+            reasons.push(subscribed.unwrap_or_else(|Denied(words)| {
+                why.get_or_insert(words);
+                ReasonCode::NotAuthorized
+            }));
         }
         turn.work += reasons.len() as u64;
         let Some(mut own) = self.lock_attached(from) else { return };
         let last = own.state.last;
-        commit::leave(&mut own, turn, Promise::SubAck(subscribe.packet_id, &reasons), last);
+        commit::leave(&mut own, turn, Promise::SubAck(subscribe.packet_id, &reasons, why.as_deref()), last);
         drop(own);
         if subscribe.filters.iter().any(|(filter, _)| is_shared(filter)) {
             self.rescue_for(turn, &from.session);
@@ -62,20 +67,21 @@ impl Engine {
         text: &str,
         options: SubscribeOptions,
         id: Option<u32>,
-    ) -> ReasonCode {
-        let Ok(filter) = Filter::parse(text) else { return ReasonCode::TopicFilterInvalid };
+    ) -> Result<ReasonCode, Denied> {
+        let Ok(filter) = Filter::parse(text) else { return Ok(ReasonCode::TopicFilterInvalid) };
         if let Err(refused) = refusal(&self.limits.connection, &filter, id) {
-            return refused;
+            return Ok(refused);
         }
-        let Some(mut own) = self.lock_attached(from) else { return ReasonCode::Unspecified };
+        let Some(mut own) = self.lock_attached(from) else { return Ok(ReasonCode::Unspecified) };
+        let free = own.ask_filter(turn, text)?;
         let found = own.state.subscriptions.binary_search_by(|known| (*known.filter).cmp(text));
         if found.is_err() && own.state.subscriptions.len() >= self.limits.subscriptions_max {
             turn.count(Count::SubscriptionsLimit, 1);
-            return ReasonCode::QuotaExceeded;
+            return Ok(ReasonCode::QuotaExceeded);
         }
         if found.is_err() && self.is_full_of_subscriptions(text) {
             turn.count(Count::SubscriptionsTotalLimit, 1);
-            return ReasonCode::QuotaExceeded;
+            return Ok(ReasonCode::QuotaExceeded);
         }
         let granted = options.qos.min(self.limits.connection.qos_max);
         let mut interest = Interest {
@@ -84,6 +90,7 @@ impl Engine {
             retain_as_published: options.retain_as_published,
             id: id.unwrap_or(0),
             since: 0,
+            free,
         };
         // In the session's list before anybody can match it: a fan-out under way asks the list.
         let before = match found {
@@ -99,7 +106,7 @@ impl Engine {
                 RetainHandling::SendIfNew => before.is_none(),
                 RetainHandling::DoNotSend => false,
             };
-        if fetch || before.is_none_or(|before| (Interest { since: 0, ..before }) != interest) {
+        if fetch || before.is_none_or(|before| (Interest { since: 0, free, ..before }) != interest) {
             let owed = (fetch && !self.retained.is_empty()).then_some(granted);
             own.record_subscription(turn, text, interest, owed);
         }
@@ -121,7 +128,7 @@ impl Engine {
         if fetch {
             self.begin_fetch(turn, from, filter.filter, interest, until);
         }
-        ReasonCode::granted(granted)
+        Ok(ReasonCode::granted(granted))
     }
 
     pub(crate) fn enter(&self, state: &mut State, at: usize, text: &str, interest: Interest) {
@@ -203,17 +210,7 @@ impl Engine {
             let found = own.state.subscriptions.binary_search_by(|known| (*known.filter).cmp(text));
             let removed = found.ok().map(|at| own.state.subscriptions.remove(at));
             if let Some(subscription) = &removed {
-                own.record_unsubscribe(turn, subscription);
-            }
-            if removed.is_some() && is_shared(text) {
-                own.state.shared -= 1;
-            }
-            if removed.is_some()
-                && let Some(rare) = &mut own.state.rare
-                && let Ok(filter) = Filter::parse(text)
-                && filter.share.is_none()
-            {
-                rare.fetches.retain(|fetch| !fetch.is_for(filter.filter));
+                own.forget_subscription(turn, subscription);
             }
             drop(own);
             reasons.push(match removed {
@@ -307,7 +304,7 @@ impl Locked<'_> {
         self.state.last = staged.end;
     }
 
-    fn record_unsubscribe(&mut self, turn: &mut Turn, subscription: &Subscription) {
+    pub(crate) fn record_unsubscribe(&mut self, turn: &mut Turn, subscription: &Subscription) {
         if subscription.place == NO_PLACE {
             return;
         }
