@@ -16,6 +16,7 @@ use whimbrel_net::{
 };
 
 use crate::{
+    access::{self, Keeper, RulesError, RulesFile},
     announcement::{Room, announce, warnings},
     auth::{Anonymous, Authenticator, PasswordFile, PasswordFileError},
     certificates,
@@ -66,6 +67,9 @@ pub enum Error {
     /// The password file cannot be used.
     #[error(transparent)]
     PasswordFile(#[from] PasswordFileError),
+    /// The file of rules cannot be used.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -93,6 +97,8 @@ pub struct Broker {
     store: Option<Store>,
     /// Looks after the files of certificates until it is dropped.
     certificates: Option<certificates::Watch>,
+    /// Looks after the file of rules until it is dropped.
+    rules: Option<access::Watch>,
 }
 
 /// A socket that listens, and what the configuration says of it.
@@ -126,8 +132,17 @@ impl Broker {
         let started = Instant::now();
         let now = Now { mono: Millis(0), wall_secs: worker::wall_secs() };
         let (authenticators, passwords) = authenticators(config)?;
+        let rules_file = RulesFile::of(&config.access);
+        let rules = rules_file.as_ref().map(RulesFile::read).transpose()?;
         // Before anything listens: nobody is let in who would be sent away again where the store is refused.
         let Kept { engine, mut store, bells } = store::open(config, limits, u64::from_ne_bytes(seed), now)?;
+        let engine = match rules {
+            Some(rules) => {
+                access::tell_findings(&rules);
+                engine.with_access(rules, mapping::access(config))
+            }
+            None => engine,
+        };
         let doors = open_doors(config, authenticators)?;
         let shared = Shared::new(
             engine,
@@ -150,6 +165,12 @@ impl Broker {
         let guarded = doors.iter().map(|opened| &opened.door);
         let certificates = certificates::Watch::start(guarded, &shared)
             .map_err(|source| Error::System { what: "the thread that watches certificates", source })?;
+        let keeper = rules_file.map(|file| Keeper::new(file, &shared));
+        let rules = keeper
+            .as_ref()
+            .map(access::Watch::start)
+            .transpose()
+            .map_err(|source| Error::System { what: "the thread that watches the file of rules", source })?;
         let workers = (0..threads)
             .map(|index| worker::start(&shared, index))
             .collect::<io::Result<Vec<_>>>()
@@ -162,6 +183,7 @@ impl Broker {
             config: config.clone(),
             entrances,
             passwords,
+            rules: keeper,
             warnings: warnings(config, room),
             workers: threads,
             store: store.as_ref().map(|store| store.view.clone()),
@@ -175,6 +197,7 @@ impl Broker {
             addresses: listening.into_iter().map(|(address, _)| address).collect(),
             store,
             certificates,
+            rules,
         })
     }
 
@@ -201,6 +224,7 @@ impl Broker {
     pub fn stop(mut self) {
         drop(self.stop_accepting.take());
         drop(self.certificates.take());
+        drop(self.rules.take());
         if let Some(acceptors) = self.acceptors.take() {
             let _ = acceptors.join(); // A panic there was reported where it happened.
         }
