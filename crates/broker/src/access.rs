@@ -21,7 +21,8 @@ use whimbrel_access::{Mistakes, Rules};
 use whimbrel_engine::{Engine, Notice, Turn};
 
 use crate::{
-    config::Access,
+    config::{Access, Config},
+    mapping,
     worker::{Shared, Words},
 };
 
@@ -107,6 +108,35 @@ impl RulesFile {
             Kind::AclFile => Rules::from_acl_file(&name, &text)?,
             Kind::DynamicSecurity => Rules::from_dynamic_security(&name, &text)?,
         })
+    }
+}
+
+/// The file that a configuration names, read, if it names one.
+pub(crate) struct Opened(Option<(RulesFile, Arc<Rules>)>);
+
+impl Opened {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// As of [`RulesFile::read`].
+    pub(crate) fn read(config: &Config) -> Result<Opened, RulesError> {
+        let file = RulesFile::of(&config.access);
+        Ok(Opened(file.map(|file| file.read().map(|rules| (file, rules))).transpose()?))
+    }
+
+    /// Has the engine ask the rules.
+    pub(crate) fn put_in_force(&self, engine: Engine, config: &Config) -> Engine {
+        let Some((_, rules)) = &self.0 else { return engine };
+        tell_findings(rules);
+        tracing::info!("{}: {} rules say who may publish and subscribe to what", rules.file(), rules.len());
+        engine.with_access(rules.clone(), mapping::access(config))
+    }
+
+    /// Looks after the file from now on.
+    pub(crate) fn keep(self, shared: &Arc<Shared>) -> io::Result<(Option<Arc<Keeper>>, Option<Watch>)> {
+        let keeper = self.0.map(|(file, _)| Keeper::new(file, shared));
+        let watch = keeper.as_ref().map(Watch::start).transpose()?;
+        Ok((keeper, watch))
     }
 }
 

@@ -16,7 +16,7 @@ use whimbrel_net::{
 };
 
 use crate::{
-    access::{self, Keeper, RulesError, RulesFile},
+    access::{self, RulesError},
     announcement::{Room, announce, warnings},
     auth::{Anonymous, Authenticator, PasswordFile, PasswordFileError},
     certificates,
@@ -132,17 +132,10 @@ impl Broker {
         let started = Instant::now();
         let now = Now { mono: Millis(0), wall_secs: worker::wall_secs() };
         let (authenticators, passwords) = authenticators(config)?;
-        let rules_file = RulesFile::of(&config.access);
-        let rules = rules_file.as_ref().map(RulesFile::read).transpose()?;
+        let rules = access::Opened::read(config)?;
         // Before anything listens: nobody is let in who would be sent away again where the store is refused.
         let Kept { engine, mut store, bells } = store::open(config, limits, u64::from_ne_bytes(seed), now)?;
-        let engine = match rules {
-            Some(rules) => {
-                access::tell_findings(&rules);
-                engine.with_access(rules, mapping::access(config))
-            }
-            None => engine,
-        };
+        let engine = rules.put_in_force(engine, config);
         let doors = open_doors(config, authenticators)?;
         let shared = Shared::new(
             engine,
@@ -165,11 +158,8 @@ impl Broker {
         let guarded = doors.iter().map(|opened| &opened.door);
         let certificates = certificates::Watch::start(guarded, &shared)
             .map_err(|source| Error::System { what: "the thread that watches certificates", source })?;
-        let keeper = rules_file.map(|file| Keeper::new(file, &shared));
-        let rules = keeper
-            .as_ref()
-            .map(access::Watch::start)
-            .transpose()
+        let (keeper, rules) = rules
+            .keep(&shared)
             .map_err(|source| Error::System { what: "the thread that watches the file of rules", source })?;
         let workers = (0..threads)
             .map(|index| worker::start(&shared, index))

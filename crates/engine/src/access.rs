@@ -90,22 +90,30 @@ impl Access {
 
 /// The last decisions about topics.
 #[derive(Default)]
-struct Remembered(Vec<Option<(Box<str>, u8, Option<RuleId>, bool)>>);
+struct Remembered(Vec<Option<Known>>);
+
+/// A decision about a topic. `kind`: of which question.
+#[derive(Clone)]
+struct Known {
+    topic: Box<str>,
+    kind: u8,
+    decision: Decision,
+}
 
 impl Remembered {
     fn decide(&mut self, hash: u64, topic: &str, kind: u8, ask: impl FnOnce() -> Decision) -> Decision {
         let place = (hash as usize ^ usize::from(kind)) % REMEMBERED;
-        if let Some(Some((known, known_kind, rule, allowed))) = self.0.get(place)
-            && **known == *topic
-            && *known_kind == kind
+        if let Some(Some(known)) = self.0.get(place)
+            && *known.topic == *topic
+            && known.kind == kind
         {
-            return Decision { allowed: *allowed, rule: *rule };
+            return known.decision;
         }
         let decision = ask();
         if topic.len() <= REMEMBERED_BYTES_MAX {
             self.0.resize(REMEMBERED, None);
             if let Some(entry) = self.0.get_mut(place) {
-                *entry = Some((topic.into(), kind, decision.rule, decision.allowed));
+                *entry = Some(Known { topic: topic.into(), kind, decision });
             }
         }
         decision

@@ -20,6 +20,7 @@
 mod access;
 mod acknowledge;
 mod attach;
+mod attention;
 mod budget;
 mod commit;
 mod conversation;
@@ -61,7 +62,8 @@ use whimbrel_proto::{Millis, server::connect::Durability};
 
 use crate::sync::Mutex;
 pub use access::{AccessOptions, ClientIdOf, DeniedWill, Untold};
-pub use attach::{Attach, Attached, Attention, Coming, End};
+pub use attach::{Attach, Attached, Coming, End};
+pub use attention::Attention;
 pub use conversation::{Conversation, Question, Standing};
 pub use counters::{Count, Counters};
 pub use inspect::{ConnectionView, SessionView, SubscriptionView, WillView};

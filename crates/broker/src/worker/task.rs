@@ -18,7 +18,6 @@ use tracing::field::display;
 use whimbrel_engine::{
     Conversation, Count, Standing, Wire,
     proto::{Millis, codec::ReasonCode},
-    rules::Who,
 };
 
 use super::{
@@ -420,15 +419,8 @@ impl Task {
             Verdict::Allow(identity) => {
                 let user = identity.user_name.as_deref().map(Words).map(display);
                 tracing::debug!(%client, user, %address, %listener, "a client may connect");
-                self.conversation.identify(
-                    &bench.shared.engine,
-                    Who {
-                        client_id: claim.client_id.clone(),
-                        user_name: identity.user_name,
-                        address: Some(address.ip()),
-                        listener: listener.clone(),
-                    },
-                );
+                let who = identity.who(&claim.client_id, address.ip(), listener);
+                self.conversation.identify(&bench.shared.engine, who);
                 Ok(())
             }
             Verdict::Deny(denial) => {

@@ -97,7 +97,7 @@ fn v5_3_1_2_29_who_wants_no_words_gets_none() {
     let from = worker.connect(v5("from").with(Property::RequestProblemInformation(0)));
     assert_eq!(acked(&mut worker, from, publish("a", "1").at(QoS1, 1)), (0x87, None));
     let (ack, _) = worker.subscribe_with(from, Subscribe::one(1, "a", QoS0));
-    assert_eq!((ack.codes, ack.properties.0.iter().count()), (vec![0x87], 0));
+    assert_eq!((ack.codes, ack.properties.0.len()), (vec![0x87], 0));
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn a_subscription_is_refused_whole_or_filtered_as_configured() {
     let (ack, _) =
         worker.subscribe_with(reader, Subscribe::one(1, "a/#", QoS0).and("a/ok", QoS1).and("b", QoS0));
     assert_eq!(ack.codes, [0x87, 1, 0x87]);
-    assert!(matches!(ack.properties.0.iter().next(), Some(Property::ReasonString(words))
+    assert!(matches!(ack.properties.0.first(), Some(Property::ReasonString(words))
         if words == "subscribe to all of it: denied by the rule in line 1"));
     for (connect, code) in [(v311("old"), 0x80), (v31("older"), 0)] {
         let old = worker.connect(connect);
