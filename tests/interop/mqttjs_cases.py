@@ -26,7 +26,7 @@ class Session:
         if cls.broker is not house.broker:
             cls.broker = house.broker
             folder = house.prepared / "mqttjs"
-            cls.running = Running(["node", SCRIPT, house.broker.host, house.broker.port, folder])
+            cls.running = Running(["node", SCRIPT, f"mqtt://{house.broker.host}:{house.broker.port}", folder])
             atexit.register(cls.running.stop)
         while True:
             outcome = json.loads(cls.running.line(lambda line: line.startswith("{"), CASE_SECS))

@@ -29,15 +29,15 @@ def properties(packet: str, **values):
 class PahoClient:
     """One client, which connects once. Use it in a `with` statement: at its end it is gone, whatever happened."""
 
-    def __init__(self, broker, version, name="", *, clean=True, connect=None, will=None, login=None, keep_alive=60, manual=False):
+    def __init__(self, broker, version, name="", *, clean=True, connect=None, will=None, login=None, keep_alive=60, manual=False, transport="tcp"):
         self.broker, self.version, self.clean, self.keep_alive = broker, version, clean, keep_alive
-        self.connect_properties = connect
+        self.connect_properties, self.is_websocket = connect, transport == "websockets"
         self.connacks, self.messages = Mailbox("CONNACK"), Mailbox("message")
         self.subacks, self.unsubacks = Mailbox("SUBACK"), Mailbox("UNSUBACK")
         self.acks, self.ends = Mailbox("acknowledgement"), Mailbox("end of the connection")
         session = {} if version == V5 else {"clean_session": clean}
         self.client = Client(
-            CallbackAPIVersion.VERSION2, name, protocol=PROTOCOL[version], reconnect_on_failure=False, manual_ack=manual, **session
+            CallbackAPIVersion.VERSION2, name, protocol=PROTOCOL[version], reconnect_on_failure=False, manual_ack=manual, transport=transport, **session
         )
         self.client.on_connect = lambda _c, _u, flags, code, props: self.connacks.put((flags, code, props))
         self.client.on_message = lambda _c, _u, message: self.messages.put(message)
@@ -54,8 +54,13 @@ class PahoClient:
         """Connects; returns the flags, the reason code and the properties of CONNACK."""
         five = {"clean_start": self.clean, "properties": self.connect_properties} if self.version == V5 else {}
         self.client.connect(self.broker.host, self.broker.port, self.keep_alive, **five)
-        self.thread = threading.Thread(target=self.client.loop_forever, daemon=True)
-        self.thread.start()
+        if self.is_websocket:
+            # Frames that two threads write would be mixed; with a thread of its own the library alone writes.
+            self.client.loop_start()
+            self.thread = self.client._thread
+        else:
+            self.thread = threading.Thread(target=self.client.loop_forever, daemon=True)
+            self.thread.start()
         self.connack = self.connacks.next()
         return self.connack
 

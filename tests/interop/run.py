@@ -25,6 +25,7 @@ import password_cases  # noqa: E402
 import second_address_cases  # noqa: E402
 import tls_cases  # noqa: E402
 import tools_cases  # noqa: E402
+import websocket_cases  # noqa: E402
 from broker import Broker, mosquitto, whimbrel  # noqa: E402
 from case import Failed, House, Missing  # noqa: E402
 
@@ -35,6 +36,7 @@ GROUPS = [
     password_cases.GROUP,
     second_address_cases.GROUP,
     tls_cases.GROUP,
+    websocket_cases.GROUP,
 ]
 
 # How to get what a case needs, told where it is missing.
@@ -47,6 +49,8 @@ SOURCES = {
     "paho-mqtt": "tests/interop/setup.sh",
     "MQTT.js": "tests/interop/setup.sh",
     "node": "Debian: nodejs",
+    "playwright-core": "tests/interop/setup.sh",
+    "chromium": "Debian: chromium",
     "openssl": "Debian: openssl",
     "ip": "Debian: iproute2",
     "a network namespace": "run as root",
@@ -118,6 +122,7 @@ def missing_programs(cases, prepared: Path, binary) -> set[str]:
         "whimbrel": binary is not None,
         "paho-mqtt": importlib.util.find_spec("paho") is not None,
         "MQTT.js": (prepared / "mqttjs" / "node_modules" / "mqtt").exists(),
+        "playwright-core": (prepared / "mqttjs" / "node_modules" / "playwright-core").exists(),
         "a network namespace": second_address_cases.can_enter(),
     }
     return {need for need in needs if not has.get(need, shutil.which(need) is not None)}

@@ -27,7 +27,7 @@ pub(crate) fn announce(config: &Config, listening: &[(SocketAddr, &Listener)], r
     }
     for (address, listener) in listening {
         let who = who_may_connect(config, listener);
-        let transport = if listener.protocol.is_tls() { "TLS" } else { "TCP" };
+        let transport = listener.protocol.in_words();
         tracing::info!("listening on {address} (MQTT 3.1, 3.1.1, 5.0 over {transport}); {who} may connect");
     }
     let limits = &config.limits;

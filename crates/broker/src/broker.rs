@@ -309,6 +309,8 @@ fn open_doors(config: &Config, authenticators: Authenticators) -> Result<Vec<Ope
             connections: AtomicUsize::new(0),
             connections_max: listener.connections_max.or_else(|| u32::MAX) as usize,
             tls,
+            upgrade: mapping::upgrade(listener),
+            handshake_within: Duration::from_secs(listener.handshake_timeout_secs.into()),
         });
         for socket in open_sockets(listener)? {
             doors.push(Opened { socket, door: door.clone(), listener });
@@ -323,11 +325,7 @@ fn open_tls(listener: &Listener, settings: AcceptorSettings) -> Result<Arc<DoorT
     for warning in &acceptor.loaded().warnings {
         tracing::warn!(listener = %listener.label(), "{warning}");
     }
-    Ok(Arc::new(DoorTls {
-        acceptor: Arc::new(acceptor),
-        identity: mapping::identity(listener),
-        within: Duration::from_secs(listener.handshake_timeout_secs.into()),
-    }))
+    Ok(Arc::new(DoorTls { acceptor: Arc::new(acceptor), identity: mapping::identity(listener) }))
 }
 
 fn open_sockets(listener: &Listener) -> Result<Vec<std::net::TcpListener>, Error> {

@@ -8,7 +8,10 @@ use whimbrel_engine::{
 };
 
 use whimbrel_access::Partly;
-use whimbrel_net::tls::{self, AcceptorSettings, CertificateFiles, ClientCa, ClientCertificates, VersionMin};
+use whimbrel_net::{
+    tls::{self, AcceptorSettings, CertificateFiles, ClientCa, ClientCertificates, VersionMin},
+    ws::{Origins, UpgradeRules},
+};
 
 use crate::{
     auth::PasswordFileOptions,
@@ -73,6 +76,9 @@ pub(crate) fn level(config: &Config, listener: &Listener) -> Level {
 /// What MQTT is called where a server speaks several protocols on one port (ALPN).
 const ALPN: &[u8] = b"mqtt";
 
+/// The same for what a WebSocket begins with.
+const ALPN_HTTP: &[u8] = b"http/1.1";
+
 /// How a listener speaks TLS, if it does.
 pub(crate) fn tls(listener: &Listener) -> Option<AcceptorSettings> {
     if !listener.protocol.is_tls() {
@@ -91,11 +97,32 @@ pub(crate) fn tls(listener: &Listener) -> Option<AcceptorSettings> {
             config::ClientCertificates::Optional => ClientCertificates::Optional(clients()),
             config::ClientCertificates::Required => ClientCertificates::Required(clients()),
         },
-        alpn: vec![ALPN.to_vec()],
+        alpn: match listener.protocol.is_websocket() {
+            true => vec![ALPN_HTTP.to_vec(), ALPN.to_vec()],
+            false => vec![ALPN.to_vec()],
+        },
         version_min: match listener.tls_version_min {
             config::TlsVersion::Tls12 => VersionMin::Tls12,
             config::TlsVersion::Tls13 => VersionMin::Tls13,
         },
+    })
+}
+
+/// What a listener asks of a request for WebSocket, if it speaks that.
+pub(crate) fn upgrade(listener: &Listener) -> Option<UpgradeRules> {
+    if !listener.protocol.is_websocket() {
+        return None;
+    }
+    let origins: Vec<String> = listener.origins.iter().map(|origin| origin.as_str().to_owned()).collect();
+    Some(UpgradeRules {
+        path: listener.path.as_str().to_owned(),
+        origins: match origins.as_slice() {
+            [] => Origins::SameHost,
+            listed if listed.iter().any(|origin| origin == "*") => Origins::Any,
+            _ => Origins::Listed(origins),
+        },
+        head_bytes_max: listener.upgrade_bytes_max as usize,
+        proxies: listener.proxy_trusted.iter().copied().collect(),
     })
 }
 

@@ -30,4 +30,5 @@ mod it {
     mod time_outs;
     mod tls;
     mod tls_swap;
+    mod ws;
 }

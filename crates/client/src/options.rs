@@ -25,8 +25,8 @@ use crate::{
 pub struct Options {
     /// The server.
     pub address: Address,
-    /// Whom to trust and who we are where the address is one of TLS (`mqtts://`). `None` by default: the machine's own
-    /// CAs are trusted, `mqtt` is offered (ALPN), and no certificate is shown.
+    /// Whom to trust and who we are where the address is one of TLS (`mqtts://`, `wss://`). `None` by default: the
+    /// machine's own CAs are trusted, what the scheme stands for is offered (ALPN), and no certificate is shown.
     pub tls: Option<Connector>,
     /// Protocol version; 5.0 by default.
     pub version: Version,

@@ -60,9 +60,6 @@ pub(crate) struct Task {
     dialler: Dialler,
 }
 
-/// What MQTT is called where a server speaks several protocols on one port (ALPN).
-pub(crate) const ALPN: &[u8] = b"mqtt";
-
 impl Task {
     pub(crate) fn new(
         options: Options,
@@ -73,7 +70,7 @@ impl Task {
     ) -> Task {
         // Who does not start clean says that the session of an earlier process may go on.
         let session = if options.clean_start { Session::default() } else { Session::continued() };
-        let dialler = Dialler::new(options.tls.clone(), vec![ALPN.to_vec()]);
+        let dialler = Dialler::new(options.tls.clone());
         let work = Work {
             options,
             inbox,

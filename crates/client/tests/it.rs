@@ -10,4 +10,5 @@ mod it {
     mod reconnect;
     mod server;
     mod subscribe;
+    mod ws;
 }

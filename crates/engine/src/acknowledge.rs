@@ -8,6 +8,7 @@ use whimbrel_proto::{
 use crate::{
     Attached, Engine, Turn,
     commit::{self, Promise},
+    queue::Delivery,
 };
 
 impl Engine {
@@ -22,7 +23,7 @@ impl Engine {
         own.note_backlog();
         own.pump(turn);
         drop(own);
-        drop(done); // The last reference to a large payload is freed without the lock.
+        spare(turn, done.ok()); // The last reference to a large payload is freed without the lock.
     }
 
     /// PUBREC: the client has the message, or refuses it.
@@ -37,7 +38,7 @@ impl Engine {
             own.note_backlog();
             own.pump(turn);
             drop(own);
-            drop(refused);
+            spare(turn, refused.ok());
             return;
         }
         let received = own.state.outgoing.received(id);
@@ -49,7 +50,7 @@ impl Engine {
         let last = own.state.last;
         commit::leave(&mut own, turn, Promise::PubRel(id, reason), last); // [MQTT-4.3.3-4]
         drop(own);
-        drop(received);
+        spare(turn, received.ok().flatten());
     }
 
     /// PUBCOMP: the delivery is over and its packet identifier free.
@@ -83,5 +84,12 @@ impl Engine {
     pub fn ping(&self, turn: &mut Turn, from: &Attached) {
         let Some(mut own) = self.lock_attached(from) else { return };
         commit::leave(&mut own, turn, Promise::PingResp, 0);
+    }
+}
+
+/// The message may be used again, if this delivery was the last that needed it.
+fn spare(turn: &mut Turn, delivery: Option<Delivery>) {
+    if let Some(delivery) = delivery {
+        turn.spares.give(delivery.message);
     }
 }

@@ -220,7 +220,7 @@ impl Link {
             let payload = fresh.body.payload;
             self.out.buffer(turn).extend_from_slice(payload);
         } else {
-            self.out.append_payload(fresh.share());
+            self.out.append_payload(fresh.share(&mut turn.spares));
         }
         told
     }

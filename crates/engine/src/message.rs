@@ -7,7 +7,7 @@ use std::sync::{
 
 use whimbrel_proto::{
     Millis,
-    codec::{HeadLayout, PacketId, PublishHead, QoS, Version},
+    codec::{PacketId, PublishHead, QoS, Version},
 };
 
 use crate::{
@@ -45,10 +45,10 @@ pub(crate) struct Body<'a> {
 /// A message that outlives the turn: queued, in flight, retained, a will, or too large to be copied.
 #[derive(Debug)]
 pub struct Message {
-    topic: Box<str>,
-    /// Forwarded properties, then payload.
-    rest: Box<[u8]>,
+    /// Topic name, forwarded properties, payload.
+    bytes: Vec<u8>,
     forwarded_len: u32,
+    topic_len: u16,
     qos: QoS,
     retain: bool,
     expires: Millis,
@@ -156,13 +156,19 @@ impl Message {
     }
 
     pub(crate) fn new(body: &Body<'_>) -> Message {
-        let mut rest = Vec::with_capacity(body.forwarded.len() + body.payload.len());
-        rest.extend_from_slice(body.forwarded);
-        rest.extend_from_slice(body.payload);
+        Message::filled(Vec::with_capacity(body.size()), body)
+    }
+
+    /// With memory that may have been another message's.
+    fn filled(mut bytes: Vec<u8>, body: &Body<'_>) -> Message {
+        bytes.clear();
+        bytes.extend_from_slice(body.topic.as_bytes());
+        bytes.extend_from_slice(body.forwarded);
+        bytes.extend_from_slice(body.payload);
         Message {
-            topic: body.topic.into(),
-            rest: rest.into_boxed_slice(),
+            bytes,
             forwarded_len: u32::try_from(body.forwarded.len()).unwrap_or(u32::MAX),
+            topic_len: u16::try_from(body.topic.len()).unwrap_or(u16::MAX), // [MQTT-4.7.3-3]
             qos: body.qos,
             retain: body.retain,
             expires: body.expires,
@@ -172,11 +178,19 @@ impl Message {
         }
     }
 
+    fn become_another(&mut self, body: &Body<'_>) {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        if !(body.size()..=body.size() + SLACK_BYTES_MAX).contains(&bytes.capacity()) {
+            bytes = Vec::with_capacity(body.size());
+        }
+        *self = Message::filled(bytes, body);
+    }
+
     pub(crate) fn body(&self) -> Body<'_> {
-        let (forwarded, payload) =
-            self.rest.split_at_checked(self.forwarded_len as usize).unwrap_or((&[], &self.rest));
+        let rest = self.bytes.get(usize::from(self.topic_len)..).unwrap_or_default();
+        let (forwarded, payload) = rest.split_at_checked(self.forwarded_len as usize).unwrap_or((&[], rest));
         Body {
-            topic: &self.topic,
+            topic: self.topic(),
             forwarded,
             payload,
             qos: self.qos,
@@ -190,19 +204,20 @@ impl Message {
     /// The topic name.
     #[must_use]
     pub fn topic(&self) -> &str {
-        &self.topic
+        let topic = self.bytes.get(..usize::from(self.topic_len)).unwrap_or_default();
+        str::from_utf8(topic).unwrap_or_default()
     }
 
     /// The payload.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
-        self.body().payload
+        self.bytes.get(usize::from(self.topic_len) + self.forwarded_len as usize..).unwrap_or_default()
     }
 
     /// Bytes that count towards the limits of queues and retained messages.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.topic.len() + self.rest.len()
+        self.bytes.len()
     }
 
     pub(crate) fn expires(&self) -> Millis {
@@ -215,7 +230,41 @@ impl Message {
     }
 }
 
+/// Messages that nobody needs any more, of which the next ones are made: in the steady state none is allocated.
+#[derive(Default)]
+pub(crate) struct Spares(Vec<Arc<Message>>);
+
+/// So many spare messages at most does a worker keep, each of at most so many bytes.
+const SPARES_MAX: usize = 256;
+const SPARE_BYTES_MAX: usize = 512;
+/// By so many bytes may a message have more memory than it needs: it may be kept for long.
+const SLACK_BYTES_MAX: usize = 64;
+
+impl Spares {
+    /// Keeps a message that nobody else has.
+    pub(crate) fn give(&mut self, mut message: Arc<Message>) {
+        if self.0.len() < SPARES_MAX
+            && Arc::get_mut(&mut message).is_some_and(|own| own.bytes.capacity() <= SPARE_BYTES_MAX)
+        {
+            self.0.push(message);
+        }
+    }
+
+    fn take(&mut self, body: &Body<'_>) -> Arc<Message> {
+        let mut spare = self.0.pop();
+        match spare.as_mut().and_then(Arc::get_mut) {
+            Some(message) => message.become_another(body),
+            None => spare = None,
+        }
+        spare.unwrap_or_else(|| Arc::new(Message::new(body)))
+    }
+}
+
 impl Body<'_> {
+    fn size(&self) -> usize {
+        self.topic.len() + self.forwarded.len() + self.payload.len()
+    }
+
     /// Seconds left of the message expiry, `None` when it never expires [MQTT-3.3.2-6].
     pub(crate) fn expiry_left(&self, now: Millis) -> Option<u32> {
         (self.expires != Millis::NEVER)
@@ -238,11 +287,11 @@ impl Body<'_> {
 }
 
 /// A frame that many subscribers get alike but for the packet identifier.
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone, Debug, Default)]
 pub(crate) struct Variant {
     start: usize,
     end: usize,
-    layout: HeadLayout,
+    packet_id_at: Option<usize>,
 }
 
 /// A message on its way to its receivers: borrowed until somebody has to keep it, encoded once per variant.
@@ -252,9 +301,20 @@ pub(crate) struct Fresh<'a> {
     /// Whether it has several receivers, so that a frame encoded once is used again.
     fan_out: bool,
     shared: Option<Arc<Message>>,
-    frames: Vec<u8>,
-    /// By version (5.0 or not), QoS and retain flag.
-    variants: [Option<Variant>; 12],
+    frames: Frames,
+}
+
+/// Versions, QoS and retain flags make so many, some of which do not exist.
+const VARIANTS: usize = 16;
+
+/// Scratch memory for the frames of one message.
+#[derive(Debug, Default)]
+pub(crate) struct Frames {
+    bytes: Vec<u8>,
+    /// By version (5.0 or not), QoS and retain flag; those of an earlier message among them.
+    variants: Vec<Variant>,
+    /// Which of them are of this message: a bit for each.
+    known: u16,
 }
 
 impl<'a> Fresh<'a> {
@@ -264,22 +324,24 @@ impl<'a> Fresh<'a> {
         shared: Option<Arc<Message>>,
         ledger: Ledger,
         fan_out: bool,
-        mut frames: Vec<u8>,
+        mut frames: Frames,
     ) -> Self {
-        frames.clear();
-        Fresh { body, ledger, fan_out, shared, frames, variants: [None; 12] }
+        frames.bytes.clear();
+        frames.known = 0;
+        Fresh { body, ledger, fan_out, shared, frames }
     }
 
     /// The scratch memory, the account, and the owned form if there is one.
-    pub(crate) fn into_parts(self) -> (Vec<u8>, Ledger, Option<Arc<Message>>) {
+    pub(crate) fn into_parts(self) -> (Frames, Ledger, Option<Arc<Message>>) {
         (self.frames, self.ledger, self.shared)
     }
 
     /// The owned form, made the first time that somebody needs it.
-    pub(crate) fn share(&mut self) -> &Arc<Message> {
+    pub(crate) fn share(&mut self, spares: &mut Spares) -> &Arc<Message> {
         let (body, ledger) = (&self.body, &self.ledger);
-        self.shared.get_or_insert_with(|| {
-            Arc::new(if ledger.waits { Message::waiting(body, ledger.level) } else { Message::new(body) })
+        self.shared.get_or_insert_with(|| match ledger.waits {
+            true => Arc::new(Message::waiting(body, ledger.level)),
+            false => spares.take(body),
         })
     }
 
@@ -295,34 +357,86 @@ impl<'a> Fresh<'a> {
         if !self.fan_out || self.body.payload.len() > COPY_MAX {
             return None;
         }
-        let slot =
-            usize::from(version == Version::V5) * 6 + usize::from(qos.bits()) * 2 + usize::from(retain);
-        let variant = match *self.variants.get(slot)? {
-            Some(variant) => variant,
-            None => self.encode_variant(version, qos, retain, now, slot),
-        };
-        Some((self.frames.get(variant.start..variant.end)?, variant.layout.packet_id_at))
+        let kind =
+            usize::from(version == Version::V5) * 8 + usize::from(qos.bits()) * 2 + usize::from(retain);
+        if self.frames.known & 1 << kind == 0 {
+            self.encode_variant(kind, version, qos, retain, now);
+        }
+        let variant = self.frames.variants.get(kind)?;
+        Some((self.frames.bytes.get(variant.start..variant.end)?, variant.packet_id_at))
     }
 
-    fn encode_variant(
-        &mut self,
-        version: Version,
-        qos: QoS,
-        retain: bool,
-        now: Millis,
-        slot: usize,
-    ) -> Variant {
+    fn encode_variant(&mut self, kind: usize, version: Version, qos: QoS, retain: bool, now: Millis) {
         let mut head = self.body.head(qos, retain, now);
         if qos > QoS::AtMostOnce {
             head.packet_id = Some(ANY_PACKET_ID);
         }
-        let start = self.frames.len();
-        let layout = head.encode(version, self.body.payload.len(), &mut self.frames);
-        self.frames.extend_from_slice(self.body.payload);
-        let variant = Variant { start, end: self.frames.len(), layout };
-        if let Some(known) = self.variants.get_mut(slot) {
-            *known = Some(variant);
+        let Frames { bytes, variants, known } = &mut self.frames;
+        let start = bytes.len();
+        let layout = head.encode(version, self.body.payload.len(), bytes);
+        bytes.extend_from_slice(self.body.payload);
+        if variants.len() <= kind {
+            variants.resize(VARIANTS, Variant::default());
         }
-        variant
+        if let Some(variant) = variants.get_mut(kind) {
+            *variant = Variant { start, end: bytes.len(), packet_id_at: layout.packet_id_at };
+            *known |= 1 << kind;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body<'a>(topic: &'a str, payload: &'a [u8]) -> Body<'a> {
+        Body {
+            topic,
+            forwarded: &[1, 2],
+            payload,
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            expires: Millis::NEVER,
+            publisher: 7,
+            number: 0,
+        }
+    }
+
+    #[test]
+    fn a_message_that_nobody_needs_becomes_the_next_one() {
+        let mut spares = Spares::default();
+        let first = spares.take(&body("a/first", &[3; 40]));
+        first.stored.restore(9, 9, 9);
+        first.stored.hold();
+        let memory = Arc::as_ptr(&first);
+        spares.give(first);
+        let second = spares.take(&body("b", &[4; 39]));
+        assert_eq!(Arc::as_ptr(&second), memory);
+        let seen = second.body();
+        assert_eq!((seen.topic, seen.forwarded, seen.payload), ("b", &[1, 2][..], &[4; 39][..]));
+        assert_eq!((second.payload(), second.size()), (&[4; 39][..], 42));
+        assert_eq!((second.stored.id(), second.stored.place()), (0, (0, 0)));
+        assert!(second.stored.hold(), "nobody needs it yet");
+    }
+
+    #[test]
+    fn a_message_that_somebody_has_is_left_alone() {
+        let mut spares = Spares::default();
+        let kept = spares.take(&body("kept", b"by a queue"));
+        spares.give(kept.clone());
+        let other = spares.take(&body("other", b""));
+        assert_eq!((kept.topic(), other.topic()), ("kept", "other"));
+    }
+
+    #[test]
+    fn no_message_has_much_more_memory_than_it_needs() {
+        let mut spares = Spares::default();
+        let long = spares.take(&body("t", &[0; SPARE_BYTES_MAX - 3]));
+        spares.give(long);
+        let short = spares.take(&body("t", &[]));
+        assert!(short.bytes.capacity() <= short.size() + SLACK_BYTES_MAX);
+        let larger = spares.take(&body("t", &[0; SPARE_BYTES_MAX + 1]));
+        spares.give(larger);
+        assert_eq!(spares.0.len(), 0);
     }
 }

@@ -270,7 +270,7 @@ impl Engine {
         self.route(turn, &mut fresh, &mut route);
         fresh.ledger.end_slice(turn);
         if route.next < route.matched.targets.len() {
-            let message = fresh.share().clone();
+            let message = fresh.share(&mut turn.spares).clone();
             let (scratch, ledger, _) = fresh.into_parts();
             turn.frames = scratch;
             let (origin, waiter) = (origin.keep(), waiter.clone());

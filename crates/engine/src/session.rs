@@ -370,7 +370,7 @@ impl<'a> Locked<'a> {
             return Offered::Dropped;
         }
         let packet_id = (qos > QoS::AtMostOnce).then(|| {
-            let mut delivery = Delivery::new(fresh.share().clone(), ids.clone(), qos, retain);
+            let mut delivery = Delivery::new(fresh.share(&mut turn.spares).clone(), ids.clone(), qos, retain);
             self.enter(turn, &mut delivery, Some(&mut fresh.ledger));
             self.took_off(delivery.message.size());
             self.state.outgoing.send_numbered(delivery.number, qos, delivery)
@@ -463,10 +463,11 @@ impl<'a> Locked<'a> {
 
     fn enqueue_fresh(&mut self, turn: &mut Turn, offer: Offer<'_, '_>) -> Offered {
         let Offer { fresh, qos, retain, ids } = offer;
-        if !self.make_room(turn, fresh.share().size(), qos) {
+        let size = fresh.share(&mut turn.spares).size();
+        if !self.make_room(turn, size, qos) {
             return Offered::Dropped;
         }
-        let mut delivery = Delivery::new(fresh.share().clone(), ids.clone(), qos, retain);
+        let mut delivery = Delivery::new(fresh.share(&mut turn.spares).clone(), ids.clone(), qos, retain);
         self.enter(turn, &mut delivery, Some(&mut fresh.ledger));
         self.enqueue(delivery);
         if fresh.ledger.waits && self.state.link.is_some() {

@@ -354,7 +354,7 @@ impl Engine {
             return true;
         }
         let (qos, retain) = (fresh.body.qos, fresh.body.retain);
-        let mut delivery = Delivery::new(fresh.share().clone(), None, qos, retain);
+        let mut delivery = Delivery::new(fresh.share(&mut turn.spares).clone(), None, qos, retain);
         self.record_parked(turn, group, &mut delivery, &mut fresh.ledger);
         self.park_in_group(turn, group, vec![delivery], false)
     }
@@ -409,7 +409,8 @@ impl Engine {
         if qos == QoS::AtMostOnce {
             locked.offer(turn, Offer { fresh, qos, retain, ids: &member.ids });
         } else {
-            let mut delivery = Delivery::new(fresh.share().clone(), member.ids.clone(), qos, retain);
+            let mut delivery =
+                Delivery::new(fresh.share(&mut turn.spares).clone(), member.ids.clone(), qos, retain);
             delivery.group = Some(group.clone());
             // At QoS 2 it ends with the session that was sent it [MQTT-4.8.2-5].
             if !locked.is_durable() && qos == QoS::AtLeastOnce {

@@ -6,7 +6,12 @@ use whimbrel_proto::{Millis, codec::ReasonCode};
 
 use std::collections::VecDeque;
 
-use crate::{Count, Counters, Level, routing::MatchCache, session::Session};
+use crate::{
+    Count, Counters, Level,
+    message::{Frames, Spares},
+    routing::MatchCache,
+    session::Session,
+};
 
 /// Outbound buffers that a worker keeps for reuse, and how large one may be to be kept.
 const POOL_BUFFERS: usize = 256;
@@ -93,7 +98,7 @@ pub struct Turn {
     pub(crate) work: u64,
     pub(crate) cache: MatchCache,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) frames: Vec<u8>,
+    pub(crate) frames: Frames,
     pub(crate) forwarded: Vec<u8>,
     /// Scratch memory for a record.
     pub(crate) record: Vec<u8>,
@@ -107,6 +112,7 @@ pub struct Turn {
     pub(crate) is_releasable: bool,
     /// Sessions with promises or messages that wait for the disk, and for what: to be written, to be synced.
     pub(crate) parked: [VecDeque<(u64, Arc<Session>)>; 2],
+    pub(crate) spares: Spares,
     pool: Vec<Vec<u8>>,
 }
 
@@ -123,7 +129,7 @@ impl Turn {
             work: 0,
             cache,
             counters,
-            frames: Vec::new(),
+            frames: Frames::default(),
             forwarded: Vec::new(),
             record: Vec::new(),
             refused: 0,
@@ -131,6 +137,7 @@ impl Turn {
             wanted: [0; 2],
             is_releasable: false,
             parked: Default::default(),
+            spares: Spares::default(),
             pool: Vec::new(),
         }
     }

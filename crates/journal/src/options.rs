@@ -9,8 +9,9 @@ pub struct Options {
     /// How long a frame gets at most, unless a single record is longer. 256 KiB: what is staged is still in the processor's
     /// cache when it is written. Recovery holds no more than one frame in memory.
     pub frame_bytes_max: usize,
-    /// How many bytes of zeros are written ahead at a time where a file grows. 1 MiB. A sync of what lies in a file already
-    /// costs half of one that makes it grow; a small store on a small disk wants less.
+    /// How many bytes of zeros are written ahead at most where a file grows: 64 KiB where frames are small, more where they
+    /// are large, never more than this. 1 MiB. A sync of what lies in a file already costs half of one that makes it grow,
+    /// and one that makes it grow by 1 MiB twenty times as much, which all wait for who wait for that sync.
     pub fill_bytes: u64,
     /// From how many bytes in memory on [`Log::is_over_budget`](crate::Log::is_over_budget) says yes. 64 MiB. Nothing
     /// is refused: whoever begins something asks, and waits.

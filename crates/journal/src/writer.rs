@@ -16,6 +16,10 @@ use crate::{
 static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 const COPY_BYTES: usize = 256 * 1024;
 
+/// For how many frames like the one at hand a file is made longer.
+const FRAMES_AHEAD: u64 = 16;
+const FILL_BYTES_MIN: u64 = 64 * 1024;
+
 /// What an error of the disk means for the log.
 #[derive(Debug)]
 pub(crate) enum Trouble {
@@ -159,7 +163,7 @@ impl Writer {
     pub(crate) fn append(&mut self, frame: &mut [u8], position: u64, note: Note) -> Result<(), Trouble> {
         self.seal(frame, position, note);
         let end = self.active.offset + frame.len() as u64;
-        self.fill_to(end)?;
+        self.fill_to(end, frame.len() as u64)?;
         let active = &mut self.active;
         active
             .file
@@ -270,13 +274,16 @@ impl Writer {
         }
     }
 
-    /// Fills the file with zeros beyond `end`, so that few syncs have to record a new length.
-    fn fill_to(&mut self, end: u64) -> Result<(), Trouble> {
+    /// Fills the file with zeros beyond `end`, so that few syncs have to record a new length. As the next sync has all of
+    /// them to write, and everybody who waits for it waits for them, it is so many that some frames like this one of
+    /// `frame` bytes find room: small frames are never held up for long, large ones seldom.
+    fn fill_to(&mut self, end: u64, frame: u64) -> Result<(), Trouble> {
         let active = &mut self.active;
         if end <= active.length {
             return Ok(());
         }
-        let target = end.next_multiple_of(self.fill_bytes).min(self.segment_bytes.max(end));
+        let step = (frame * FRAMES_AHEAD).next_power_of_two().max(FILL_BYTES_MIN).min(self.fill_bytes);
+        let target = end.next_multiple_of(step).min(self.segment_bytes.max(end));
         while active.length < target {
             let left = usize::try_from(target - active.length).unwrap_or(ZEROS.len());
             let zeros = ZEROS.get(..left).unwrap_or(&ZEROS);

@@ -1,4 +1,5 @@
-//! Where a server is, as a person writes it: the transport, host and port. Not yet looked up, so not a socket address.
+//! Where a server is, as a person writes it: the transport, host and port, and for WebSocket the path. Not yet looked up,
+//! so not a socket address.
 
 use std::{fmt, net::Ipv6Addr, str::FromStr};
 
@@ -7,6 +8,12 @@ pub const PORT: u16 = 1883;
 
 /// The port that is meant when none is written after `mqtts://`.
 pub const TLS_PORT: u16 = 8883;
+
+/// The path that is meant when none is written after `ws://host` or `wss://host`.
+pub const WS_PATH: &str = "/mqtt";
+
+/// The longest path that is taken, in bytes.
+const PATH_BYTES_MAX: usize = 1_024;
 
 /// The longest host that is taken, in bytes: what a name may have in the domain name system.
 const HOST_BYTES_MAX: usize = 253;
@@ -19,6 +26,10 @@ pub enum Scheme {
     Mqtt,
     /// TLS over TCP: `mqtts://`, `ssl://`, `tls://`.
     Mqtts,
+    /// WebSocket over TCP: `ws://`.
+    Ws,
+    /// WebSocket over TLS: `wss://`.
+    Wss,
 }
 
 impl Scheme {
@@ -27,6 +38,8 @@ impl Scheme {
         match word.to_ascii_lowercase().as_str() {
             "mqtt" | "tcp" => Some(Scheme::Mqtt),
             "mqtts" | "ssl" | "tls" => Some(Scheme::Mqtts),
+            "ws" => Some(Scheme::Ws),
+            "wss" => Some(Scheme::Wss),
             _ => None,
         }
     }
@@ -37,6 +50,8 @@ impl Scheme {
         match self {
             Scheme::Mqtt => "mqtt",
             Scheme::Mqtts => "mqtts",
+            Scheme::Ws => "ws",
+            Scheme::Wss => "wss",
         }
     }
 
@@ -46,28 +61,43 @@ impl Scheme {
         match self {
             Scheme::Mqtt => PORT,
             Scheme::Mqtts => TLS_PORT,
+            // Those of HTTP, as with every URL of this kind.
+            Scheme::Ws => 80,
+            Scheme::Wss => 443,
         }
     }
 
     /// Whether TLS is spoken.
     #[must_use]
     pub fn is_tls(self) -> bool {
-        match self {
-            Scheme::Mqtt => false,
-            Scheme::Mqtts => true,
-        }
+        matches!(self, Scheme::Mqtts | Scheme::Wss)
+    }
+
+    /// Whether WebSocket is spoken.
+    #[must_use]
+    pub fn is_websocket(self) -> bool {
+        matches!(self, Scheme::Ws | Scheme::Wss)
+    }
+
+    /// The protocol that is asked for within TLS (ALPN): what is spoken there first is HTTP where WebSocket follows.
+    #[must_use]
+    pub fn alpn(self) -> &'static [u8] {
+        if self.is_websocket() { b"http/1.1" } else { b"mqtt" }
     }
 }
 
-/// A transport, a host and a port.
+/// A transport, a host and a port; for WebSocket also a path.
 ///
-/// Written `host`, `host:port`, `[2001:db8::1]:port`, each also after `mqtt://` or `mqtts://`; an IPv6 address alone
-/// needs no brackets. The port is [`Scheme::port`] where none is written, the transport TCP.
+/// Written `host`, `host:port`, `[2001:db8::1]:port`, each also after `mqtt://`, `mqtts://`, `ws://` or `wss://`; an IPv6
+/// address alone needs no brackets. The port is [`Scheme::port`] where none is written, the transport TCP. A path may
+/// follow after `ws://` and `wss://`; it is [`WS_PATH`] where none is written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Address {
     scheme: Scheme,
     host: String,
     port: u16,
+    /// For WebSocket alone, where it is not [`WS_PATH`].
+    path: Option<String>,
 }
 
 /// What was written is no address.
@@ -89,7 +119,7 @@ pub enum AddressError {
     #[error("`{0}` has no IPv6 address in its brackets: write `[2001:db8::1]:1883`")]
     Brackets(String),
     /// A scheme that nobody here speaks.
-    #[error("`{scheme}://` cannot be dialled: write `mqtt://host:port` or `mqtts://host:port`")]
+    #[error("`{scheme}://` cannot be dialled: write `mqtt://host:port`, `mqtts://`, `ws://` or `wss://`")]
     Scheme {
         /// What was written before `://`.
         scheme: String,
@@ -97,6 +127,9 @@ pub enum AddressError {
     /// The host holds a character that no host name has, or is too long.
     #[error("`{0}` is no host name: spaces, slashes and control characters have no place in it")]
     Host(String),
+    /// The path holds a character that no path has, or is too long.
+    #[error("`{0}` is no path: it begins with a slash, and spaces and control characters are written as %20")]
+    Path(String),
 }
 
 impl Address {
@@ -114,13 +147,26 @@ impl Address {
         if host.len() > HOST_BYTES_MAX || host.chars().any(stranger) {
             return Err(AddressError::Host(host.to_owned()));
         }
-        Ok(Address { scheme: Scheme::Mqtt, host: host.to_owned(), port })
+        Ok(Address { scheme: Scheme::Mqtt, host: host.to_owned(), port, path: None })
     }
 
     /// The same place by another transport; the port stays.
     #[must_use]
     pub fn over(self, scheme: Scheme) -> Address {
         Address { scheme, ..self }
+    }
+
+    /// The same place with this path, which counts for WebSocket alone.
+    ///
+    /// # Errors
+    /// The path does not begin with a slash, is too long or holds a character that no path has.
+    pub fn at_path(self, path: &str) -> Result<Address, AddressError> {
+        let good = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
+        if !path.starts_with('/') || path.len() > PATH_BYTES_MAX || !path.bytes().all(good) {
+            return Err(AddressError::Path(path.to_owned()));
+        }
+        let path = (path != WS_PATH).then(|| path.to_owned());
+        Ok(Address { path, ..self })
     }
 
     /// What carries the bytes.
@@ -140,6 +186,19 @@ impl Address {
     pub fn port(&self) -> u16 {
         self.port
     }
+
+    /// The path, where WebSocket is spoken.
+    #[must_use]
+    pub fn path(&self) -> Option<&str> {
+        self.scheme.is_websocket().then(|| self.path.as_deref().unwrap_or(WS_PATH))
+    }
+
+    /// Host and port as they stand in a URL; the port is left out where it is the transport's own.
+    pub(crate) fn authority(&self) -> String {
+        let Address { host, port, .. } = self;
+        let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        if *port == self.scheme.port() { host } else { format!("{host}:{port}") }
+    }
 }
 
 impl FromStr for Address {
@@ -149,9 +208,14 @@ impl FromStr for Address {
         let (scheme, rest) = match text.split_once("://") {
             None => (Scheme::Mqtt, text),
             Some((word, rest)) => match Scheme::from_word(word) {
-                Some(scheme) => (scheme, rest.strip_suffix('/').unwrap_or(rest)),
+                Some(scheme) => (scheme, rest),
                 None => return Err(AddressError::Scheme { scheme: word.to_owned() }),
             },
+        };
+        let (rest, path) = match rest.find('/') {
+            Some(at) if scheme.is_websocket() => rest.split_at(at),
+            _ if text.contains("://") => (rest.strip_suffix('/').unwrap_or(rest), ""),
+            _ => (rest, ""),
         };
         let (host, port) = split_port(rest, text)?;
         if host.is_empty() {
@@ -164,7 +228,8 @@ impl FromStr for Address {
                 _ => return Err(AddressError::Port { port: digits.to_owned(), address: text.to_owned() }),
             },
         };
-        Address::new(host, port).map(|address| address.over(scheme))
+        let address = Address::new(host, port)?.over(scheme);
+        if path.is_empty() { Ok(address) } else { address.at_path(path) }
     }
 }
 
@@ -198,10 +263,14 @@ fn is_ipv6(host: &str) -> bool {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Address { scheme, host, port } = self;
+        let Address { scheme, host, port, .. } = self;
         if *scheme != Scheme::Mqtt {
             write!(f, "{}://", scheme.word())?;
         }
-        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+        match host.contains(':') {
+            true => write!(f, "[{host}]:{port}")?,
+            false => write!(f, "{host}:{port}")?,
+        }
+        f.write_str(self.path().unwrap_or_default())
     }
 }

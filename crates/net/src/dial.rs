@@ -1,5 +1,5 @@
-//! Outgoing connections: look the host up, try every address that it has, speak TLS where the address says so, give up
-//! in time.
+//! Outgoing connections: look the host up, try every address that it has, speak TLS and WebSocket where the address says
+//! so, give up in time.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -11,6 +11,7 @@ use tokio::{
 use crate::{
     Address, Stream,
     tls::{Connector, ConnectorSettings, TlsFault},
+    ws,
 };
 
 /// No connection came about.
@@ -51,6 +52,14 @@ pub enum DialError {
         /// What is wrong, and what to do.
         source: io::Error,
     },
+    /// The server is there and no WebSocket with it came about.
+    #[error("no WebSocket with {address}: {source}")]
+    WebSocket {
+        /// Whom we wanted to reach.
+        address: Address,
+        /// What is wrong.
+        source: io::Error,
+    },
     /// TLS is asked for and cannot be set up on this side.
     #[error("no TLS with {address}: {fault}")]
     TlsSetup {
@@ -68,7 +77,8 @@ impl DialError {
         match self {
             DialError::Lookup { source, .. }
             | DialError::Connect { source, .. }
-            | DialError::Tls { source, .. } => Some(source),
+            | DialError::Tls { source, .. }
+            | DialError::WebSocket { source, .. } => Some(source),
             DialError::NoAddress { .. } | DialError::TlsSetup { .. } => None,
         }
     }
@@ -89,43 +99,51 @@ fn advice(source: &io::Error) -> &'static str {
 /// Dials by any transport, and keeps what TLS needs from one connection to the next.
 #[derive(Clone, Debug)]
 pub struct Dialler {
-    /// For addresses that are spoken to by TLS. Made of `alpn` and the machine's own CAs when it is first needed.
+    /// For addresses that are spoken to by TLS. Made of the machine's own CAs when it is first needed.
     tls: Option<Connector>,
-    alpn: Vec<Vec<u8>>,
 }
 
 impl Dialler {
-    /// A dialler with this side of TLS; without one it trusts the machine's own CAs, offers `alpn`, and shows no
-    /// certificate.
+    /// A dialler with this side of TLS; without one it trusts the machine's own CAs, offers the protocol of the
+    /// address's scheme ([`Scheme::alpn`](crate::Scheme::alpn)), and shows no certificate.
     #[must_use]
-    pub fn new(tls: Option<Connector>, alpn: Vec<Vec<u8>>) -> Dialler {
-        Dialler { tls, alpn }
+    pub fn new(tls: Option<Connector>) -> Dialler {
+        Dialler { tls }
     }
 
     /// Connects to a server within `within`, everything included.
     ///
     /// # Errors
-    /// As [`dial`]; or TLS does not come about.
+    /// As [`dial`]; or TLS or WebSocket does not come about.
     pub async fn dial(&mut self, address: &Address, within: Duration) -> Result<Stream, DialError> {
         let deadline = Instant::now() + within;
-        if !address.scheme().is_tls() {
-            return dial(address, within).await.map(Stream::Tcp);
-        }
+        let stream = match address.scheme().is_tls() {
+            true => self.dial_tls(address, deadline).await?,
+            false => dial(address, within).await.map(Stream::Tcp)?,
+        };
+        let Some(path) = address.path() else { return Ok(stream) };
+        let failed = |source| DialError::WebSocket { address: address.clone(), source };
+        let asked = timeout_at(deadline, ws::connect(stream, &address.authority(), path)).await;
+        asked.unwrap_or_else(|_| Err(timed_out())).map_err(failed)
+    }
+
+    async fn dial_tls(&mut self, address: &Address, deadline: Instant) -> Result<Stream, DialError> {
         let connector = match &self.tls {
             Some(connector) => connector.clone(),
             None => {
-                let settings = ConnectorSettings { alpn: self.alpn.clone(), ..ConnectorSettings::default() };
+                let alpn = vec![address.scheme().alpn().to_vec()];
+                let settings = ConnectorSettings { alpn, ..ConnectorSettings::default() };
                 let fault = |fault| DialError::TlsSetup { address: address.clone(), fault };
                 self.tls.insert(Connector::new(&settings).map_err(fault)?).clone()
             }
         };
-        let stream = dial(address, within).await?;
+        let stream = dial(address, deadline.saturating_duration_since(Instant::now())).await?;
         let failed = |source| DialError::Tls { address: address.clone(), source };
-        match timeout_at(deadline, connector.connect(address.host(), stream)).await {
-            Ok(Ok(stream)) => Ok(Stream::Tls(Box::new(stream))),
-            Ok(Err(source)) => Err(failed(source)),
-            Err(_) => Err(failed(timed_out())),
-        }
+        let shaken = timeout_at(deadline, connector.connect(address.host(), stream)).await;
+        shaken
+            .unwrap_or_else(|_| Err(timed_out()))
+            .map(|stream| Stream::Tls(Box::new(stream)))
+            .map_err(failed)
     }
 }
 

@@ -1,7 +1,7 @@
 //! A connection over any transport, as something to read from and to write to. Not how it came about.
 
 use std::{
-    io,
+    io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll},
 };
@@ -12,7 +12,7 @@ use tokio::{
 };
 use tokio_rustls::TlsStream;
 
-use crate::tls::explain_io;
+use crate::{tls::explain_io, ws::WebSocket};
 
 /// A connection that stands: its handshakes are over.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub enum Stream {
     Tcp(TcpStream),
     /// TLS over TCP.
     Tls(Box<TlsStream<TcpStream>>),
+    /// WebSocket over one of the others.
+    WebSocket(Box<WebSocket>),
 }
 
 impl Stream {
@@ -31,6 +33,7 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => stream,
             Stream::Tls(stream) => stream.get_ref().0,
+            Stream::WebSocket(stream) => stream.inner().tcp(),
         }
     }
 }
@@ -56,6 +59,7 @@ impl AsyncRead for Stream {
                 }
                 polled => explained(polled),
             },
+            Stream::WebSocket(stream) => Pin::new(stream).poll_read(context, buffer),
         }
     }
 }
@@ -65,6 +69,20 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
             Stream::Tls(stream) => explained(Pin::new(stream).poll_write(context, bytes)),
+            Stream::WebSocket(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let first = || slices.iter().find(|slice| !slice.is_empty()).map_or(&[][..], |slice| slice);
+        match self.get_mut() {
+            Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            Stream::Tls(stream) => explained(Pin::new(stream).poll_write_vectored(context, slices)),
+            Stream::WebSocket(stream) => Pin::new(stream).poll_write(context, first()),
         }
     }
 
@@ -72,6 +90,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_flush(context),
             Stream::Tls(stream) => explained(Pin::new(stream).poll_flush(context)),
+            Stream::WebSocket(stream) => Pin::new(stream).poll_flush(context),
         }
     }
 
@@ -79,6 +98,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
             Stream::Tls(stream) => explained(Pin::new(stream).poll_shutdown(context)),
+            Stream::WebSocket(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }
 }

@@ -6,4 +6,5 @@ mod it {
     mod dial;
     mod listen;
     mod tls;
+    mod ws;
 }

@@ -271,6 +271,10 @@ impl<M> Outgoing<M> {
     }
 
     fn position(&self, id: PacketId) -> Option<usize> {
+        // Most peers answer in order, then it is the first.
+        if self.sent.front().is_some_and(|oldest| packet_id(oldest.number) == id) {
+            return Some(0);
+        }
         self.sent.iter().position(|sent| packet_id(sent.number) == id)
     }
 
@@ -282,12 +286,12 @@ impl<M> Outgoing<M> {
         if at < self.unsent {
             self.unsent -= 1;
         }
-        let done = self.sent.remove(at).ok_or(UnknownPacketId);
+        let done = if at == 0 { self.sent.pop_front() } else { self.sent.remove(at) };
         if self.sent.is_empty() && self.sent.capacity() > 64 {
             // An idle session keeps no memory of its busiest moment.
             self.sent = VecDeque::new();
         }
-        done
+        done.ok_or(UnknownPacketId)
     }
 }
 

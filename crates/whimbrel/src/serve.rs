@@ -134,6 +134,8 @@ fn value_name(kind: Kind) -> &'static str {
         Kind::Text => "TEXT",
         Kind::Path => "FILE",
         Kind::Paths => "FILES",
+        Kind::Form { .. } => "TEXT",
+        Kind::Forms { .. } => "TEXTS",
         Kind::Address => "ADDRESS",
         Kind::Levels => "LEVEL",
         Kind::OrAuto(kind) => value_name(*kind),

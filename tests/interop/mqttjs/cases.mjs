@@ -1,5 +1,5 @@
-// Cases for MQTT.js over TCP. Prints one JSON object per case: its name, its version and, where it failed, why.
-// Takes host, port and the folder whose node_modules holds the library; `list` alone prints the names.
+// Cases for MQTT.js. Prints one JSON object per case: its name, its version and, where it failed, why.
+// Takes the broker's URL and the folder whose node_modules holds the library; `list` alone prints the names.
 import { createRequire } from "node:module";
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
@@ -38,11 +38,10 @@ class Client {
   static open = new Set();
 
   static async connect(version, options = {}) {
-    const [host, port] = process.argv.slice(2);
     const client = new Client();
     client.messages = [];
     client.waiting = [];
-    client.mqtt = mqtt.connect(`mqtt://${host}:${port}`, {
+    client.mqtt = mqtt.connect(process.argv[2], {
       ...VERSIONS[version],
       clientId: `js${randomUUID().replaceAll("-", "").slice(0, 20)}`,
       reconnectPeriod: 0,
@@ -312,7 +311,7 @@ if (process.argv[2] === "list") {
   for (const { name, version } of cases) console.log(JSON.stringify({ name, version }));
   process.exit(0);
 }
-const mqtt = createRequire(join(process.argv[4], "package.json"))("mqtt");
+const mqtt = createRequire(join(process.argv[3], "package.json"))("mqtt");
 for (const { name, version, run } of cases) {
   let failure;
   try {

@@ -53,6 +53,12 @@ impl Running {
         self.broker().addresses()[0]
     }
 
+    /// The addresses of all listeners.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        self.broker().addresses()
+    }
+
     /// The engine.
     #[must_use]
     pub fn engine(&self) -> &Engine {

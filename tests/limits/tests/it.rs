@@ -20,4 +20,5 @@ mod it {
     mod stores;
     mod table;
     mod topics;
+    mod websockets;
 }

@@ -49,9 +49,9 @@ pub struct Identity {
 
 impl Identity {
     /// The same with everything else that rules ask about.
-    pub(crate) fn who(self, client_id: &str, address: IpAddr, listener: &Arc<str>) -> Who {
+    pub(crate) fn who(self, client_id: &str, address: Option<IpAddr>, listener: &Arc<str>) -> Who {
         let (client_id, listener) = (client_id.into(), listener.clone());
-        Who { client_id, user_name: self.user_name, address: Some(address), listener }
+        Who { client_id, user_name: self.user_name, address, listener }
     }
 }
 

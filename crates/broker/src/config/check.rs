@@ -3,7 +3,7 @@
 
 use super::authentication::Method;
 use super::key::grouped;
-use super::listener::{ClientCertificates, Identity, Listener};
+use super::listener::{ClientCertificates, Identity, Listener, Protocol};
 use super::problem::{Fault, Problem};
 use super::reader::Places;
 use super::room::Room;
@@ -29,7 +29,7 @@ pub(super) fn check(config: &Config, places: &Places) -> Vec<Problem> {
         if listener.name.is_some() && earlier().any(|(other, _)| other.name == listener.name) {
             problems.push(problem(places, LISTENER, number, "name", Fault::NameTaken));
         }
-        problems.extend(tls(places, number, listener));
+        problems.extend(transport(places, number, listener));
     }
     if authentication_good {
         problems.extend(no_password_file(config, places));
@@ -48,8 +48,9 @@ fn open_to_network(config: &Config, places: &Places, number: usize, listener: &L
     open.then(|| problem(places, LISTENER, number, "address", Fault::OpenToNetwork { address }))
 }
 
-/// What the keys for TLS say together. One that would change nothing is a mistake that would otherwise go unseen.
-fn tls(places: &Places, number: usize, listener: &Listener) -> Vec<Problem> {
+/// What the keys of the transports say together. One that would change nothing is a mistake that would otherwise go
+/// unseen.
+fn transport(places: &Places, number: usize, listener: &Listener) -> Vec<Problem> {
     const TLS: &[&str] = &[
         "certificate",
         "key",
@@ -59,8 +60,8 @@ fn tls(places: &Places, number: usize, listener: &Listener) -> Vec<Problem> {
         "crl",
         "identity",
         "identity_as",
-        "handshake_timeout_secs",
     ];
+    const WEBSOCKET: &[&str] = &["path", "origins", "upgrade_bytes_max", "proxy_trusted"];
     let good = |names: &[&'static str]| places.are_good(LISTENER, number, names);
     // The default file names every key.
     let unlike = |name: &str| {
@@ -73,10 +74,21 @@ fn tls(places: &Places, number: usize, listener: &Listener) -> Vec<Problem> {
         return Vec::new();
     }
     let needs = |other: &'static str| move |name: &&'static str| found(name, Fault::NeedsOther { other });
-    if !listener.protocol.is_tls() {
-        return TLS.iter().filter(|name| given(name)).map(needs("protocol is \"mqtts\"")).collect();
-    }
     let mut problems = Vec::new();
+    let protocol = listener.protocol;
+    if !protocol.is_websocket() {
+        let other = "protocol is \"ws\" or \"wss\"";
+        problems.extend(WEBSOCKET.iter().filter(|name| given(name)).map(needs(other)));
+    }
+    if protocol == Protocol::Mqtt && given("handshake_timeout_secs") {
+        problems
+            .push(found("handshake_timeout_secs", Fault::NeedsOther { other: "protocol is not \"mqtt\"" }));
+    }
+    if !protocol.is_tls() {
+        let other = "protocol is \"mqtts\" or \"wss\"";
+        problems.extend(TLS.iter().filter(|name| given(name)).map(needs(other)));
+        return problems;
+    }
     let (certificates, keys) = (listener.certificate.len(), listener.key.len());
     if good(&["certificate", "key"]) {
         if certificates == 0 || keys == 0 {

@@ -43,6 +43,20 @@ pub enum Kind {
     Path,
     /// The path of a file, or several.
     Paths,
+    /// A word of a form.
+    Form {
+        /// The form, in words that follow "allowed is".
+        words: &'static str,
+        /// One of them.
+        example: &'static str,
+    },
+    /// Words of a form, any number of them.
+    Forms {
+        /// The form of each, in words that follow "allowed is".
+        words: &'static str,
+        /// One of them.
+        example: &'static str,
+    },
     /// An IP address, or `localhost`, and a port.
     Address,
     /// A log level, or several with the part of the program for which each counts.
@@ -176,6 +190,10 @@ impl Kind {
             Self::Paths => {
                 "the path of a file, or several: [\"a.pem\", \"b.pem\"], in the environment a.pem,b.pem"
                     .to_owned()
+            }
+            Self::Form { words, .. } => words.to_owned(),
+            Self::Forms { words, .. } => {
+                format!("{words}, or several in [], in the environment with commas between them")
             }
             Self::Address => {
                 "an IP address and a port, such as \"0.0.0.0:1883\", \"[::]:1883\" or \"localhost:1883\""

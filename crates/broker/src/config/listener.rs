@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
+use whimbrel_net::Network;
+
 use super::LISTENER;
 use super::address::Address;
 use super::authentication::Method;
+use super::form::{PageOrigin, UrlPath};
 use super::key::Reload;
 use super::room::room;
 use super::setting::{Auto, Choice};
@@ -28,7 +31,8 @@ room! {
 
         /// What is spoken on the connections: `mqtt` is MQTT over TCP, readable for everybody on the way; `mqtts` is MQTT
         /// over TLS. A handshake costs a key exchange and a signature, one that resumes an earlier session no signature;
-        /// an idle connection holds the state of TLS besides its own. docs/transports.md shows the whole way.
+        /// an idle connection holds the state of TLS besides its own. `ws` and `wss` are WebSocket over the one and over
+        /// the other: what pages in browsers speak. docs/transports.md shows the whole way.
         protocol: Protocol = Protocol::Mqtt;
 
         /// The server's certificate, in a file (PEM) with those between it and its CA behind it; several, in [], for
@@ -67,8 +71,27 @@ room! {
         /// certificate (client_certificates is `optional`) is asked as authentication says.
         identity_as: IdentityAs = IdentityAs::UserName;
 
-        /// How long the handshake of TLS may take. Then the connection is closed.
+        /// How long everything before MQTT may take: the handshake of TLS and the request of WebSocket. Then the
+        /// connection is closed.
         handshake_timeout_secs: u16 = 10, within(1, 600), unit("seconds");
+
+        /// The path of the URL at which WebSocket is served: `ws://host:port/mqtt`. At any other there is nothing (404).
+        path: UrlPath = UrlPath::usual();
+
+        /// The pages that may connect by WebSocket, by the origin of each: scheme, host and port of its URL. `*` is every
+        /// page, `null` one without an origin, such as a file. If nothing is set, pages may connect that came from the same
+        /// host, whatever the port. Every other page is refused (403): a browser connects for whatever page it shows,
+        /// also to a broker that nobody outside can reach. Programs that are no browsers are not asked.
+        origins: Vec<PageOrigin> = Vec::new(), example("https://app.example");
+
+        /// The longest head of a request for WebSocket; a browser's with large cookies has a few thousand. A longer one
+        /// is refused (431), one of more than 64 fields too.
+        upgrade_bytes_max: u32 = 8_192, within(512, 65_536), unit("bytes");
+
+        /// The proxies in front of this listener, by their addresses. Of a request for WebSocket that comes from one of
+        /// them X-Forwarded-For says whose it is: the last address in it that is no such proxy. From anybody else the
+        /// field counts for nothing.
+        proxy_trusted: Vec<Network> = Vec::new(), example("10.0.0.0/8");
 
         /// Whether `[::]` takes IPv6 connections only. If not, it takes IPv4 connections too. It changes
         /// nothing for any other address.
@@ -99,6 +122,10 @@ pub enum Protocol {
     Mqtt,
     /// MQTT over TLS.
     Mqtts,
+    /// MQTT over WebSocket.
+    Ws,
+    /// MQTT over WebSocket over TLS.
+    Wss,
 }
 
 /// A version of TLS.
@@ -144,8 +171,8 @@ pub enum IdentityAs {
 }
 
 impl Choice for Protocol {
-    const WORDS: &'static [&'static str] = &["mqtt", "mqtts"];
-    const VALUES: &'static [Self] = &[Self::Mqtt, Self::Mqtts];
+    const WORDS: &'static [&'static str] = &["mqtt", "mqtts", "ws", "wss"];
+    const VALUES: &'static [Self] = &[Self::Mqtt, Self::Mqtts, Self::Ws, Self::Wss];
 }
 
 impl Choice for TlsVersion {
@@ -171,7 +198,22 @@ impl Choice for IdentityAs {
 impl Protocol {
     /// Whether TLS is spoken.
     pub fn is_tls(self) -> bool {
-        self == Self::Mqtts
+        matches!(self, Self::Mqtts | Self::Wss)
+    }
+
+    /// Whether WebSocket is spoken.
+    pub fn is_websocket(self) -> bool {
+        matches!(self, Self::Ws | Self::Wss)
+    }
+
+    /// What carries MQTT, for whoever reads the log.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Mqtt => "TCP",
+            Self::Mqtts => "TLS",
+            Self::Ws => "WebSocket",
+            Self::Wss => "WebSocket over TLS",
+        }
     }
 }
 

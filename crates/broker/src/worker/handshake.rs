@@ -1,13 +1,14 @@
-//! From an accepted socket to a connection on which MQTT is spoken: the handshake of TLS, in its time, and who the
-//! client's certificate says it is.
+//! From an accepted socket to a connection on which MQTT is spoken: the handshakes of TLS and of WebSocket, in their
+//! time, and who the client's certificate says it is.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, io, net::SocketAddr, sync::Arc};
 
 use tokio::{net::TcpStream, time::timeout};
 use whimbrel_engine::Count;
 use whimbrel_net::{
-    Stream,
+    Peer, Stream,
     tls::{Acceptor, Identity},
+    ws,
 };
 
 use super::link::SocketWire;
@@ -26,36 +27,82 @@ pub(crate) struct DoorTls {
     /// Which part of a client's certificate says who it is, and whether that is its client identifier; else it is its
     /// user name.
     pub(crate) identity: Option<(Identity, bool)>,
-    pub(crate) within: Duration,
 }
 
-/// Speaks TLS with whoever has connected, then has its task run.
+/// What did not come about, and why.
+struct Failed {
+    what: &'static str,
+    why: io::Error,
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Failed { what, why } = self;
+        write!(out, "no {what}: {why}")
+    }
+}
+
+/// A connection on which MQTT may begin.
+struct Shaken {
+    stream: Stream,
+    /// Who the client's certificate says it is.
+    identity: Option<Arc<str>>,
+    peer: Peer,
+}
+
+/// Goes through the handshakes with whoever has connected, then has its task run.
 pub(super) async fn enter(
     stream: TcpStream,
     address: SocketAddr,
-    tls: Arc<DoorTls>,
     shared: Arc<Shared>,
     turnstile: Arc<Turnstile>,
     place: Place,
 ) {
     let mut stopping = shared.stopping_told.subscribe();
-    let handshake = timeout(tls.within, turnstile.run(tls.acceptor.accept(stream)));
-    let outcome = tokio::select! {
-        outcome = handshake => outcome,
+    let door = place.door.clone();
+    let shaking = timeout(door.handshake_within, shake(stream, address, &door, &turnstile));
+    let shaken = tokio::select! {
+        shaken = shaking => shaken,
         _ = stopping.wait_for(|stopping| *stopping) => return,
     };
-    let shaken = match outcome {
-        Ok(shaken) => shaken.and_then(|stream| identified(stream, tls.identity)),
-        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "it took too long (handshake_timeout_secs)")),
+    let late = || {
+        let why = io::Error::new(io::ErrorKind::TimedOut, "it took too long (handshake_timeout_secs)");
+        Failed { what: "handshake", why }
     };
-    match shaken {
-        Ok((stream, identity)) => {
-            let wire = SocketWire::owned(address);
-            let socket = Socket::Wrapped(Box::new(Wrapped::new(stream, identity, tls.acceptor.clone())));
-            tokio::spawn(Task::new(&shared, socket, wire, address, place));
+    match shaken.unwrap_or_else(|_| Err(late())) {
+        Ok(Shaken { stream, identity, peer }) => {
+            let wire = SocketWire::owned(peer);
+            let acceptor = door.tls.as_ref().map(|tls| tls.acceptor.clone());
+            let socket = Socket::Wrapped(Box::new(Wrapped::new(stream, identity, acceptor)));
+            tokio::spawn(Task::new(&shared, socket, wire, peer, place));
         }
-        Err(error) => tell(&place.door, address, &error),
+        Err(failed) => tell(&door, address, &failed),
     }
+}
+
+async fn shake(
+    stream: TcpStream,
+    address: SocketAddr,
+    door: &Door,
+    turnstile: &Turnstile,
+) -> Result<Shaken, Failed> {
+    let mut peer = Peer::Socket(address);
+    let (mut stream, identity) = match &door.tls {
+        None => (Stream::Tcp(stream), None),
+        Some(tls) => {
+            let failed = |why| Failed { what: "TLS", why };
+            let accepted = turnstile.run(tls.acceptor.accept(stream)).await.map_err(failed)?;
+            identified(accepted, tls.identity).map_err(failed)?
+        }
+    };
+    if let Some(rules) = &door.upgrade {
+        let accepted = ws::accept(stream, rules, peer.ip()).await;
+        let ws::Accepted { stream: socket, client } =
+            accepted.map_err(|why| Failed { what: "WebSocket", why })?;
+        stream = socket;
+        peer = client.map_or(peer, Peer::Host);
+    }
+    Ok(Shaken { stream, identity, peer })
 }
 
 type Identified = (Stream, Option<Arc<str>>);
@@ -73,13 +120,13 @@ fn identified(stream: Stream, identity: Option<(Identity, bool)>) -> io::Result<
 }
 
 /// A few lines of this kind in a second; all are counted.
-fn tell(door: &Door, address: SocketAddr, error: &io::Error) {
+fn tell(door: &Door, address: SocketAddr, failed: &Failed) {
     with_bench(|bench| {
         bench.begin();
         bench.turn.count(Count::HandshakesFailed, 1);
         let listener = &door.name;
         bench.telling.tell(Kind::Handshake, bench.turn.now.mono, || {
-            tracing::info!(%address, %listener, "no TLS: {error}");
+            tracing::info!(%address, %listener, "{failed}");
         });
         bench.finish();
     });

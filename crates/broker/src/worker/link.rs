@@ -1,11 +1,11 @@
 //! A connection as the engine sees it: something to write to from any thread, and somebody to wake.
 //!
-//! To plain TCP whoever has something to send writes itself. Where bytes are wrapped (TLS), only the task that owns the
+//! To plain TCP whoever has something to send writes itself. Where bytes are wrapped (TLS, WebSocket), only the task that owns the
 //! connection can do that: others hand over to it.
 
 use std::{
     io::{self, IoSlice},
-    net::{Shutdown, SocketAddr},
+    net::Shutdown,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -21,6 +21,7 @@ use tokio::net::{
     tcp::{OwnedReadHalf, OwnedWriteHalf},
 };
 use whimbrel_engine::{Wire, Written};
+use whimbrel_net::Peer;
 
 /// How long a connection is silent before TCP asks whether the peer is there.
 const TCP_KEEP_ALIVE: Duration = Duration::from_secs(300);
@@ -53,7 +54,7 @@ struct Handover {
     stuck: AtomicBool,
     /// The connection is over.
     gone: AtomicBool,
-    peer: SocketAddr,
+    peer: Peer,
 }
 
 /// Sets what the sockets of all connections have in common.
@@ -73,7 +74,7 @@ impl SocketWire {
     }
 
     /// The wire of a connection that its owner writes.
-    pub(super) fn owned(peer: SocketAddr) -> Arc<SocketWire> {
+    pub(super) fn owned(peer: Peer) -> Arc<SocketWire> {
         Arc::new(SocketWire::new(Way::Owner(Box::new(Handover {
             waiting: Mutex::new(Vec::new()),
             stuck: AtomicBool::new(false),

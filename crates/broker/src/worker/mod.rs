@@ -2,7 +2,7 @@
 //! here; a connection may wait, a worker never.
 //!
 //! Its parts: [`link`] is the socket as the engine sees it, [`task`] drives one connection, [`wrapped`] is one that speaks
-//! TLS, [`handshake`] and [`turnstile`] are how that begins, [`keeper`] watches
+//! TLS or WebSocket, [`handshake`] and [`turnstile`] are how that begins, [`keeper`] watches
 //! deadlines, [`flusher`] writes what a turn has appended, [`releaser`] lets go what has waited for the disk, [`telling`] keeps the log readable.
 
 mod accept;
@@ -28,11 +28,12 @@ use std::{
     },
     task::Waker,
     thread,
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use tokio::sync::{mpsc, watch};
 use whimbrel_engine::{Engine, Level, Now, Turn, proto::Millis};
+use whimbrel_net::ws::UpgradeRules;
 
 use crate::{
     auth::Authenticator,
@@ -61,6 +62,17 @@ pub(crate) struct Door {
     pub connections_max: usize,
     /// Present where TLS is spoken.
     pub tls: Option<Arc<DoorTls>>,
+    /// Present where WebSocket is spoken.
+    pub upgrade: Option<UpgradeRules>,
+    /// How long everything before MQTT may take.
+    pub handshake_within: Duration,
+}
+
+impl Door {
+    /// Whether MQTT is all that is spoken.
+    fn is_plain(&self) -> bool {
+        self.tls.is_none() && self.upgrade.is_none()
+    }
 }
 
 /// A connection on its way to a worker.
@@ -270,17 +282,13 @@ async fn work(
                 continue;
             }
         };
-        let tls = door.tls.clone();
+        let plain = door.is_plain();
         let place = Place { load: load.clone(), door, shared: shared.clone(), _idle: idle.clone() };
-        match tls {
-            None => {
-                let (reader, wire) = SocketWire::plain(stream);
-                tokio::spawn(Task::new(&shared, Socket::Tcp(reader), wire, address, place));
-            }
-            Some(tls) => {
-                let (shared, turnstile) = (shared.clone(), turnstile.clone());
-                tokio::spawn(handshake::enter(stream, address, tls, shared, turnstile, place));
-            }
+        if plain {
+            let (reader, wire) = SocketWire::plain(stream);
+            tokio::spawn(Task::new(&shared, Socket::Tcp(reader), wire, address.into(), place));
+        } else {
+            tokio::spawn(handshake::enter(stream, address, shared.clone(), turnstile.clone(), place));
         }
     }
     drop(idle);

@@ -4,7 +4,6 @@
 use std::{
     future::Future,
     io,
-    net::SocketAddr,
     pin::{Pin, pin},
     sync::{
         Arc,
@@ -19,6 +18,8 @@ use whimbrel_engine::{
     Conversation, Count, Standing, Wire,
     proto::{Millis, codec::ReasonCode},
 };
+
+use whimbrel_net::Peer;
 
 use super::{
     Bench, Place, READ_BYTES, Shared,
@@ -84,7 +85,7 @@ pub(super) struct Task {
     phase: Phase,
     /// It was woken and has let others run first.
     stood_back: bool,
-    address: SocketAddr,
+    address: Peer,
     /// Where the keeper finds the wire; from the first poll on.
     keeper_place: Option<u32>,
     place: Place,
@@ -95,7 +96,7 @@ impl Task {
         shared: &Shared,
         socket: Socket,
         wire: Arc<SocketWire>,
-        address: SocketAddr,
+        address: Peer,
         place: Place,
     ) -> Self {
         Task {
@@ -492,7 +493,7 @@ impl Task {
         self.forget_tail(bench);
         match &mut self.socket {
             Socket::Tcp(_) => self.wire.shut_down(),
-            Socket::Wrapped(wrapped) => wrapped.shut_down(),
+            Socket::Wrapped(wrapped) => wrapped.bid_farewell(&self.conversation, &bench.shared),
         }
         self.begin_linger(bench);
     }

@@ -153,7 +153,9 @@ impl Kind {
             Self::Denied => {
                 tracing::info!("something was denied to a client: at least {more} more like this")
             }
-            Self::Handshake => tracing::info!("no TLS, or no longer: {more} more like this"),
+            Self::Handshake => tracing::info!(
+                "a handshake failed, or a certificate is no longer good: {more} more like this"
+            ),
             Self::SlowClient => {
                 tracing::warn!("disconnected for not taking what is sent: at least {more} more like this");
             }

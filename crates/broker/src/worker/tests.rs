@@ -9,7 +9,7 @@ use std::{
         mpsc,
     },
     task::Wake,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::oneshot;
@@ -61,6 +61,8 @@ impl House {
             connections: AtomicUsize::new(0),
             connections_max: 10,
             tls: None,
+            upgrade: None,
+            handshake_within: Duration::from_secs(10),
         });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         House { shared, worker, listener, door, questions }

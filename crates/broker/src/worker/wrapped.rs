@@ -1,10 +1,10 @@
-//! What a task reads from: plain TCP, or a connection whose bytes are wrapped (TLS). A wrapped one is driven by its task:
+//! What a task reads from: plain TCP, or a connection whose bytes are wrapped (TLS, WebSocket). A wrapped one is driven by its task:
 //! what others hand over is sent here and nowhere else. Not how the connection came about.
 
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll, ready},
 };
 
@@ -12,9 +12,10 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::tcp::OwnedReadHalf,
 };
-use whimbrel_net::{Stream, tls::Acceptor};
+use whimbrel_engine::Conversation;
+use whimbrel_net::{Stream, tls::Acceptor, ws::CloseCode};
 
-use super::link::SocketWire;
+use super::{Shared, link::SocketWire};
 use crate::auth::{Denial, Identity, Verdict};
 
 /// What is read from.
@@ -48,8 +49,8 @@ pub(super) struct Wrapped {
     end: End,
     /// Who the client's certificate says it is, where the listener looks at that.
     identity: Option<Arc<str>>,
-    acceptor: Arc<Acceptor>,
-    trust_seen: u32,
+    /// Where TLS is spoken: who judges the client's certificate, and the change of trust at which that was done last.
+    judge: Option<(Arc<Acceptor>, u32)>,
 }
 
 /// How far the sending half is on its way out.
@@ -63,9 +64,16 @@ enum End {
 }
 
 impl Wrapped {
-    pub(super) fn new(stream: Stream, identity: Option<Arc<str>>, acceptor: Arc<Acceptor>) -> Wrapped {
-        let trust_seen = acceptor.trust_changes();
-        Wrapped { stream, sending: Vec::new(), sent: 0, end: End::Open, identity, acceptor, trust_seen }
+    pub(super) fn new(
+        stream: Stream,
+        identity: Option<Arc<str>>,
+        acceptor: Option<Arc<Acceptor>>,
+    ) -> Wrapped {
+        let judge = acceptor.map(|acceptor| {
+            let seen = acceptor.trust_changes();
+            (acceptor, seen)
+        });
+        Wrapped { stream, sending: Vec::new(), sent: 0, end: End::Open, identity, judge }
     }
 
     pub(super) fn poll_read(
@@ -117,6 +125,18 @@ impl Wrapped {
         Poll::Ready(Ok(()))
     }
 
+    /// Closes the sending half because this side ends the conversation; where the transport has words for it, it says why.
+    pub(super) fn bid_farewell(&mut self, conversation: &Conversation, shared: &Shared) {
+        if let Stream::WebSocket(stream) = &mut self.stream {
+            stream.close_with(match conversation.violation() {
+                Some(_) => CloseCode::POLICY,
+                None if shared.stopping.load(Relaxed) => CloseCode::GOING_AWAY,
+                None => CloseCode::NORMAL,
+            });
+        }
+        self.shut_down();
+    }
+
     /// Closes the sending half once all is sent.
     pub(super) fn shut_down(&mut self) {
         if self.end == End::Open {
@@ -140,11 +160,12 @@ impl Wrapped {
 
     /// Whether the client would still be let in, if whom to trust was changed since it was asked last.
     pub(super) fn judge(&mut self) -> Result<(), String> {
-        let changes = self.acceptor.trust_changes();
-        if changes == self.trust_seen {
+        let Some((acceptor, seen)) = &mut self.judge else { return Ok(()) };
+        let changes = acceptor.trust_changes();
+        if changes == *seen {
             return Ok(());
         }
-        self.trust_seen = changes;
-        self.acceptor.judge(&self.stream)
+        *seen = changes;
+        acceptor.judge(&self.stream)
     }
 }

@@ -89,6 +89,11 @@ impl Running {
         }
     }
 
+    /// The broker itself, for whoever stops it.
+    pub(super) fn take(&mut self) -> Broker {
+        self.broker.take().expect("it runs")
+    }
+
     pub(super) fn stop(mut self) {
         self.broker.take().expect("it runs").stop();
     }

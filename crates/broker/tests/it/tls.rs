@@ -93,10 +93,14 @@ pub(super) struct Tls {
 
 impl Tls {
     pub(super) fn dial(at: SocketAddr, settings: &ConnectorSettings) -> Result<Tls, String> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let address = Address::new("localhost", at.port()).unwrap().over(Scheme::Mqtts);
-        let mut dialler = Dialler::new(Some(Connector::new(settings).unwrap()), Vec::new());
-        let stream = runtime.block_on(dialler.dial(&address, DEADLINE)).map_err(|error| error.to_string())?;
+        Tls::dial_with(Dialler::new(Some(Connector::new(settings).unwrap())), &address)
+    }
+
+    /// The same by another transport.
+    pub(super) fn dial_with(mut dialler: Dialler, address: &Address) -> Result<Tls, String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let stream = runtime.block_on(dialler.dial(address, DEADLINE)).map_err(|error| error.to_string())?;
         Ok(Tls { runtime, stream })
     }
 

@@ -215,6 +215,7 @@ impl Stream {
         match self {
             Stream::Tcp(_) => None,
             Stream::Tls(stream) => stream.get_ref().1.peer_certificates(),
+            Stream::WebSocket(stream) => stream.inner().peer_certificates(),
         }
     }
 }

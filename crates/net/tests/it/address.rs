@@ -22,6 +22,9 @@ fn every_way_to_write_an_address() {
     check("tcp://[::1]:1884", "::1", 1884, "[::1]:1884");
     check("mqtts://broker", "broker", 8883, "mqtts://broker:8883");
     check("SSL://[::1]:9/", "::1", 9, "mqtts://[::1]:9");
+    check("ws://broker", "broker", 80, "ws://broker:80/mqtt");
+    check("ws://broker/", "broker", 80, "ws://broker:80/");
+    check("wss://[::1]:9001/a/b?c=d", "::1", 9001, "wss://[::1]:9001/a/b?c=d");
     check("bücher.example", "bücher.example", 1883, "bücher.example:1883");
 }
 
@@ -46,6 +49,8 @@ fn what_is_no_address_says_what_to_write() {
     check("http://broker", "cannot be dialled");
     check("mqtt://broker/topic", "no host name");
     check("user@broker", "no host name");
+    check("ws://broker/a b", "is no path");
+    check("ws://broker/a#b", "is no path");
     check("a b", "no host name");
     check(&"x".repeat(254), "no host name");
     assert_eq!("".parse::<Address>(), Err(AddressError::HostMissing(String::new())));

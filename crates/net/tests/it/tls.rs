@@ -98,7 +98,7 @@ async fn dial(dialler: &mut Dialler, at: SocketAddr) -> Result<Stream, String> {
 }
 
 fn dialler(settings: &ConnectorSettings) -> Dialler {
-    Dialler::new(Some(Connector::new(settings).unwrap()), Vec::new())
+    Dialler::new(Some(Connector::new(settings).unwrap()))
 }
 
 fn shown(stream: &Stream) -> Vec<u8> {

@@ -270,11 +270,19 @@ impl Connection {
             // [MQTT-3.1.0-2], whatever is in it: what a CONNECT is refused with, a DISCONNECT has no word for.
             return Err(Violation::SecondConnect);
         }
+        // As frequent as PUBLISH, and small beside what a packet may be.
+        let acknowledges = match frame.kind {
+            PacketType::PubAck => Some(Event::PubAck as fn(PacketId, ReasonCode) -> Event<'a>),
+            PacketType::PubRec => Some(Event::PubRec as _),
+            PacketType::PubRel => Some(Event::PubRel as _),
+            PacketType::PubComp => Some(Event::PubComp as _),
+            _ => None,
+        };
+        if let Some(event) = acknowledges {
+            let ack = crate::codec::Ack::decode(frame, self.version, Peer::Client)?;
+            return Ok(event(ack.packet_id, ack.reason));
+        }
         match Packet::decode(frame, self.version, Peer::Client)? {
-            Packet::PubAck(ack) => Ok(Event::PubAck(ack.packet_id, ack.reason)),
-            Packet::PubRec(ack) => Ok(Event::PubRec(ack.packet_id, ack.reason)),
-            Packet::PubRel(ack) => Ok(Event::PubRel(ack.packet_id, ack.reason)),
-            Packet::PubComp(ack) => Ok(Event::PubComp(ack.packet_id, ack.reason)),
             Packet::Subscribe(subscribe) => {
                 check_user_properties(
                     limits,
@@ -299,6 +307,10 @@ impl Connection {
             Packet::Auth(Auth { .. }) => Err(Violation::AuthUnexpected),
             Packet::Connect(_)
             | Packet::Publish(_)
+            | Packet::PubAck(_)
+            | Packet::PubRec(_)
+            | Packet::PubRel(_)
+            | Packet::PubComp(_)
             | Packet::ConnAck(_)
             | Packet::SubAck(_)
             | Packet::UnsubAck(_)

@@ -53,12 +53,16 @@ pub(crate) struct ConnectArgs {
     #[arg(short, long, value_name = "PORT", help_heading = "Server",
         value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
-    /// Server, user and topic in one: mqtt://[USER[:PASSWORD]@]HOST[:PORT][/TOPIC], with TLS mqtts://…
+    /// Server, user and topic in one: mqtt://[USER[:PASSWORD]@]HOST[:PORT][/TOPIC], with TLS mqtts://…, with WebSocket
+    /// ws://… or wss://…
     ///
     /// In user and password `%40` stands for `@`, `%3A` for `:`, and so on. Like -P, a password here is seen by
     /// everybody who may list the machine's processes.
     #[arg(short = 'L', long, value_name = "URL", conflicts_with_all = ["host", "port"], help_heading = "Server")]
     url: Option<Url>,
+    /// The path at which the server speaks WebSocket (-L ws://… or wss://…) [default: /mqtt]
+    #[arg(long, value_name = "PATH", requires = "url", help_heading = "Server")]
+    ws_path: Option<String>,
     /// The protocol: 5, 311 or 31 [default: 5]
     #[arg(short = 'V', long, value_name = "VERSION", value_parser = parse_version, help_heading = "Server")]
     protocol_version: Option<Version>,
@@ -170,6 +174,13 @@ impl ConnectArgs {
                 let port = self.port.unwrap_or_else(|| scheme.port());
                 Address::new(&self.host, port).map_err(|error| error.to_string())?.over(scheme)
             }
+        };
+        let address = match &self.ws_path {
+            Some(_) if !address.scheme().is_websocket() => {
+                return Err("--ws-path is for servers that are written ws:// or wss://".to_owned());
+            }
+            Some(path) => address.at_path(path).map_err(|error| error.to_string())?,
+            None => address,
         };
         let report = Report { debug: self.debug, quiet: self.quiet };
         let tls = self.tls.connector(address.scheme())?.map(|(connector, key_log)| {

@@ -29,7 +29,7 @@ pub(crate) struct TlsArgs {
     /// The name to ask the server for (SNI) and to find in its certificate [default: the host]
     #[arg(long, value_name = "NAME", help_heading = "TLS")]
     tls_name: Option<String>,
-    /// The protocol to ask for (ALPN) [default: mqtt]
+    /// The protocol to ask for (ALPN) [default: mqtt, with WebSocket http/1.1]
     #[arg(long, value_name = "NAME", help_heading = "TLS")]
     tls_alpn: Option<String>,
     /// The lowest version of TLS: 1.2 or 1.3 [default: 1.2]
@@ -67,13 +67,13 @@ impl TlsArgs {
             };
         }
         let key_log = env::var(KEY_LOG).ok().filter(|path| !path.is_empty());
-        let alpn = self.tls_alpn.as_deref().unwrap_or("mqtt");
+        let alpn = self.tls_alpn.as_deref().map_or(scheme.alpn(), str::as_bytes);
         let settings = ConnectorSettings {
             ca_file: self.cafile.clone(),
             certificate: self.cert.clone(),
             key: self.key.clone(),
             server_name: self.tls_name.clone(),
-            alpn: vec![alpn.as_bytes().to_vec()],
+            alpn: vec![alpn.to_vec()],
             pins: self.pin.clone(),
             version_min: self.tls_version.unwrap_or_default(),
             danger_key_log: key_log.is_some(),

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use whimbrel_client::Address;
 
 /// What stands before `://`.
-const SCHEMES: [&str; 2] = ["mqtt", "mqtts"];
+const SCHEMES: [&str; 4] = ["mqtt", "mqtts", "ws", "wss"];
 
 /// What a URL says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +100,8 @@ mod tests {
         check("mqtt://u%40x:p%3a%2F%@h/a%20b", "h:1883", Some("u@x"), Some("p:/%"), Some("a%20b"));
         check("mqtts://h/a", "mqtts://h:8883", None, None, Some("a"));
         check("mqtts://u:p@[::1]:9/a", "mqtts://[::1]:9", Some("u"), Some("p"), Some("a"));
+        check("ws://h/a/b", "ws://h:80/mqtt", None, None, Some("a/b"));
+        check("wss://u@h:9001/", "wss://h:9001/mqtt", Some("u"), None, None);
         check("mqtt://u:a@b@h", "h:1883", Some("u"), Some("a@b"), None);
         check("mqtt://u:@h", "h:1883", Some("u"), Some(""), None);
     }
@@ -111,7 +113,7 @@ mod tests {
             assert!(error.contains(part), "{error}");
         };
         check("localhost/a", "write mqtt://");
-        check("http://h/a", "there are mqtt://, mqtts://");
+        check("http://h/a", "there are mqtt://, mqtts://, ws://, wss://");
         check("mqtt:///a", "names no host");
         check("mqtt://h:x/a", "no port");
     }

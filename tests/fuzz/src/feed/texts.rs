@@ -67,6 +67,12 @@ fn value(dice: &mut Dice, key: &Key) -> String {
             format!("\"{}\"", dice.pick(&["info", "off", "info,whimbrel_broker=debug", "loud", ",,="]))
         }
         Kind::Paths => dice.pick(&["\"a.pem\"", "[\"a.pem\", \"b.pem\"]", "[]", "[1]", "\"\""]).to_owned(),
+        Kind::Form { example, .. } => {
+            dice.pick(&[&format!("\"{example}\""), "\"/\"", "\"\"", "[]"]).to_string()
+        }
+        Kind::Forms { example, .. } => {
+            dice.pick(&[&format!("\"{example}\""), "[]", "[\"*\", \"::/0\"]", "[1]", "\"\""]).to_string()
+        }
         Kind::Text | Kind::Path | Kind::OrAuto(_) => {
             format!("\"{}\"", dice.pick(&["auto", "file", "../a b", "\\n", "'"]))
         }

@@ -2,11 +2,12 @@
 
 use whimbrel_broker::config::keys;
 
-use super::{connections, links, packets, passwords, queues, sessions, sockets, stores, topics};
+use super::{connections, links, packets, passwords, queues, sessions, sockets, stores, topics, websockets};
 
 /// Keys and their tests: a test that is gone does not compile.
 const TABLE: &[(&str, fn())] = &[
     ("listener.connections_max", sockets::connections_of_a_listener),
+    ("listener.upgrade_bytes_max", websockets::bytes_of_a_request),
     ("authentication.verifications_at_once_max", passwords::verifications_at_once),
     ("authentication.verifications_waiting_max", passwords::verifications_that_wait),
     ("authentication.remembered_max", passwords::verified_passwords_that_are_remembered),

@@ -322,6 +322,32 @@ fn tls_that_cannot_be_spoken_is_told_at_its_key() {
 }
 
 #[test]
+fn what_is_for_websocket_alone_is_told_where_it_changes_nothing() {
+    let check_listener =
+        |lines: &str, expect: &[&str]| check(file(&format!("[[listener]]\n{lines}")), expect);
+    check_listener(
+        "path = '/else'\norigins = '*'\nhandshake_timeout_secs = 5\n",
+        &[
+            "whimbrel.toml:2:8: listener.path: this counts only if protocol is \"ws\" or \"wss\"",
+            "whimbrel.toml:3:11: listener.origins: this counts only if protocol is \"ws\" or \"wss\"",
+            "whimbrel.toml:4:26: listener.handshake_timeout_secs: this counts only if protocol is not \"mqtt\"",
+        ],
+    );
+    check_listener(
+        "protocol = 'ws'\npath = 'else'\norigins = ['https://app.example/']\nproxy_trusted = '10.0.0.1/8'\n",
+        &[
+            "whimbrel.toml:3:8: listener.path: 'else' is not allowed here; allowed is the path of a URL",
+            "whimbrel.toml:4:11: listener.origins: ",
+            "whimbrel.toml:5:17: listener.proxy_trusted: '10.0.0.1/8' is not allowed here; allowed is an IP address",
+        ],
+    );
+    check_listener(
+        "protocol = 'wss'\n",
+        &["whimbrel.toml:2:12: listener.protocol: TLS needs a certificate and its key"],
+    );
+}
+
+#[test]
 fn a_listener_for_certificates_needs_no_password_on_the_network() {
     let text = |clients: &str| {
         file(&format!(

@@ -16,6 +16,7 @@ fn another(key: &Key) -> String {
         Kind::Whole => vec![key.bounds.0.to_string(), key.bounds.1.to_string()],
         Kind::Choice(words) => words.iter().map(|word| (*word).to_owned()).collect(),
         Kind::Text | Kind::Path | Kind::Paths => vec!["another".to_owned()],
+        Kind::Form { example, .. } | Kind::Forms { example, .. } => vec![(*example).to_owned()],
         Kind::Address => vec!["127.0.0.1:1884".to_owned()],
         Kind::Levels => vec!["debug,whimbrel=trace".to_owned()],
         Kind::OrAuto(_) => panic!("no key is of this kind"),
@@ -77,6 +78,9 @@ fn beside(key: &Key) -> Vec<(String, &'static str)> {
         | "listener.identity"
         | "listener.tls_version_min"
         | "listener.handshake_timeout_secs" => others().collect(),
+        "listener.path" | "listener.origins" | "listener.upgrade_bytes_max" | "listener.proxy_trusted" => {
+            vec![("WHIMBREL_LISTENER_1_PROTOCOL".to_owned(), "ws")]
+        }
         _ => Vec::new(),
     }
 }
@@ -128,6 +132,7 @@ fn both_bounds_of_every_number_are_allowed_and_nothing_beyond() {
         let beside = match key.name {
             "link_soft_bytes" => "\nlink_hard_bytes = 1073741824",
             "link_hard_bytes" => "\nlink_soft_bytes = 1024",
+            "upgrade_bytes_max" => "\nprotocol = 'ws'",
             "handshake_timeout_secs" => "\nprotocol = 'mqtts'\ncertificate = 'a'\nkey = 'b'",
             _ => "",
         };

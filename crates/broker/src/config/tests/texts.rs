@@ -36,6 +36,9 @@ fn the_examples_of_keys_without_a_default_are_allowed() {
             text = text.replace("\nprotocol = \"mqtt\"", "\nprotocol = \"mqtts\"");
             text = text.replace("\nclient_certificates = \"none\"", "\nclient_certificates = \"optional\"");
         }
+        if ["origins", "proxy_trusted"].contains(&key.name) {
+            text = text.replace("\nprotocol = \"mqtt\"", "\nprotocol = \"ws\"");
+        }
         let names = if is_of_tls { &of_tls[..] } else { &[key.name] };
         for name in names {
             text = text.replace(&format!("# {name} = "), &format!("{name} = "));
