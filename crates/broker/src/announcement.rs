@@ -1,7 +1,5 @@
 //! What the broker says of itself at start: who may connect where, what bounds it, and what an operator should look at.
 
-use std::net::SocketAddr;
-
 use crate::config::{Auto, ClientCertificates, Config, Durability, Identity, IdentityAs, Listener, Method};
 
 /// What the limit of open files means for connections.
@@ -21,7 +19,7 @@ impl Room {
 }
 
 /// Says where clients can connect, who may, and what bounds them.
-pub(crate) fn announce(config: &Config, listening: &[(SocketAddr, &Listener)], room: Room, threads: usize) {
+pub(crate) fn announce(config: &Config, listening: &[(String, &Listener)], room: Room, threads: usize) {
     for warning in warnings(config, room) {
         tracing::warn!("{warning}");
     }

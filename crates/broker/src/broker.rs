@@ -8,10 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 use whimbrel_engine::{Engine, Now, Progress, Wire, Written, proto::Millis};
 use whimbrel_net::{
-    BACKLOG, IpVersions, ListenError, listen,
+    BACKLOG, IpVersions, ListenError, UnixListenError, UnixPlace, listen, listen_unix,
     tls::{Acceptor, AcceptorSettings, TlsFault},
 };
 
@@ -24,7 +24,7 @@ use crate::{
     control::{Control, Embedding, Entrance, Host, Parts, socket::PlaceError},
     file_limit, mapping,
     store::{self, Kept, Store, StoreError},
-    worker::{self, Door, DoorTls, Shared},
+    worker::{self, Door, DoorTls, Entry, Shared},
 };
 
 /// How long connections have to end at a stop before the process ends without them.
@@ -41,6 +41,14 @@ pub enum Error {
         listener: String,
         /// What is wrong.
         source: ListenError,
+    },
+    /// A Unix socket cannot be listened on.
+    #[error("listener {listener}: {source}")]
+    ListenUnix {
+        /// The listener's name.
+        listener: String,
+        /// What is wrong.
+        source: UnixListenError,
     },
     /// The machine has neither loopback address.
     #[error("listener {listener}: this machine has no loopback address; name an address that it has")]
@@ -103,9 +111,42 @@ pub struct Broker {
 
 /// A socket that listens, and what the configuration says of it.
 struct Opened<'a> {
-    socket: std::net::TcpListener,
+    socket: Listening,
     door: Arc<Door>,
     listener: &'a Listener,
+}
+
+/// A socket that listens.
+enum Listening {
+    Tcp(std::net::TcpListener),
+    Unix(std::os::unix::net::UnixListener, UnixPlace),
+}
+
+impl Listening {
+    fn tcp_address(&self) -> Option<SocketAddr> {
+        match self {
+            Listening::Tcp(socket) => socket.local_addr().ok(),
+            Listening::Unix(..) => None,
+        }
+    }
+
+    /// Where it listens, in words.
+    fn place(&self) -> Option<String> {
+        match self {
+            Listening::Tcp(socket) => socket.local_addr().ok().map(|address| address.to_string()),
+            Listening::Unix(_, place) => Some(format!("unix:{}", place.path().display())),
+        }
+    }
+
+    /// For the runtime that this is called in.
+    fn into_entry(self) -> io::Result<Entry> {
+        Ok(match self {
+            Listening::Tcp(socket) => Entry::Tcp(TcpListener::from_std(socket)?),
+            Listening::Unix(socket, place) => {
+                Entry::Unix { listener: UnixListener::from_std(socket)?, _place: place }
+            }
+        })
+    }
 }
 
 impl Broker {
@@ -149,8 +190,9 @@ impl Broker {
         if let Some(store) = &mut store {
             store.serve(&shared)?;
         }
-        let listening: Vec<(SocketAddr, &Listener)> =
-            doors.iter().filter_map(|door| Some((door.socket.local_addr().ok()?, door.listener))).collect();
+        let listening: Vec<(String, &Listener)> =
+            doors.iter().filter_map(|door| Some((door.socket.place()?, door.listener))).collect();
+        let addresses = doors.iter().filter_map(|door| door.socket.tcp_address()).collect();
         let entrances = entrances(config, &doors);
         let threads = usize::from(config.worker.threads.or_else(|| {
             u16::try_from(thread::available_parallelism().map_or(1, usize::from)).unwrap_or(u16::MAX)
@@ -184,14 +226,14 @@ impl Broker {
             workers,
             acceptors: Some(acceptors),
             stop_accepting: Some(stop_accepting),
-            addresses: listening.into_iter().map(|(address, _)| address).collect(),
+            addresses,
             store,
             certificates,
             rules,
         })
     }
 
-    /// Where clients can connect, in the order of the configuration.
+    /// Where clients can connect by TCP, in the order of the configuration.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
@@ -268,7 +310,7 @@ impl Broker {
 fn entrances(config: &Config, opened: &[Opened<'_>]) -> Vec<Entrance> {
     let mut entrances: Vec<Entrance> = Vec::new();
     for Opened { socket, door, listener } in opened {
-        let address = socket.local_addr().ok();
+        let address = socket.place();
         match entrances.last_mut().filter(|last| Arc::ptr_eq(&last.door, door)) {
             Some(last) => last.addresses.extend(address),
             None => entrances.push(Entrance {
@@ -328,7 +370,13 @@ fn open_tls(listener: &Listener, settings: AcceptorSettings) -> Result<Arc<DoorT
     Ok(Arc::new(DoorTls { acceptor: Arc::new(acceptor), identity: mapping::identity(listener) }))
 }
 
-fn open_sockets(listener: &Listener) -> Result<Vec<std::net::TcpListener>, Error> {
+fn open_sockets(listener: &Listener) -> Result<Vec<Listening>, Error> {
+    if let Address::Unix(path) = &listener.address {
+        let opened = listen_unix(path, listener.unix_mode.bits());
+        let (socket, place) =
+            opened.map_err(|source| Error::ListenUnix { listener: listener.label(), source })?;
+        return Ok(vec![Listening::Unix(socket, place)]);
+    }
     let versions = if listener.ipv6_only { IpVersions::Six } else { IpVersions::Both };
     let mut sockets: Vec<std::net::TcpListener> = Vec::new();
     for mut address in listener.address.sockets() {
@@ -346,7 +394,10 @@ fn open_sockets(listener: &Listener) -> Result<Vec<std::net::TcpListener>, Error
             Err(source) => return Err(Error::Listen { listener: listener.label(), source }),
         }
     }
-    if sockets.is_empty() { Err(Error::NoLoopback { listener: listener.label() }) } else { Ok(sockets) }
+    if sockets.is_empty() {
+        return Err(Error::NoLoopback { listener: listener.label() });
+    }
+    Ok(sockets.into_iter().map(Listening::Tcp).collect())
 }
 
 /// Whether the address is the one loopback address of two that the machine does not have.
@@ -387,7 +438,7 @@ fn start_acceptors(
         let _inside = runtime.enter();
         doors
             .into_iter()
-            .map(|opened| Ok((TcpListener::from_std(opened.socket)?, opened.door)))
+            .map(|opened| Ok((opened.socket.into_entry()?, opened.door)))
             .collect::<io::Result<Vec<_>>>()?
     };
     thread::Builder::new().name("accept".into()).spawn(move || {

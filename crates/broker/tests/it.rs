@@ -30,5 +30,6 @@ mod it {
     mod time_outs;
     mod tls;
     mod tls_swap;
+    mod unix;
     mod ws;
 }

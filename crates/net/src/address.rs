@@ -1,7 +1,9 @@
 //! Where a server is, as a person writes it: the transport, host and port, and for WebSocket the path. Not yet looked up,
 //! so not a socket address.
 
-use std::{fmt, net::Ipv6Addr, str::FromStr};
+use std::{fmt, net::Ipv6Addr, path::Path, str::FromStr};
+
+use crate::UNIX_PATH_BYTES_MAX;
 
 /// The port that is meant when none is written: MQTT without encryption.
 pub const PORT: u16 = 1883;
@@ -30,6 +32,8 @@ pub enum Scheme {
     Ws,
     /// WebSocket over TLS: `wss://`.
     Wss,
+    /// A Unix socket: `unix:`.
+    Unix,
 }
 
 impl Scheme {
@@ -52,10 +56,11 @@ impl Scheme {
             Scheme::Mqtts => "mqtts",
             Scheme::Ws => "ws",
             Scheme::Wss => "wss",
+            Scheme::Unix => "unix",
         }
     }
 
-    /// The port where none is written.
+    /// The port where none is written; a Unix socket has none.
     #[must_use]
     pub fn port(self) -> u16 {
         match self {
@@ -64,6 +69,7 @@ impl Scheme {
             // Those of HTTP, as with every URL of this kind.
             Scheme::Ws => 80,
             Scheme::Wss => 443,
+            Scheme::Unix => 0,
         }
     }
 
@@ -90,13 +96,14 @@ impl Scheme {
 ///
 /// Written `host`, `host:port`, `[2001:db8::1]:port`, each also after `mqtt://`, `mqtts://`, `ws://` or `wss://`; an IPv6
 /// address alone needs no brackets. The port is [`Scheme::port`] where none is written, the transport TCP. A path may
-/// follow after `ws://` and `wss://`; it is [`WS_PATH`] where none is written.
+/// follow after `ws://` and `wss://`; it is [`WS_PATH`] where none is written. `unix:/run/broker.sock` is a Unix socket,
+/// which has a path and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Address {
     scheme: Scheme,
     host: String,
     port: u16,
-    /// For WebSocket alone, where it is not [`WS_PATH`].
+    /// For WebSocket, where it is not [`WS_PATH`]; for a Unix socket the file.
     path: Option<String>,
 }
 
@@ -119,7 +126,9 @@ pub enum AddressError {
     #[error("`{0}` has no IPv6 address in its brackets: write `[2001:db8::1]:1883`")]
     Brackets(String),
     /// A scheme that nobody here speaks.
-    #[error("`{scheme}://` cannot be dialled: write `mqtt://host:port`, `mqtts://`, `ws://` or `wss://`")]
+    #[error(
+        "`{scheme}://` cannot be dialled: write `mqtt://host:port`, `mqtts://`, `ws://`, `wss://` or `unix:/path`"
+    )]
     Scheme {
         /// What was written before `://`.
         scheme: String,
@@ -127,6 +136,9 @@ pub enum AddressError {
     /// The host holds a character that no host name has, or is too long.
     #[error("`{0}` is no host name: spaces, slashes and control characters have no place in it")]
     Host(String),
+    /// The path of a Unix socket is missing or too long.
+    #[error("`unix:{0}` names no socket: write `unix:/path`, of at most {UNIX_PATH_BYTES_MAX} bytes")]
+    UnixPath(String),
     /// The path holds a character that no path has, or is too long.
     #[error("`{0}` is no path: it begins with a slash, and spaces and control characters are written as %20")]
     Path(String),
@@ -175,7 +187,24 @@ impl Address {
         self.scheme
     }
 
-    /// The name or IP address, without brackets.
+    /// The address of a Unix socket.
+    ///
+    /// # Errors
+    /// The path is empty or too long.
+    pub fn unix(path: &str) -> Result<Address, AddressError> {
+        if path.is_empty() || path.len() > UNIX_PATH_BYTES_MAX {
+            return Err(AddressError::UnixPath(path.to_owned()));
+        }
+        Ok(Address { scheme: Scheme::Unix, host: String::new(), port: 0, path: Some(path.to_owned()) })
+    }
+
+    /// The file of a Unix socket, where it is one.
+    #[must_use]
+    pub fn unix_path(&self) -> Option<&Path> {
+        if self.scheme == Scheme::Unix { self.path.as_deref().map(Path::new) } else { None }
+    }
+
+    /// The name or IP address, without brackets; empty for a Unix socket.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
@@ -205,6 +234,10 @@ impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Address, AddressError> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            // With an empty host between: `unix:///run/broker.sock`.
+            return Address::unix(path.strip_prefix("//").unwrap_or(path));
+        }
         let (scheme, rest) = match text.split_once("://") {
             None => (Scheme::Mqtt, text),
             Some((word, rest)) => match Scheme::from_word(word) {
@@ -264,6 +297,9 @@ fn is_ipv6(host: &str) -> bool {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Address { scheme, host, port, .. } = self;
+        if let Some(path) = self.unix_path() {
+            return write!(f, "unix:{}", path.display());
+        }
         if *scheme != Scheme::Mqtt {
             write!(f, "{}://", scheme.word())?;
         }

@@ -4,7 +4,7 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::{
-    net::{TcpStream, lookup_host},
+    net::{TcpStream, UnixStream, lookup_host},
     time::{Instant, timeout, timeout_at},
 };
 
@@ -35,11 +35,11 @@ pub enum DialError {
         address: Address,
     },
     /// Every address was tried. This is what the last one said.
-    #[error("cannot connect to {address} (tried {}): {source}{}", list(tried), advice(source))]
+    #[error("cannot connect to {address}{}: {source}{}", list(tried), advice(source))]
     Connect {
         /// Whom we wanted to reach.
         address: Address,
-        /// The addresses that the name has, in the order in which they were tried.
+        /// The addresses that the name has, in the order in which they were tried; none for a Unix socket.
         tried: Vec<SocketAddr>,
         /// What the system said of the last one.
         source: io::Error,
@@ -85,12 +85,14 @@ impl DialError {
 }
 
 fn list(tried: &[SocketAddr]) -> String {
-    tried.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    let all: Vec<String> = tried.iter().map(ToString::to_string).collect();
+    if all.is_empty() { String::new() } else { format!(" (tried {})", all.join(", ")) }
 }
 
 fn advice(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::ConnectionRefused => "; is a server listening there?",
+        io::ErrorKind::NotFound => "; is the path right, and does the server run?",
         io::ErrorKind::TimedOut => "; is the host up, and does a firewall let the port through?",
         _ => "",
     }
@@ -117,6 +119,11 @@ impl Dialler {
     /// As [`dial`]; or TLS or WebSocket does not come about.
     pub async fn dial(&mut self, address: &Address, within: Duration) -> Result<Stream, DialError> {
         let deadline = Instant::now() + within;
+        if let Some(path) = address.unix_path() {
+            let dialled = timeout_at(deadline, UnixStream::connect(path)).await;
+            let failed = |source| DialError::Connect { address: address.clone(), tried: Vec::new(), source };
+            return dialled.unwrap_or_else(|_| Err(timed_out())).map(Stream::Unix).map_err(failed);
+        }
         let stream = match address.scheme().is_tls() {
             true => self.dial_tls(address, deadline).await?,
             false => dial(address, within).await.map(Stream::Tcp)?,

@@ -1,5 +1,5 @@
-//! Byte streams in and out: addresses, dialling and listening over TCP, with TLS and WebSocket where they are asked for.
-//! Knows no MQTT but its name.
+//! Byte streams in and out: addresses, dialling and listening over TCP and Unix sockets, with TLS and WebSocket where they
+//! are asked for. Knows no MQTT but its name.
 #![forbid(unsafe_code)]
 
 mod address;
@@ -9,6 +9,7 @@ mod networks;
 mod peer;
 mod stream;
 pub mod tls;
+mod unix;
 pub mod ws;
 
 pub use address::{Address, AddressError, PORT, Scheme, TLS_PORT, WS_PATH};
@@ -17,3 +18,4 @@ pub use listen::{BACKLOG, IpVersions, ListenError, listen};
 pub use networks::{Network, Networks, NotANetwork};
 pub use peer::Peer;
 pub use stream::Stream;
+pub use unix::{UNIX_PATH_BYTES_MAX, UnixListenError, UnixPlace, listen_unix};

@@ -5,6 +5,8 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
+use tokio::net::UnixStream;
+
 /// The other end of a connection.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -13,15 +15,32 @@ pub enum Peer {
     Socket(SocketAddr),
     /// An address, as a proxy that is believed has told it; it does not tell a port.
     Host(IpAddr),
+    /// A process of this machine, by a Unix socket.
+    Unix {
+        /// Its account.
+        uid: u32,
+        /// Its number, where the system tells it.
+        pid: Option<i32>,
+    },
 }
 
 impl Peer {
+    /// The other end of a Unix socket.
+    #[must_use]
+    pub fn of_unix(stream: &UnixStream) -> Peer {
+        match stream.peer_cred() {
+            Ok(cred) => Peer::Unix { uid: cred.uid(), pid: cred.pid() },
+            Err(_) => Peer::Unix { uid: u32::MAX, pid: None },
+        }
+    }
+
     /// The address, where the network is between.
     #[must_use]
     pub fn ip(self) -> Option<IpAddr> {
         match self {
             Peer::Socket(address) => Some(address.ip()),
             Peer::Host(address) => Some(address),
+            Peer::Unix { .. } => None,
         }
     }
 }
@@ -37,6 +56,8 @@ impl fmt::Display for Peer {
         match self {
             Peer::Socket(address) => address.fmt(out),
             Peer::Host(address) => address.fmt(out),
+            Peer::Unix { uid, pid: Some(pid) } => write!(out, "unix:pid={pid},uid={uid}"),
+            Peer::Unix { uid, pid: None } => write!(out, "unix:uid={uid}"),
         }
     }
 }

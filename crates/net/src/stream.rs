@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    net::{TcpStream, UnixStream},
 };
 use tokio_rustls::TlsStream;
 
@@ -22,17 +22,20 @@ pub enum Stream {
     Tcp(TcpStream),
     /// TLS over TCP.
     Tls(Box<TlsStream<TcpStream>>),
+    /// A Unix socket.
+    Unix(UnixStream),
     /// WebSocket over one of the others.
     WebSocket(Box<WebSocket>),
 }
 
 impl Stream {
-    /// The socket below.
+    /// The socket below, where it is one of TCP.
     #[must_use]
-    pub fn tcp(&self) -> &TcpStream {
+    pub fn tcp(&self) -> Option<&TcpStream> {
         match self {
-            Stream::Tcp(stream) => stream,
-            Stream::Tls(stream) => stream.get_ref().0,
+            Stream::Tcp(stream) => Some(stream),
+            Stream::Tls(stream) => Some(stream.get_ref().0),
+            Stream::Unix(_) => None,
             Stream::WebSocket(stream) => stream.inner().tcp(),
         }
     }
@@ -51,6 +54,7 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
+            Stream::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
             Stream::Tls(stream) => match Pin::new(stream).poll_read(context, buffer) {
                 // Many close without the farewell of TLS. Whoever reads knows by its own framing whether anything is
                 // missing.
@@ -68,6 +72,7 @@ impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
+            Stream::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
             Stream::Tls(stream) => explained(Pin::new(stream).poll_write(context, bytes)),
             Stream::WebSocket(stream) => Pin::new(stream).poll_write(context, bytes),
         }
@@ -81,6 +86,7 @@ impl AsyncWrite for Stream {
         let first = || slices.iter().find(|slice| !slice.is_empty()).map_or(&[][..], |slice| slice);
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(context, slices),
             Stream::Tls(stream) => explained(Pin::new(stream).poll_write_vectored(context, slices)),
             Stream::WebSocket(stream) => Pin::new(stream).poll_write(context, first()),
         }
@@ -89,6 +95,7 @@ impl AsyncWrite for Stream {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_flush(context),
+            Stream::Unix(stream) => Pin::new(stream).poll_flush(context),
             Stream::Tls(stream) => explained(Pin::new(stream).poll_flush(context)),
             Stream::WebSocket(stream) => Pin::new(stream).poll_flush(context),
         }
@@ -97,6 +104,7 @@ impl AsyncWrite for Stream {
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::Unix(stream) => Pin::new(stream).poll_shutdown(context),
             Stream::Tls(stream) => explained(Pin::new(stream).poll_shutdown(context)),
             Stream::WebSocket(stream) => Pin::new(stream).poll_shutdown(context),
         }

@@ -1,8 +1,12 @@
-//! Where a listener listens: an IP address and a port, or `localhost` and a port. Not the socket.
+//! Where a listener listens: an IP address and a port, `localhost` and a port, or the path of a Unix socket. Not the
+//! socket.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::str::FromStr;
+
+use whimbrel_net::UNIX_PATH_BYTES_MAX;
 
 use super::key::Kind;
 use super::setting::{Given, Setting, Value, quoted};
@@ -10,7 +14,7 @@ use super::setting::{Given, Setting, Value, quoted};
 /// Where a listener listens.
 ///
 /// Names other than `localhost` are not taken: what they resolve to can change between a check and a start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     /// Both loopback addresses, IPv4 and IPv6. On a machine that has only one of them the other is left out.
     Localhost {
@@ -19,6 +23,8 @@ pub enum Address {
     },
     /// Exactly this address.
     Socket(SocketAddr),
+    /// A Unix socket at this path.
+    Unix(PathBuf),
 }
 
 /// The text is not an address.
@@ -26,29 +32,33 @@ pub enum Address {
 pub struct NotAnAddress;
 
 impl Address {
-    /// The sockets to open: one, or both loopback addresses for `localhost`.
-    pub fn sockets(self) -> Vec<SocketAddr> {
+    /// The TCP sockets to open: one, both loopback addresses for `localhost`, none for a Unix socket.
+    pub fn sockets(&self) -> Vec<SocketAddr> {
         match self {
             Self::Localhost { port } => {
                 vec![
-                    SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-                    SocketAddr::from((Ipv6Addr::LOCALHOST, port)),
+                    SocketAddr::from((Ipv4Addr::LOCALHOST, *port)),
+                    SocketAddr::from((Ipv6Addr::LOCALHOST, *port)),
                 ]
             }
-            Self::Socket(socket) => vec![socket],
+            Self::Socket(socket) => vec![*socket],
+            Self::Unix(_) => Vec::new(),
         }
     }
 
     /// Whether only programs on the same machine can reach it.
-    pub fn is_loopback(self) -> bool {
+    pub fn is_loopback(&self) -> bool {
         match self {
-            Self::Localhost { .. } => true,
+            Self::Localhost { .. } | Self::Unix(_) => true,
             Self::Socket(socket) => socket.ip().to_canonical().is_loopback(),
         }
     }
 
     /// Whether both cannot be open at once. `ipv6_only` is the setting of each.
-    pub(super) fn collides(self, ipv6_only: bool, other: Self, other_ipv6_only: bool) -> bool {
+    pub(super) fn collides(&self, ipv6_only: bool, other: &Self, other_ipv6_only: bool) -> bool {
+        if let (Self::Unix(one), Self::Unix(other)) = (self, other) {
+            return one == other;
+        }
         let others = other.sockets();
         self.sockets().into_iter().any(|one| {
             others.iter().any(|other| {
@@ -75,6 +85,10 @@ impl FromStr for Address {
     type Err = NotAnAddress;
 
     fn from_str(text: &str) -> Result<Self, NotAnAddress> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            let good = !path.is_empty() && path.len() <= UNIX_PATH_BYTES_MAX;
+            return if good { Ok(Self::Unix(path.into())) } else { Err(NotAnAddress) };
+        }
         match text.strip_prefix("localhost:") {
             Some(port) => port.parse().map(|port| Self::Localhost { port }).map_err(|_| NotAnAddress),
             None => text.parse().map(Self::Socket).map_err(|_| NotAnAddress),
@@ -87,6 +101,7 @@ impl fmt::Display for Address {
         match self {
             Self::Localhost { port } => write!(out, "localhost:{port}"),
             Self::Socket(socket) => socket.fmt(out),
+            Self::Unix(path) => write!(out, "unix:{}", path.display()),
         }
     }
 }
@@ -94,7 +109,7 @@ impl fmt::Display for Address {
 impl fmt::Display for NotAnAddress {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(
-            "this is not an IP address and a port, such as 0.0.0.0:1883, [::]:1883 or localhost:1883",
+            "this is not an IP address and a port, such as 0.0.0.0:1883, [::]:1883 or localhost:1883, nor unix:/path",
         )
     }
 }
@@ -106,7 +121,10 @@ impl Setting for Address {
 
     fn read(given: &Given<'_>, _: (u64, u64)) -> Option<Self> {
         match given.value {
-            Value::Text(text) | Value::Word(text) => text.parse().ok(),
+            Value::Text(text) | Value::Word(text) => match (text.parse().ok()?, given.folder) {
+                (Self::Unix(path), Some(folder)) => Some(Self::Unix(folder.join(path))),
+                (address, _) => Some(address),
+            },
             _ => None,
         }
     }

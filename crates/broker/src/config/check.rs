@@ -3,11 +3,10 @@
 
 use super::authentication::Method;
 use super::key::grouped;
-use super::listener::{ClientCertificates, Identity, Listener, Protocol};
+use super::listener::{ClientCertificates, Listener};
 use super::problem::{Fault, Problem};
 use super::reader::Places;
-use super::room::Room;
-use super::{Config, LISTENER};
+use super::{Config, LISTENER, transport};
 
 /// Everything that is wrong between keys. Keys whose own value was refused are left out.
 pub(super) fn check(config: &Config, places: &Places) -> Vec<Problem> {
@@ -29,7 +28,7 @@ pub(super) fn check(config: &Config, places: &Places) -> Vec<Problem> {
         if listener.name.is_some() && earlier().any(|(other, _)| other.name == listener.name) {
             problems.push(problem(places, LISTENER, number, "name", Fault::NameTaken));
         }
-        problems.extend(transport(places, number, listener));
+        problems.extend(transport::check(places, number, listener));
     }
     if authentication_good {
         problems.extend(no_password_file(config, places));
@@ -48,77 +47,8 @@ fn open_to_network(config: &Config, places: &Places, number: usize, listener: &L
     open.then(|| problem(places, LISTENER, number, "address", Fault::OpenToNetwork { address }))
 }
 
-/// What the keys of the transports say together. One that would change nothing is a mistake that would otherwise go
-/// unseen.
-fn transport(places: &Places, number: usize, listener: &Listener) -> Vec<Problem> {
-    const TLS: &[&str] = &[
-        "certificate",
-        "key",
-        "tls_version_min",
-        "client_certificates",
-        "client_ca",
-        "crl",
-        "identity",
-        "identity_as",
-    ];
-    const WEBSOCKET: &[&str] = &["path", "origins", "upgrade_bytes_max", "proxy_trusted"];
-    let good = |names: &[&'static str]| places.are_good(LISTENER, number, names);
-    // The default file names every key.
-    let unlike = |name: &str| {
-        let entry = Listener::ENTRIES.iter().find(|entry| entry.key.name == name);
-        entry.is_some_and(|entry| (entry.show)(listener) != (entry.show)(&Listener::default()))
-    };
-    let given = |name: &'static str| places.is_given(LISTENER, number, name) && unlike(name);
-    let found = |name: &'static str, fault: Fault| problem(places, LISTENER, number, name, fault);
-    if !good(&["protocol"]) {
-        return Vec::new();
-    }
-    let needs = |other: &'static str| move |name: &&'static str| found(name, Fault::NeedsOther { other });
-    let mut problems = Vec::new();
-    let protocol = listener.protocol;
-    if !protocol.is_websocket() {
-        let other = "protocol is \"ws\" or \"wss\"";
-        problems.extend(WEBSOCKET.iter().filter(|name| given(name)).map(needs(other)));
-    }
-    if protocol == Protocol::Mqtt && given("handshake_timeout_secs") {
-        problems
-            .push(found("handshake_timeout_secs", Fault::NeedsOther { other: "protocol is not \"mqtt\"" }));
-    }
-    if !protocol.is_tls() {
-        let other = "protocol is \"mqtts\" or \"wss\"";
-        problems.extend(TLS.iter().filter(|name| given(name)).map(needs(other)));
-        return problems;
-    }
-    let (certificates, keys) = (listener.certificate.len(), listener.key.len());
-    if good(&["certificate", "key"]) {
-        if certificates == 0 || keys == 0 {
-            problems.push(found("protocol", Fault::NoCertificate));
-        } else if certificates != keys {
-            problems.push(found("key", Fault::KeysUnlikeCertificates { certificates, keys }));
-        }
-    }
-    if good(&["client_certificates", "client_ca", "identity"]) {
-        let asked = listener.client_certificates != ClientCertificates::None;
-        if asked && listener.client_ca.is_none() {
-            let other = "client_ca names the file with the CAs of the clients";
-            problems.push(found("client_certificates", Fault::NeedsOther { other }));
-        }
-        if !asked {
-            let of_clients = ["client_ca", "crl", "identity", "identity_as"];
-            let other = "client_certificates is \"optional\" or \"required\"";
-            problems.extend(of_clients.iter().filter(|name| given(name)).map(needs(other)));
-        } else if listener.identity == Identity::None && given("identity_as") {
-            problems.push(found(
-                "identity_as",
-                Fault::NeedsOther { other: "identity names a part of the certificate" },
-            ));
-        }
-    }
-    problems
-}
-
 fn address_taken(places: &Places, number: usize, listener: &Listener, other: &Listener) -> Option<Problem> {
-    let taken = listener.address.collides(listener.ipv6_only, other.address, other.ipv6_only);
+    let taken = listener.address.collides(listener.ipv6_only, &other.address, other.ipv6_only);
     let by = other.address.to_string();
     taken.then(|| problem(places, LISTENER, number, "address", Fault::AddressTaken { by }))
 }
@@ -164,7 +94,7 @@ fn link_soft_above_hard(config: &Config, places: &Places) -> Option<Problem> {
     Some(Problem { key: Some(format!("limits.{soft}")), ..problem(places, "limits", 0, written, fault) })
 }
 
-fn problem(
+pub(super) fn problem(
     places: &Places,
     section: &'static str,
     number: usize,

@@ -1,4 +1,5 @@
-//! Values of a form that a word can be checked for: networks, origins of pages, paths of URLs. Not where they are used.
+//! Values of a form that a word can be checked for: networks, origins of pages, paths of URLs, modes
+//! of files. Not where they are used.
 
 use std::{fmt::Display, str::FromStr};
 
@@ -24,6 +25,10 @@ pub struct PageOrigin(String);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UrlPath(String);
 
+/// The mode of a file, as four octal digits: `0660`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileMode(u32);
+
 /// The text is not of the form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Formless;
@@ -44,6 +49,28 @@ impl UrlPath {
     /// The path that everybody uses.
     pub(super) fn usual() -> Self {
         Self(whimbrel_net::WS_PATH.to_owned())
+    }
+}
+
+impl FileMode {
+    /// The bits.
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// For the account and its group.
+    pub(super) fn usual() -> Self {
+        Self(0o660)
+    }
+}
+
+impl FromStr for FileMode {
+    type Err = Formless;
+
+    fn from_str(text: &str) -> Result<Self, Formless> {
+        let digits = text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+        let bits = u32::from_str_radix(text, 8).map_err(|_| Formless)?;
+        if digits && matches!(text.len(), 3 | 4) && bits <= 0o777 { Ok(Self(bits)) } else { Err(Formless) }
     }
 }
 
@@ -114,6 +141,21 @@ impl<T: Form> Setting for Vec<T> {
     }
 }
 
+impl Setting for FileMode {
+    const KIND: Kind = Kind::Form { words: "the mode of a file in octal digits: \"0660\"", example: "0600" };
+
+    fn read(given: &Given<'_>, _: (u64, u64)) -> Option<Self> {
+        match given.value {
+            Value::Text(text) | Value::Word(text) => text.parse().ok(),
+            _ => None,
+        }
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(format!("\"{:04o}\"", self.0))
+    }
+}
+
 impl Setting for UrlPath {
     const KIND: Kind =
         Kind::Form { words: "the path of a URL, which begins with a slash: \"/mqtt\"", example: "/another" };
@@ -145,6 +187,11 @@ mod tests {
             ["", "app.example", "https://", "https://app.example/", "https://a b", "://a", "https://*.a"]
         {
             assert!(text.parse::<PageOrigin>().is_err(), "{text}");
+        }
+        for (text, bits) in
+            [("0660", Some(0o660)), ("777", Some(0o777)), ("1777", None), ("66", None), ("0680", None)]
+        {
+            assert_eq!(text.parse::<FileMode>().ok().map(FileMode::bits), bits, "{text}");
         }
         for text in ["/", "/mqtt", "/a/b%20c"] {
             assert!(text.parse::<UrlPath>().is_ok(), "{text}");

@@ -57,7 +57,7 @@ pub enum Kind {
         /// One of them.
         example: &'static str,
     },
-    /// An IP address, or `localhost`, and a port.
+    /// An IP address, or `localhost`, and a port; or the path of a Unix socket.
     Address,
     /// A log level, or several with the part of the program for which each counts.
     Levels,
@@ -196,7 +196,8 @@ impl Kind {
                 format!("{words}, or several in [], in the environment with commas between them")
             }
             Self::Address => {
-                "an IP address and a port, such as \"0.0.0.0:1883\", \"[::]:1883\" or \"localhost:1883\""
+                "an IP address and a port, such as \"0.0.0.0:1883\", \"[::]:1883\" or \"localhost:1883\", or the path \
+                 of a Unix socket: \"unix:/run/whimbrel/mqtt.sock\""
                     .to_owned()
             }
             Self::Levels => {

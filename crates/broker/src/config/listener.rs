@@ -7,7 +7,7 @@ use whimbrel_net::Network;
 use super::LISTENER;
 use super::address::Address;
 use super::authentication::Method;
-use super::form::{PageOrigin, UrlPath};
+use super::form::{FileMode, PageOrigin, UrlPath};
 use super::key::Reload;
 use super::room::room;
 use super::setting::{Auto, Choice};
@@ -25,7 +25,9 @@ room! {
 
         /// An IP address and a port. `0.0.0.0` is every IPv4 address of the machine, `[::]` every address,
         /// `localhost` both loopback addresses (the one that the machine does not have is left out). Port 0
-        /// lets the system choose one. The flag can be repeated and replaces all listeners of the file and of
+        /// lets the system choose one. `unix:/path` is a Unix socket, for programs of this machine: a file there that is
+        /// none is not touched, a socket is replaced if nobody listens at it; in the configuration file a relative path
+        /// counts from the folder of that file. The flag can be repeated and replaces all listeners of the file and of
         /// the environment.
         address: Address = Address::Localhost { port: 1883 }, flag("listen");
 
@@ -92,6 +94,10 @@ room! {
         /// them X-Forwarded-For says whose it is: the last address in it that is no such proxy. From anybody else the
         /// field counts for nothing.
         proxy_trusted: Vec<Network> = Vec::new(), example("10.0.0.0/8");
+
+        /// Who may connect to a Unix socket, as the mode of its file: read and write for the account of the broker (6), its
+        /// group (6), all others (0).
+        unix_mode: FileMode = FileMode::usual();
 
         /// Whether `[::]` takes IPv6 connections only. If not, it takes IPv4 connections too. It changes
         /// nothing for any other address.

@@ -29,6 +29,7 @@ mod suggestion;
 mod sys;
 #[cfg(test)]
 mod tests;
+mod transport;
 mod worker;
 
 pub use access::{Access, ClientIdOf, DeniedPublish, DeniedWill, PartialSubscriptions};
@@ -37,7 +38,7 @@ pub use authentication::{Authentication, Method};
 pub use control::Control;
 pub use default_file::default_file;
 pub use difference::Difference;
-pub use form::{Formless, PageOrigin, UrlPath};
+pub use form::{FileMode, Formless, PageOrigin, UrlPath};
 pub use key::{Key, Kind, Reload};
 pub use limits::Limits;
 pub use listener::{ClientCertificates, Identity, IdentityAs, Listener, Protocol, TlsVersion};

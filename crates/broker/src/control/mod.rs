@@ -21,7 +21,6 @@ mod status;
 
 use std::{
     io,
-    net::SocketAddr,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -127,7 +126,7 @@ struct Loaded {
 /// A listener that is open.
 pub(crate) struct Entrance {
     pub(crate) door: Arc<Door>,
-    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) addresses: Vec<String>,
     pub(crate) method: Method,
 }
 

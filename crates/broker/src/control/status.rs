@@ -261,7 +261,7 @@ impl Control {
             let door = &entrance.door;
             Listening {
                 name: door.name.to_string(),
-                addresses: entrance.addresses.iter().map(ToString::to_string).collect(),
+                addresses: entrance.addresses.clone(),
                 authentication: match entrance.method {
                     Method::Anonymous => "anonymous".to_owned(),
                     Method::PasswordFile => "password_file".to_owned(),

@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -10,10 +9,40 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{net::TcpListener, sync::mpsc};
+use tokio::{
+    net::{TcpListener, UnixListener},
+    sync::mpsc,
+};
 use whimbrel_engine::{Count, Counters};
+use whimbrel_net::{Peer, UnixPlace};
 
-use super::{Door, Guest, Shared};
+use super::{Arrival, Door, Guest, Shared};
+
+/// Where connections come in.
+pub(crate) enum Entry {
+    Tcp(TcpListener),
+    Unix {
+        listener: UnixListener,
+        /// The file, which goes when nobody listens any more.
+        _place: UnixPlace,
+    },
+}
+
+impl Entry {
+    async fn accept(&self) -> io::Result<(Arrival, Peer)> {
+        match self {
+            Entry::Tcp(listener) => {
+                let (stream, address) = listener.accept().await?;
+                Ok((Arrival::Tcp(stream.into_std()?), address.into()))
+            }
+            Entry::Unix { listener, .. } => {
+                let (stream, _) = listener.accept().await?;
+                let peer = Peer::of_unix(&stream);
+                Ok((Arrival::Unix(stream.into_std()?), peer))
+            }
+        }
+    }
+}
 
 /// A worker as a listener sees it.
 pub(crate) type Seat = (mpsc::UnboundedSender<Guest>, Arc<AtomicUsize>);
@@ -26,7 +55,7 @@ const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// Accepts until it is cancelled.
 pub(crate) async fn accept(
-    listener: TcpListener,
+    listener: Entry,
     door: Arc<Door>,
     seats: Arc<[Seat]>,
     shared: Arc<Shared>,
@@ -36,10 +65,10 @@ pub(crate) async fn accept(
     let mut told: Option<Instant> = None;
     loop {
         match listener.accept().await {
-            Ok((stream, address)) => {
+            Ok((stream, peer)) => {
                 resting = false;
                 if !is_full(&door, &shared) {
-                    place(stream, address, &door, &seats, &shared);
+                    place(stream, peer, &door, &seats, &shared);
                     continue;
                 }
                 // Cheaper than a handshake: the socket closes before anything is read.
@@ -47,7 +76,7 @@ pub(crate) async fn accept(
                 if told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
                     told = Some(Instant::now());
                     let name = &door.name;
-                    tracing::warn!(listener = %name, %address, "the limit of connections is reached: more are refused");
+                    tracing::warn!(listener = %name, address = %peer, "the limit of connections is reached: more are refused");
                 }
             }
             Err(error) if is_of_one_connection(&error) => {}
@@ -75,19 +104,12 @@ fn is_full(door: &Door, shared: &Shared) -> bool {
         || door.connections.load(Relaxed) >= door.connections_max
 }
 
-fn place(
-    stream: tokio::net::TcpStream,
-    address: SocketAddr,
-    door: &Arc<Door>,
-    seats: &[Seat],
-    shared: &Shared,
-) {
+fn place(stream: Arrival, peer: Peer, door: &Arc<Door>, seats: &[Seat], shared: &Shared) {
     let Some((guests, load)) = seats.iter().min_by_key(|(_, load)| load.load(Relaxed)) else { return };
-    let Ok(stream) = stream.into_std() else { return };
     shared.connections.fetch_add(1, Relaxed);
     door.connections.fetch_add(1, Relaxed);
     load.fetch_add(1, Relaxed);
-    if guests.send(Guest { stream, address, door: door.clone() }).is_err() {
+    if guests.send(Guest { stream, peer, door: door.clone() }).is_err() {
         super::leave(shared, door, load); // The server is ending.
     }
 }

@@ -1,9 +1,9 @@
 //! From an accepted socket to a connection on which MQTT is spoken: the handshakes of TLS and of WebSocket, in their
 //! time, and who the client's certificate says it is.
 
-use std::{fmt, io, net::SocketAddr, sync::Arc};
+use std::{fmt, io, sync::Arc};
 
-use tokio::{net::TcpStream, time::timeout};
+use tokio::time::timeout;
 use whimbrel_engine::Count;
 use whimbrel_net::{
     Peer, Stream,
@@ -52,15 +52,15 @@ struct Shaken {
 
 /// Goes through the handshakes with whoever has connected, then has its task run.
 pub(super) async fn enter(
-    stream: TcpStream,
-    address: SocketAddr,
+    stream: Stream,
+    peer: Peer,
     shared: Arc<Shared>,
     turnstile: Arc<Turnstile>,
     place: Place,
 ) {
     let mut stopping = shared.stopping_told.subscribe();
     let door = place.door.clone();
-    let shaking = timeout(door.handshake_within, shake(stream, address, &door, &turnstile));
+    let shaking = timeout(door.handshake_within, shake(stream, peer, &door, &turnstile));
     let shaken = tokio::select! {
         shaken = shaking => shaken,
         _ = stopping.wait_for(|stopping| *stopping) => return,
@@ -76,24 +76,19 @@ pub(super) async fn enter(
             let socket = Socket::Wrapped(Box::new(Wrapped::new(stream, identity, acceptor)));
             tokio::spawn(Task::new(&shared, socket, wire, peer, place));
         }
-        Err(failed) => tell(&door, address, &failed),
+        Err(failed) => tell(&door, peer, &failed),
     }
 }
 
-async fn shake(
-    stream: TcpStream,
-    address: SocketAddr,
-    door: &Door,
-    turnstile: &Turnstile,
-) -> Result<Shaken, Failed> {
-    let mut peer = Peer::Socket(address);
-    let (mut stream, identity) = match &door.tls {
-        None => (Stream::Tcp(stream), None),
-        Some(tls) => {
+async fn shake(stream: Stream, mut peer: Peer, door: &Door, turnstile: &Turnstile) -> Result<Shaken, Failed> {
+    let (mut stream, identity) = match (&door.tls, stream) {
+        (Some(tls), Stream::Tcp(stream)) => {
             let failed = |why| Failed { what: "TLS", why };
             let accepted = turnstile.run(tls.acceptor.accept(stream)).await.map_err(failed)?;
             identified(accepted, tls.identity).map_err(failed)?
         }
+        // The configuration lets nobody speak TLS over anything but TCP.
+        (_, stream) => (stream, None),
     };
     if let Some(rules) = &door.upgrade {
         let accepted = ws::accept(stream, rules, peer.ip()).await;
@@ -120,7 +115,7 @@ fn identified(stream: Stream, identity: Option<(Identity, bool)>) -> io::Result<
 }
 
 /// A few lines of this kind in a second; all are counted.
-fn tell(door: &Door, address: SocketAddr, failed: &Failed) {
+fn tell(door: &Door, address: Peer, failed: &Failed) {
     with_bench(|bench| {
         bench.begin();
         bench.turn.count(Count::HandshakesFailed, 1);

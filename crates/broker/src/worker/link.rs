@@ -1,6 +1,6 @@
 //! A connection as the engine sees it: something to write to from any thread, and somebody to wake.
 //!
-//! To plain TCP whoever has something to send writes itself. Where bytes are wrapped (TLS, WebSocket), only the task that owns the
+//! To plain TCP whoever has something to send writes itself. Where bytes are wrapped (TLS, WebSocket, a Unix socket), only the task that owns the
 //! connection can do that: others hand over to it.
 
 use std::{
@@ -17,11 +17,13 @@ use std::{
 use parking_lot::Mutex;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{
-    TcpStream,
+    TcpStream, UnixStream,
     tcp::{OwnedReadHalf, OwnedWriteHalf},
 };
 use whimbrel_engine::{Wire, Written};
-use whimbrel_net::Peer;
+use whimbrel_net::{Peer, Stream};
+
+use super::Arrival;
 
 /// How long a connection is silent before TCP asks whether the peer is there.
 const TCP_KEEP_ALIVE: Duration = Duration::from_secs(300);
@@ -58,12 +60,19 @@ struct Handover {
 }
 
 /// Sets what the sockets of all connections have in common.
-pub(super) fn prepare(stream: std::net::TcpStream) -> io::Result<TcpStream> {
+pub(super) fn prepare(arrival: Arrival) -> io::Result<Stream> {
+    let stream = match arrival {
+        Arrival::Tcp(stream) => stream,
+        Arrival::Unix(stream) => {
+            stream.set_nonblocking(true)?;
+            return UnixStream::from_std(stream).map(Stream::Unix);
+        }
+    };
     stream.set_nodelay(true)?;
     // Clients before 5.0 may do without MQTT's keep-alive; one that has died unseen is found all the same.
     SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(TCP_KEEP_ALIVE))?;
     stream.set_nonblocking(true)?;
-    TcpStream::from_std(stream)
+    TcpStream::from_std(stream).map(Stream::Tcp)
 }
 
 impl SocketWire {

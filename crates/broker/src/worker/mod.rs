@@ -21,7 +21,6 @@ mod wrapped;
 use std::{
     cell::RefCell,
     io,
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -33,7 +32,7 @@ use std::{
 
 use tokio::sync::{mpsc, watch};
 use whimbrel_engine::{Engine, Level, Now, Turn, proto::Millis};
-use whimbrel_net::ws::UpgradeRules;
+use whimbrel_net::{Peer, Stream, ws::UpgradeRules};
 
 use crate::{
     auth::Authenticator,
@@ -44,7 +43,7 @@ use task::Task;
 use turnstile::Turnstile;
 use wrapped::Socket;
 
-pub(crate) use accept::accept;
+pub(crate) use accept::{Entry, accept};
 pub(crate) use handshake::DoorTls;
 pub(crate) use telling::Words;
 
@@ -77,9 +76,15 @@ impl Door {
 
 /// A connection on its way to a worker.
 pub(crate) struct Guest {
-    pub stream: std::net::TcpStream,
-    pub address: SocketAddr,
+    pub stream: Arrival,
+    pub peer: Peer,
     pub door: Arc<Door>,
+}
+
+/// An accepted socket on its way to a worker.
+pub(crate) enum Arrival {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
 }
 
 /// What the workers and the rest of the process share.
@@ -273,22 +278,25 @@ async fn work(
     let turnstile = Arc::new(Turnstile::default());
     let (idle, mut all_left) = mpsc::channel::<()>(1);
     while let Some(guest) = inbox.recv().await {
-        let Guest { stream, address, door } = guest;
+        let Guest { stream, peer, door } = guest;
         let stream = match link::prepare(stream) {
             Ok(stream) => stream,
             Err(error) => {
-                tracing::debug!(%address, %error, "a connection ended before it was taken in");
+                tracing::debug!(address = %peer, %error, "a connection ended before it was taken in");
                 leave(&shared, &door, &load);
                 continue;
             }
         };
         let plain = door.is_plain();
         let place = Place { load: load.clone(), door, shared: shared.clone(), _idle: idle.clone() };
-        if plain {
-            let (reader, wire) = SocketWire::plain(stream);
-            tokio::spawn(Task::new(&shared, Socket::Tcp(reader), wire, address.into(), place));
-        } else {
-            tokio::spawn(handshake::enter(stream, address, shared.clone(), turnstile.clone(), place));
+        match stream {
+            Stream::Tcp(stream) if plain => {
+                let (reader, wire) = SocketWire::plain(stream);
+                tokio::spawn(Task::new(&shared, Socket::Tcp(reader), wire, peer, place));
+            }
+            stream => {
+                tokio::spawn(handshake::enter(stream, peer, shared.clone(), turnstile.clone(), place));
+            }
         }
     }
     drop(idle);

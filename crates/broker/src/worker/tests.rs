@@ -18,7 +18,7 @@ use whimbrel_engine::{
     store::{ReadFailed, StageRefused, Staged, Trouble},
 };
 
-use super::{Bench, Door, Guest, Handle, Shared, keeper::Wires, start, telling::Telling};
+use super::{Arrival, Bench, Door, Guest, Handle, Shared, keeper::Wires, start, telling::Telling};
 use crate::{
     auth::{Answer, Authenticator, Credentials, Identity, Verdict},
     store::SYNCED,
@@ -75,7 +75,12 @@ impl House {
         for count in [&self.shared.connections, &self.door.connections, &self.worker.load] {
             count.fetch_add(1, Relaxed);
         }
-        assert!(self.worker.guests.send(Guest { stream, address, door: self.door.clone() }).is_ok());
+        assert!(
+            self.worker
+                .guests
+                .send(Guest { stream: Arrival::Tcp(stream), peer: address.into(), door: self.door.clone() })
+                .is_ok()
+        );
         client.write_all(CONNECT).unwrap();
         (client, self.questions.recv().unwrap())
     }
@@ -258,4 +263,11 @@ fn a_worker_is_rung_if_the_room_has_come_before_it_listens() {
     journal.0.store(false, Relaxed);
     bench.finish();
     assert!(bell.0.load(Relaxed));
+}
+
+/// What every connection pays for all that only some have. It may shrink.
+#[test]
+fn transports_cost_a_plain_connection_nothing() {
+    assert!(size_of::<super::task::Task>() <= 368, "{}", size_of::<super::task::Task>());
+    assert!(size_of::<super::wrapped::Socket>() <= 16 && size_of::<super::link::SocketWire>() <= 48);
 }

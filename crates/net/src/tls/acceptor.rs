@@ -213,7 +213,7 @@ impl Stream {
     #[must_use]
     pub fn peer_certificates(&self) -> Option<&[CertificateDer<'static>]> {
         match self {
-            Stream::Tcp(_) => None,
+            Stream::Tcp(_) | Stream::Unix(_) => None,
             Stream::Tls(stream) => stream.get_ref().1.peer_certificates(),
             Stream::WebSocket(stream) => stream.inner().peer_certificates(),
         }

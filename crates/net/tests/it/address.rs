@@ -25,6 +25,8 @@ fn every_way_to_write_an_address() {
     check("ws://broker", "broker", 80, "ws://broker:80/mqtt");
     check("ws://broker/", "broker", 80, "ws://broker:80/");
     check("wss://[::1]:9001/a/b?c=d", "::1", 9001, "wss://[::1]:9001/a/b?c=d");
+    check("unix:/run/broker.sock", "", 0, "unix:/run/broker.sock");
+    check("unix:///run/broker.sock", "", 0, "unix:/run/broker.sock");
     check("bücher.example", "bücher.example", 1883, "bücher.example:1883");
 }
 
@@ -49,6 +51,8 @@ fn what_is_no_address_says_what_to_write() {
     check("http://broker", "cannot be dialled");
     check("mqtt://broker/topic", "no host name");
     check("user@broker", "no host name");
+    check("unix:", "names no socket");
+    check(&format!("unix:/{}", "x".repeat(100)), "names no socket");
     check("ws://broker/a b", "is no path");
     check("ws://broker/a#b", "is no path");
     check("a b", "no host name");

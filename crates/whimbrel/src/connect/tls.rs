@@ -60,7 +60,10 @@ impl TlsArgs {
     /// This side of TLS for an address of this kind, and the file for the connection's secrets, if somebody wants them.
     pub(super) fn connector(&self, scheme: Scheme) -> Result<Option<(Connector, Option<String>)>, String> {
         if !scheme.is_tls() {
-            return if self.is_asked_for() {
+            return if self.is_asked_for() && scheme == Scheme::Unix {
+                Err("there is no TLS by a Unix socket: what goes through it does not leave the machine"
+                    .to_owned())
+            } else if self.is_asked_for() {
                 Err(format!("{}:// is without TLS; write {}s://", scheme.word(), scheme.word()))
             } else {
                 Ok(None)

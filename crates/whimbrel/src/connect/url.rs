@@ -7,6 +7,9 @@ use whimbrel_client::Address;
 /// What stands before `://`.
 const SCHEMES: [&str; 4] = ["mqtt", "mqtts", "ws", "wss"];
 
+/// What stands before the path of a Unix socket, which is all that there is.
+const UNIX: &str = "unix:";
+
 /// What a URL says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Url {
@@ -20,11 +23,18 @@ impl FromStr for Url {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Url, String> {
+        if text.starts_with(UNIX) {
+            let address = text.parse().map_err(|error: whimbrel_client::AddressError| error.to_string())?;
+            return Ok(Url { address, user: None, password: None, topic: None });
+        }
         let Some((word, rest)) = text.split_once("://") else {
             return Err("write mqtt://[USER[:PASSWORD]@]HOST[:PORT][/TOPIC]".to_owned());
         };
         if !SCHEMES.iter().any(|known| word.eq_ignore_ascii_case(known)) {
-            return Err(format!("`{word}://` cannot be used: there are {}://", SCHEMES.join("://, ")));
+            return Err(format!(
+                "`{word}://` cannot be used: there are {}:// and {UNIX}",
+                SCHEMES.join("://, ")
+            ));
         }
         let (authority, topic) = match rest.split_once('/') {
             Some((authority, topic)) => (authority, Some(topic)),
@@ -102,6 +112,7 @@ mod tests {
         check("mqtts://u:p@[::1]:9/a", "mqtts://[::1]:9", Some("u"), Some("p"), Some("a"));
         check("ws://h/a/b", "ws://h:80/mqtt", None, None, Some("a/b"));
         check("wss://u@h:9001/", "wss://h:9001/mqtt", Some("u"), None, None);
+        check("unix:/run/broker.sock", "unix:/run/broker.sock", None, None, None);
         check("mqtt://u:a@b@h", "h:1883", Some("u"), Some("a@b"), None);
         check("mqtt://u:@h", "h:1883", Some("u"), Some(""), None);
     }

@@ -81,6 +81,7 @@ fn beside(key: &Key) -> Vec<(String, &'static str)> {
         "listener.path" | "listener.origins" | "listener.upgrade_bytes_max" | "listener.proxy_trusted" => {
             vec![("WHIMBREL_LISTENER_1_PROTOCOL".to_owned(), "ws")]
         }
+        "listener.unix_mode" => vec![("WHIMBREL_LISTENER_1_ADDRESS".to_owned(), "unix:/run/w.sock")],
         _ => Vec::new(),
     }
 }

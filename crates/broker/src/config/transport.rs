@@ -1,0 +1,119 @@
+//! What the keys of a listener's transports say together: TLS, WebSocket, Unix sockets. A key that would change nothing is
+//! a mistake that would otherwise go unseen.
+
+use super::LISTENER;
+use super::address::Address;
+use super::check::problem;
+use super::listener::{ClientCertificates, Identity, Listener, Protocol};
+use super::problem::{Fault, Problem};
+use super::reader::Places;
+use super::room::Room;
+
+/// Keys that mean something with TLS alone.
+const TLS: &[&str] = &[
+    "certificate",
+    "key",
+    "tls_version_min",
+    "client_certificates",
+    "client_ca",
+    "crl",
+    "identity",
+    "identity_as",
+];
+
+/// Keys that mean something with WebSocket alone.
+const WEBSOCKET: &[&str] = &["path", "origins", "upgrade_bytes_max", "proxy_trusted"];
+
+/// Everything that is wrong between the keys of this listener.
+pub(super) fn check(places: &Places, number: usize, listener: &Listener) -> Vec<Problem> {
+    let mut found = Found { places, number, listener, problems: Vec::new() };
+    if found.good(&["protocol", "address"]) {
+        found.check_socket();
+        found.check_websocket();
+        found.check_tls();
+    }
+    found.problems
+}
+
+struct Found<'a> {
+    places: &'a Places,
+    number: usize,
+    listener: &'a Listener,
+    problems: Vec<Problem>,
+}
+
+impl Found<'_> {
+    fn good(&self, names: &[&'static str]) -> bool {
+        self.places.are_good(LISTENER, self.number, names)
+    }
+
+    fn put(&mut self, name: &'static str, fault: Fault) {
+        self.problems.push(problem(self.places, LISTENER, self.number, name, fault));
+    }
+
+    /// Whether somebody has set it to something: the default file names every key.
+    fn is_given(&self, name: &'static str) -> bool {
+        let entry = Listener::ENTRIES.iter().find(|entry| entry.key.name == name);
+        let unlike =
+            entry.is_some_and(|entry| (entry.show)(self.listener) != (entry.show)(&Listener::default()));
+        unlike && self.places.is_given(LISTENER, self.number, name)
+    }
+
+    /// Each of these keys counts only if another one is so.
+    fn need(&mut self, names: &[&'static str], other: &'static str) {
+        for name in names {
+            if self.is_given(name) {
+                self.put(name, Fault::NeedsOther { other });
+            }
+        }
+    }
+
+    fn check_socket(&mut self) {
+        match &self.listener.address {
+            Address::Unix(_) => {
+                if self.listener.protocol.is_tls() {
+                    self.put("protocol", Fault::NeedsOther { other: "address is one of TCP" });
+                }
+                self.need(&["ipv6_only"], "address is one of TCP");
+            }
+            _ => self.need(&["unix_mode"], "address is a Unix socket (unix:/path)"),
+        }
+    }
+
+    fn check_websocket(&mut self) {
+        if !self.listener.protocol.is_websocket() {
+            self.need(WEBSOCKET, "protocol is \"ws\" or \"wss\"");
+        }
+        if self.listener.protocol == Protocol::Mqtt {
+            self.need(&["handshake_timeout_secs"], "protocol is not \"mqtt\"");
+        }
+    }
+
+    fn check_tls(&mut self) {
+        if !self.listener.protocol.is_tls() {
+            return self.need(TLS, "protocol is \"mqtts\" or \"wss\"");
+        }
+        let (certificates, keys) = (self.listener.certificate.len(), self.listener.key.len());
+        if self.good(&["certificate", "key"]) {
+            if certificates == 0 || keys == 0 {
+                self.put("protocol", Fault::NoCertificate);
+            } else if certificates != keys {
+                self.put("key", Fault::KeysUnlikeCertificates { certificates, keys });
+            }
+        }
+        if !self.good(&["client_certificates", "client_ca", "identity"]) {
+            return;
+        }
+        let asked = self.listener.client_certificates != ClientCertificates::None;
+        if asked && self.listener.client_ca.is_none() {
+            let other = "client_ca names the file with the CAs of the clients";
+            self.put("client_certificates", Fault::NeedsOther { other });
+        }
+        if !asked {
+            let of_clients = ["client_ca", "crl", "identity", "identity_as"];
+            self.need(&of_clients, "client_certificates is \"optional\" or \"required\"");
+        } else if self.listener.identity == Identity::None {
+            self.need(&["identity_as"], "identity names a part of the certificate");
+        }
+    }
+}
