@@ -123,6 +123,8 @@ impl Remembered {
 /// What the rules mean for one client, and for how long.
 pub(crate) struct Bearing {
     generation: u32,
+    /// Counts the clients that the session has had.
+    identity: u32,
     rights: Rights,
     remembered: Remembered,
     /// The operator has been told of a denial.
@@ -133,14 +135,15 @@ impl Bearing {
     fn new(access: &Access, who: &Arc<Who>) -> Bearing {
         let (generation, rules) = access.now();
         let rights = Rights::new(&rules, who);
-        Bearing { generation, rights, remembered: Remembered::default(), is_noticed: false }
+        let remembered = Remembered::default();
+        Bearing { generation, identity: 0, rights, remembered, is_noticed: false }
     }
 
     /// Makes it what the present rules say.
     fn renew(&mut self, access: &Access) {
         if !access.is_now(self.generation) {
-            let is_noticed = self.is_noticed;
-            *self = Bearing { is_noticed, ..Bearing::new(access, self.rights.who()) };
+            let (identity, is_noticed) = (self.identity, self.is_noticed);
+            *self = Bearing { identity, is_noticed, ..Bearing::new(access, self.rights.who()) };
         }
     }
 
@@ -326,20 +329,19 @@ impl Locked<'_> {
     /// The client of this session is somebody now.
     pub(crate) fn identify(&mut self, who: Option<&Arc<Who>>) {
         let (Some(access), Some(who)) = (&self.engine.access, who) else { return };
-        let is_same = self.state.bearing.as_ref().is_some_and(|bearing| **bearing.who() == **who);
-        if !is_same {
-            self.state.identity = self.state.identity.wrapping_add(1);
-            self.state.bearing = Some(Box::new(Bearing::new(access, who)));
+        let before = self.state.bearing.as_ref();
+        if before.is_none_or(|bearing| **bearing.who() != **who) {
+            let identity = before.map_or(0, |bearing| bearing.identity.wrapping_add(1));
+            self.state.bearing = Some(Box::new(Bearing { identity, ..Bearing::new(access, who) }));
         }
     }
 
     /// Tells the present rules and this client from all others; none where nobody knows who the client is.
     pub(crate) fn stamp(&mut self) -> Option<u64> {
         let access = self.engine.access.as_ref()?;
-        let identity = self.state.identity;
         let bearing = self.state.bearing.as_mut()?;
         bearing.renew(access);
-        Some((u64::from(bearing.generation) << 32) | u64::from(identity))
+        Some((u64::from(bearing.generation) << 32) | u64::from(bearing.identity))
     }
 
     /// What a SUBSCRIBE to this filter is granted; none where no rules are asked. The caller has asked for the stamp.

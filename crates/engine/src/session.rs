@@ -85,8 +85,6 @@ pub(crate) struct State {
     pub unsent_from: u64,
     /// What the rules mean for the client that has it, or had it last; absent where there are none or nobody knows it.
     pub bearing: Option<Box<Bearing>>,
-    /// Counts who that was.
-    pub identity: u32,
 }
 
 impl Default for State {
@@ -114,7 +112,6 @@ impl Default for State {
             receive_maximum: 0,
             unsent_from: u64::MAX,
             bearing: None,
-            identity: 0,
         }
     }
 }
