@@ -103,7 +103,9 @@ impl Locked<'_> {
         } else if delivery.is_recorded() {
             let store = &self.engine.store;
             let record = Record::Received { key: self.session.key, number: delivery.number };
-            self.state.last = store.stage(turn, &record).end;
+            let staged = store.stage(turn, &record);
+            self.state.last = staged.end;
+            self.state.handshakes = self.state.handshakes.min(staged.position);
             store.needs_not(delivery.place);
             store.release(&delivery.message);
         }

@@ -154,8 +154,12 @@ impl Engine {
 
     /// A server begins to write: the journal learns the time.
     pub fn begin_records(&self, now: Now) {
-        let mut turn = Turn::new(routing::MatchCache::new(1), self.counters.register());
-        self.store.stage(&mut turn, &store::Record::Start { wall_secs: now.wall_secs });
+        self.store.stage(&mut self.turn_to_record(), &store::Record::Start { wall_secs: now.wall_secs });
+    }
+
+    /// A turn in which nothing is routed.
+    fn turn_to_record(&self) -> Turn {
+        Turn::new(routing::MatchCache::new(1), self.counters.register())
     }
 
     /// Has what is recorded and what nobody waits for written in its time; called now and then.

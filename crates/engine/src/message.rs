@@ -58,6 +58,9 @@ pub struct Message {
     pub(crate) stored: Stored,
 }
 
+/// What [`Stored::needed`] counts above those who need the record.
+const MOVED: u64 = 1 << 32;
+
 /// The end of a publish that has none.
 const GIVEN_UP: u64 = u64::MAX - 1;
 
@@ -68,8 +71,9 @@ pub(crate) struct Stored {
     id: AtomicU64,
     place: AtomicU64,
     bytes: AtomicU32,
-    /// How many deliveries and retained topics need the record.
-    needed: AtomicU32,
+    /// How many deliveries and retained topics need the record, and above that how often it has moved: see
+    /// [`Self::release`].
+    needed: AtomicU64,
     /// The end of the publish that brought it, for a message that nobody gets before: 0 if nobody waits, `u64::MAX` while
     /// the end is not known.
     committed: AtomicU64,
@@ -96,11 +100,13 @@ impl Stored {
         staged.end
     }
 
-    /// The record is here now. Gives where it was, and its bytes.
+    /// The record is here now. Gives where it was, and its bytes. The caller holds the gate, and needs the record.
     pub(crate) fn move_to(&self, staged: Staged) -> (u64, u32) {
         let bytes = u32::try_from(staged.end.saturating_sub(staged.position)).unwrap_or(0);
         self.bytes.store(bytes, SeqCst);
-        (self.place.swap(staged.position, SeqCst), bytes)
+        let from = self.place.swap(staged.position, SeqCst);
+        self.needed.fetch_add(MOVED, SeqCst);
+        (from, bytes)
     }
 
     /// A message of an earlier life of the server: its name, where its record is, and how many need it.
@@ -116,12 +122,29 @@ impl Stored {
 
     /// True for the first that needs it.
     pub(crate) fn hold(&self) -> bool {
-        self.needed.fetch_add(1, SeqCst) == 0
+        self.needed.fetch_add(1, SeqCst).is_multiple_of(MOVED)
     }
 
-    /// True for the last that needed it.
-    pub(crate) fn release(&self) -> bool {
-        self.needed.fetch_sub(1, SeqCst) == 1
+    /// For the last that needed it: where the record is that nobody needs now, and its bytes.
+    ///
+    /// Its bytes must be taken off the segment onto which they were counted, or that one stays for ever, and another one,
+    /// whose count has become too low, is given back with something in it that is needed. So the place has to be that of
+    /// the very moment at which the last one lets go: it is read before, and if the record has moved meanwhile, once more.
+    /// Whoever moves it needs it while he does, and says so in the same number before he lets go: where the number is the
+    /// same at the end, and nobody else needs the record, nobody has moved it and nobody is about to.
+    pub(crate) fn release(&self) -> Option<(u64, u32)> {
+        self.release_at(|| self.place())
+    }
+
+    fn release_at(&self, mut place: impl FnMut() -> (u64, u32)) -> Option<(u64, u32)> {
+        let mut before = self.needed.load(SeqCst);
+        loop {
+            let place = place();
+            match self.needed.compare_exchange_weak(before, before - 1, SeqCst, SeqCst) {
+                Ok(_) => return (before % MOVED == 1).then_some(place),
+                Err(now) => before = now,
+            }
+        }
     }
 
     pub(crate) fn commit(&self, end: u64) {
@@ -438,5 +461,26 @@ mod tests {
         let larger = spares.take(&body("t", &[0; SPARE_BYTES_MAX + 1]));
         spares.give(larger);
         assert_eq!(spares.0.len(), 0);
+    }
+
+    #[test]
+    fn the_last_to_let_go_of_a_record_knows_where_it_is_also_if_it_has_just_moved() {
+        let stored = Stored::default();
+        assert!(stored.hold());
+        stored.note(Staged { position: 100, end: 130 });
+        let mut looks = 0;
+        let last = stored.release_at(|| {
+            looks += 1;
+            let seen = stored.place();
+            if looks == 1 {
+                // Cleaning comes in between, for somebody else who needs the record, and is gone at once.
+                assert!(!stored.hold());
+                assert_eq!(stored.move_to(Staged { position: 500, end: 530 }), (100, 30));
+                assert_eq!(stored.release(), None);
+            }
+            seen
+        });
+        assert_eq!((last, looks), (Some((500, 30)), 2));
+        assert!(stored.hold(), "nobody needs it any more");
     }
 }

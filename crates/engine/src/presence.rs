@@ -67,18 +67,20 @@ impl Locked<'_> {
         }
     }
 
-    /// A subscription has got all retained messages that it was owed, but for what `others` bring.
-    pub(crate) fn note_fetched(&mut self, turn: &mut Turn, fetch: &Fetch, others: &[Fetch]) {
+    /// A subscription has got all retained messages that it was owed, but for what other fetches bring.
+    pub(crate) fn note_fetched(&mut self, turn: &mut Turn, fetch: &Fetch) {
         if !self.is_durable() {
             return;
         }
         let filter = fetch.filter();
         let record = Record::Fetched { key: self.session.key, filter };
         self.state.last = self.engine.store.stage(turn, &record).end;
-        let rest = others.iter().filter(|other| other.is_for(filter)).map(Fetch::qos).max();
-        let known = self.state.subscriptions.iter().find(|known| *known.filter == *filter);
-        if let Some((qos, interest)) = rest.zip(known.map(|known| known.interest)) {
-            self.record_subscription(turn, filter, interest, Some(qos));
+        let others = self.state.rare.as_ref().map(|rare| rare.fetches.as_slice()).unwrap_or_default();
+        if others.iter().any(|other| other.is_for(filter))
+            && let Some(known) = self.state.subscriptions.iter().find(|known| *known.filter == *filter)
+        {
+            let interest = known.interest;
+            self.record_subscription(turn, filter, interest);
         }
     }
 }

@@ -316,6 +316,7 @@ impl Engine {
                 if !own.state.ended {
                     own.state.incoming.open(ack.packet_id);
                     if own.is_durable() {
+                        own.state.handshakes = own.state.handshakes.min(self.store.end());
                         owner = Owner::Publisher(from.session.key, ack.packet_id);
                     }
                 }

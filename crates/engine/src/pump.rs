@@ -169,11 +169,12 @@ impl Locked<'_> {
             Some(fetch) => fetch.slice(self, turn),
             None => crate::retained::Slice::Done,
         };
-        if progress == crate::retained::Slice::Done {
-            let fetch = fetches.remove(0);
-            self.note_fetched(turn, &fetch, &fetches);
-        }
+        let done =
+            (progress == crate::retained::Slice::Done && !fetches.is_empty()).then(|| fetches.remove(0));
         self.state.rare().fetches = fetches;
+        if let Some(fetch) = done {
+            self.note_fetched(turn, &fetch);
+        }
         progress != crate::retained::Slice::Full
     }
 }

@@ -69,6 +69,8 @@ pub(crate) struct State {
     pub recorded: bool,
     /// Where the journal says how it stands.
     pub place: u64,
+    /// No record of what is open between the client and the server besides messages lies before; [`NO_PLACE`]: there is none.
+    pub handshakes: u64,
     /// The end of the last record about it: what is promised without a record of its own waits for this.
     pub last: u64,
     /// Nothing of the queue is sent before the journal is here.
@@ -99,6 +101,7 @@ impl Default for State {
             ended: false,
             recorded: false,
             place: NO_PLACE,
+            handshakes: NO_PLACE,
             last: 0,
             not_before: 0,
             parked_for: 0,

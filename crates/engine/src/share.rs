@@ -7,7 +7,7 @@ mod stored;
 
 use std::sync::{
     Arc, Weak,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 use hashbrown::HashTable;
@@ -41,9 +41,10 @@ pub(crate) struct Group {
     durable: AtomicUsize,
 }
 
-/// Numbers of a group's queue begin here: what comes back to the head gets lower ones.
+/// Numbers of the groups' queues begin here: what comes back to a head gets lower ones.
 const FIRST_NUMBER: u64 = 1 << 40;
 
+#[derive(Default)]
 struct GroupState {
     members: Vec<Member>,
     /// The member that is next in turn.
@@ -55,24 +56,6 @@ struct GroupState {
     ended: bool,
     /// The journal knows messages of this group.
     recorded: bool,
-    /// Numbers that were given out at the head and at the end of the queue.
-    first_number: u64,
-    next_number: u64,
-}
-
-impl Default for GroupState {
-    fn default() -> Self {
-        GroupState {
-            members: Vec::new(),
-            next: 0,
-            queue: Queue::default(),
-            stranded: Vec::new(),
-            ended: false,
-            recorded: false,
-            first_number: FIRST_NUMBER,
-            next_number: FIRST_NUMBER,
-        }
-    }
 }
 
 #[derive(Clone)]
@@ -88,11 +71,17 @@ struct Member {
 pub(crate) struct Groups {
     groups: Mutex<HashTable<Arc<Group>>>,
     seed: Seed,
+    /// Numbers that were given out at the heads and at the ends of queues: never the same to two groups, for of two that
+    /// had one name after the other the journal does not tell which is meant, and the members of the first may still
+    /// have messages of it.
+    first_number: AtomicU64,
+    next_number: AtomicU64,
 }
 
 impl Groups {
     pub(crate) fn new(seed: u64) -> Self {
-        Groups { groups: Mutex::default(), seed: Seed::new(seed) }
+        let (first_number, next_number) = (FIRST_NUMBER.into(), FIRST_NUMBER.into());
+        Groups { groups: Mutex::default(), seed: Seed::new(seed), first_number, next_number }
     }
 
     fn hash(&self, name: &str, filter: &str) -> u64 {

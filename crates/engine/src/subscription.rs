@@ -23,6 +23,14 @@ use crate::{
 const FILTER_BYTES: usize = 250;
 const FILTER_BYTES_FREE: usize = 1 << 20;
 
+/// What has been done for a SUBSCRIBE before its session is told.
+struct Entered {
+    group: Option<Arc<Group>>,
+    fetch: Option<Fetch>,
+    /// The journal has it otherwise, or not at all.
+    is_news: bool,
+}
+
 /// One subscription of a session.
 pub(crate) struct Subscription {
     /// The topic filter as the client wrote it, with `$share/…` where it is shared.
@@ -99,10 +107,6 @@ impl Engine {
                 RetainHandling::SendIfNew => before.is_none(),
                 RetainHandling::DoNotSend => false,
             };
-        if fetch || before.is_none_or(|before| (Interest { since: 0, ..before }) != interest) {
-            let owed = (fetch && !self.retained.is_empty()).then_some(granted);
-            own.record_subscription(turn, text, interest, owed);
-        }
         drop(own);
         // The live stream brings what is published from here on, the fetch what was retained before. A subscription
         // that was there already misses nothing of the stream: a message that is on its way may come by both.
@@ -117,10 +121,10 @@ impl Engine {
                 None
             }
         };
-        self.note_subscription(turn, from, text, &filter, interest, group);
-        if fetch {
-            self.begin_fetch(turn, from, filter.filter, interest, until);
-        }
+        let fetch = if fetch { self.new_fetch(turn, filter.filter, interest, until) } else { None };
+        let options = |interest: Interest| Interest { since: 0, ..interest };
+        let is_news = fetch.is_some() || before.is_none_or(|before| options(before) != options(interest));
+        self.note_subscription(turn, from, text, &filter, interest, Entered { group, fetch, is_news });
         ReasonCode::granted(granted)
     }
 
@@ -136,7 +140,8 @@ impl Engine {
         self.filter_bytes.fetch_add(text.len(), Relaxed);
     }
 
-    /// Completes the subscription in the session; the second look after the filter was entered into the router.
+    /// Completes the subscription in the session, and records it as it stands then; the second look after the filter was
+    /// entered into the router.
     fn note_subscription(
         &self,
         turn: &mut Turn,
@@ -144,8 +149,9 @@ impl Engine {
         text: &str,
         filter: &Filter<'_>,
         interest: Interest,
-        group: Option<Arc<Group>>,
+        entered: Entered,
     ) {
+        let Entered { group, fetch, is_news } = entered;
         let mut own = Locked::new(self, &from.session);
         if own.state.ended {
             drop(own);
@@ -157,6 +163,20 @@ impl Engine {
         let Some(known) = found.and_then(|at| subscriptions.get_mut(at)) else { return };
         known.interest = interest;
         known.group = group;
+        let has_fetch = fetch.is_some();
+        if let Some(fetch) = fetch {
+            let fetches = &mut own.state.rare().fetches;
+            // What an earlier SUBSCRIBE has not brought yet, this one brings; not at a lower QoS, at which it could be lost.
+            fetches.retain(|known| !known.is_for(filter.filter) || known.qos() > interest.qos);
+            fetches.push(fetch);
+        }
+        if is_news {
+            own.record_subscription(turn, text, interest);
+        }
+        let last = own.state.last;
+        if has_fetch && let Some(fetch) = own.state.rare().fetches.last_mut() {
+            fetch.after = last;
+        }
     }
 
     /// Whether one subscription more would exceed what all sessions together may have.
@@ -171,19 +191,12 @@ impl Engine {
             || self.filter_bytes.load(Relaxed) + filter.len() > self.limits.filter_bytes_total_max
     }
 
-    fn begin_fetch(&self, turn: &mut Turn, from: &Attached, filter: &str, interest: Interest, until: u64) {
+    /// Brings what is retained up to the number `until`, if there is anything.
+    fn new_fetch(&self, turn: &mut Turn, filter: &str, interest: Interest, until: u64) -> Option<Fetch> {
         let ids: SubscriptionIds = (interest.id != 0).then(|| Arc::from([interest.id]));
         let current = self.sys_values(turn, filter);
-        if self.retained.is_empty() && current.is_empty() {
-            return;
-        }
-        let Some(mut own) = self.lock_attached(from) else { return };
-        let mut fetch = Fetch::new(filter, interest, until, ids, current);
-        fetch.after = own.state.last;
-        let fetches = &mut own.state.rare().fetches;
-        // What an earlier SUBSCRIBE has not brought yet, this one brings; not at a lower QoS, at which it could be lost.
-        fetches.retain(|known| !known.is_for(filter) || known.qos() > interest.qos);
-        fetches.push(fetch);
+        let is_vain = self.retained.is_empty() && current.is_empty();
+        (!is_vain).then(|| Fetch::new(filter, interest, until, ids, current))
     }
 
     /// Whether so much waits for the disk that this client waits with what has to be recorded; its wire is woken then.
@@ -275,18 +288,15 @@ fn refusal(limits: &ConnectionLimits, filter: &Filter<'_>, id: Option<u32>) -> R
 }
 
 impl Locked<'_> {
-    /// Records a subscription, or its new options, of a session that outlives a crash.
-    pub(crate) fn record_subscription(
-        &mut self,
-        turn: &mut Turn,
-        text: &str,
-        interest: Interest,
-        fetch: Option<QoS>,
-    ) {
+    /// Records a subscription, or its new options, of a session that outlives a crash, with what it is owed still: the
+    /// record takes the place of all before.
+    pub(crate) fn record_subscription(&mut self, turn: &mut Turn, text: &str, interest: Interest) {
         if !self.is_durable() {
             return;
         }
         let store = &self.engine.store;
+        let fetches = self.state.rare.as_ref().map(|rare| rare.fetches.as_slice()).unwrap_or_default();
+        let fetch = fetches.iter().filter(|fetch| fetch.is_for(text)).map(Fetch::qos).max();
         let record = Record::Subscribe {
             key: self.session.key,
             filter: text,

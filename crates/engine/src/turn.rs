@@ -88,6 +88,8 @@ pub struct Turn {
     pub(crate) record: Vec<u8>,
     /// Records that the journal has refused.
     pub(crate) refused: u64,
+    /// Bytes that the journal has taken.
+    pub(crate) staged_bytes: u64,
     /// Something was handed to the journal since the last flush.
     pub(crate) staged: bool,
     /// What the journal is to be asked for at the next flush: written, synced up to here.
@@ -117,6 +119,7 @@ impl Turn {
             forwarded: Vec::new(),
             record: Vec::new(),
             refused: 0,
+            staged_bytes: 0,
             staged: false,
             wanted: [0; 2],
             is_releasable: false,

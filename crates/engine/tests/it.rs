@@ -33,6 +33,7 @@ mod it {
     mod spill;
     mod store;
     mod store_fetch;
+    mod store_groups;
     mod store_limits;
     mod store_refused;
     mod store_room;

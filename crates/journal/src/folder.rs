@@ -23,6 +23,11 @@ pub(crate) fn damaged_file(number: u64) -> String {
     format!("damaged-{number:016x}.log")
 }
 
+/// Which segment a spare file was.
+pub(crate) fn spare_number(name: &str) -> Option<u64> {
+    number_in(name, "spare-")
+}
+
 fn number_in(name: &str, before: &str) -> Option<u64> {
     let digits = name.strip_prefix(before)?.strip_suffix(".log")?;
     let number = u64::from_str_radix(digits, 16).ok()?;
@@ -63,7 +68,7 @@ impl Folder {
         for name in disk.list().map_err(fault(disk, "list", "."))? {
             if let Some(number) = number_in(&name, "") {
                 folder.segments.insert(number, name);
-            } else if number_in(&name, "spare-").is_some() {
+            } else if spare_number(&name).is_some() {
                 folder.spares.push(name);
             } else if let Some(number) = number_in(&name, "damaged-") {
                 folder.damaged.push(number);
@@ -134,6 +139,6 @@ mod tests {
         check("ff.log", None);
         check("+0000000000000ff.log", None);
         check("00000000000000ff.log.bak", None);
-        assert_eq!(number_in(&spare_file(7), "spare-"), Some(7));
+        assert_eq!(spare_number(&spare_file(7)), Some(7));
     }
 }

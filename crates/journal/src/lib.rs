@@ -36,6 +36,7 @@ mod segments;
 pub mod sim;
 mod staging;
 mod state;
+mod survey;
 mod unsynced;
 mod writer;
 

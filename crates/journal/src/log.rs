@@ -24,6 +24,7 @@ use crate::{
     segments::{Live, Segment, SegmentInfo},
     staging::{Chunk, Staging},
     state::{Level, Reached, State},
+    survey::Survey,
 };
 
 /// From how many unwritten bytes on staging wakes the committer by itself.
@@ -219,7 +220,14 @@ impl Log {
     #[must_use]
     pub fn needs_reclaim(&self) -> bool {
         let floor = RECLAIM_FLOOR_SEGMENTS * self.inner.options.segment_bytes();
-        self.bytes() > 2 * self.inner.live.bytes() + floor
+        let alive = self.inner.live.bytes().saturating_add(self.inner.survey.lock().uncounted());
+        self.bytes() > alive.saturating_mul(2).saturating_add(floor)
+    }
+
+    /// So many bytes of records had to be staged for the oldest segment to go, as it was before they were: where that is
+    /// more than the owner had counted as alive in it, the log is cleaned less often.
+    pub fn note_kept(&self, oldest: &SegmentInfo, bytes: u64) {
+        self.inner.survey.lock().note(oldest, bytes, self.staged().0);
     }
 
     /// Gives the oldest segment back, once all before `dead_at` is synced: the position after the records that made dead
@@ -299,6 +307,7 @@ pub(crate) struct Inner {
     pub(crate) drops: Mutex<VecDeque<Leaving>>,
     /// Who wants that no segment goes; changed under the lock of `drops`.
     pub(crate) holds: AtomicUsize,
+    survey: Mutex<Survey>,
     staging: Mutex<Staging>,
     state: Mutex<State>,
     /// Where the committer waits, under the staging lock.
@@ -330,6 +339,7 @@ impl Inner {
             reader,
             drops: Mutex::default(),
             holds: AtomicUsize::new(0),
+            survey: Mutex::default(),
             staging: Mutex::new(staging),
             state: Mutex::default(),
             bell: Condvar::new(),

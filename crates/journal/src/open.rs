@@ -6,7 +6,7 @@ use crate::{
     committer::Committer,
     disk::Disk,
     error::{Fault, OpenError},
-    folder::{Folder, NEW_FILE, damaged_file, fault, segment_file},
+    folder::{Folder, NEW_FILE, damaged_file, fault, segment_file, spare_number},
     format::FRAME_HEADER_BYTES,
     log::{Inner, Log},
     options::Options,
@@ -61,7 +61,9 @@ fn begin(
     folder: &Folder,
     lost: &[u64],
 ) -> Result<(Writer, u64), Fault> {
-    let number = lost.iter().chain(&folder.damaged).max().map_or(1, |last| last + 1);
+    // Frames of a former use of a spare file would be taken for this one's if the number were the same.
+    let spares = folder.spares.iter().filter_map(|name| spare_number(name));
+    let number = lost.iter().chain(&folder.damaged).copied().chain(spares).max().map_or(1, |last| last + 1);
     let segment = live.push(Segment::new(number, 0));
     let writer = Writer::create(store, options, segment).map_err(Trouble::fault)?;
     Ok((writer, number))

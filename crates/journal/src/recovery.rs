@@ -5,7 +5,7 @@ use std::error::Error;
 use crate::{
     disk::Disk,
     error::{Corruption, Damage, Fault, OpenError},
-    folder::{BadHeader, Folder, fault, open_segment, place, segment_file},
+    folder::{BadHeader, Folder, fault, open_segment, place, segment_file, spare_number},
     format::SegmentHeader,
     position::Position,
     scan::{Scan, records},
@@ -111,6 +111,13 @@ pub(crate) fn replay(
         && !salvage
     {
         return Err(OpenError::Missing { place: disk.to_string(), file: segment_file(tail.oldest) });
+    }
+    if folder.segments.is_empty() && folder.damaged.is_empty() && !salvage {
+        // A segment becomes a spare one only where a later one is on stable storage.
+        if let Some(last) = folder.spares.iter().filter_map(|name| spare_number(name)).max() {
+            let file = segment_file(last + 1);
+            return Err(OpenError::Missing { place: disk.to_string(), file });
+        }
     }
     recovery.first = Position(headers.first().map_or(0, |header| header.first));
     recovery.end = Position(tail.as_ref().map_or(0, |tail| tail.position));

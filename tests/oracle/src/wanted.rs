@@ -16,7 +16,7 @@ pub(crate) fn check(history: &History, facts: &Facts) -> Vec<Finding> {
         for (seq, arrival) in history.arrivals(client) {
             let Some(message) = arrival.message else { continue };
             let wrong = match history.messages.get(&message) {
-                Some(story) => wrong(history, *number, client, story, arrival, seq),
+                Some(story) => wrong(history, facts, *number, client, story, (arrival, seq)),
                 None => Some("nobody has published it".to_owned()),
             };
             let wrong = wrong.or_else(|| late(history, facts, *number, client, arrival, seq));
@@ -31,11 +31,11 @@ pub(crate) fn check(history: &History, facts: &Facts) -> Vec<Finding> {
 
 fn wrong(
     history: &History,
+    facts: &Facts,
     number: u32,
     client: &ClientStory,
     story: &Story,
-    arrival: &Arrival,
-    seq: Seq,
+    (arrival, seq): (&Arrival, Seq),
 ) -> Option<String> {
     let publication = &story.publication;
     if arrival.topic != publication.topic {
@@ -62,11 +62,15 @@ fn wrong(
     if all.iter().all(|wish| wish.no_local) && story.publisher == number && !arrival.retain {
         return Some("it is its own, and no-local".to_owned());
     }
-    if all.iter().all(|wish| wish.qos < arrival.qos) {
+    let is_again = arrival.retain && arrival.qos == 1 && facts.crashes_between(story.sent, seq) > 0;
+    // A fetch that had not ended when the server died begins anew, with what is retained then, at QoS 1 if the SUBSCRIBE
+    // that asked for it had that, whatever a later one has.
+    let earlier = if is_again { client.maybe(&arrival.topic, false, 0, until) } else { Vec::new() };
+    if all.iter().chain(&earlier).all(|wish| wish.qos < arrival.qos) {
         return Some(format!("QoS {} is above what was granted", arrival.qos));
     }
     wrong_ids(client, story.publisher == number, story, arrival, &all, until, seq)
-        .or_else(|| expired(history, story, arrival, seq))
+        .or_else(|| expired(history, facts, story, arrival, seq))
 }
 
 fn wrong_ids(
@@ -116,7 +120,7 @@ fn late(
 }
 
 /// Whether it came on a connection that began after it had expired. What was in flight before may come again.
-fn expired(history: &History, story: &Story, arrival: &Arrival, seq: Seq) -> Option<String> {
+fn expired(history: &History, facts: &Facts, story: &Story, arrival: &Arrival, seq: Seq) -> Option<String> {
     let expiry_secs = u64::from(story.publication.expiry_secs?);
     if arrival.expiry_secs.is_some_and(|left| u64::from(left) > expiry_secs) {
         return Some("more of its expiry is left than it had".to_owned());
@@ -127,5 +131,9 @@ fn expired(history: &History, story: &Story, arrival: &Arrival, seq: Seq) -> Opt
         return None;
     }
     let begun = history.at(link.connect);
-    (begun > settled.saturating_add(expiry_secs * 1_000)).then(|| "it had expired".to_owned())
+    // The journal has whole seconds: each life of the server may add one.
+    let deaths = facts.crashes_between(story.sent, seq) as u64;
+    let rounded_secs = if deaths > 0 { deaths + 1 } else { 0 };
+    let ends = settled.saturating_add((expiry_secs + rounded_secs) * 1_000);
+    (begun > ends).then(|| "it had expired".to_owned())
 }

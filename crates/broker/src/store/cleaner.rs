@@ -74,6 +74,7 @@ impl Cleaner {
         let bytes = oldest.bytes;
         match self.log.drop_segment(oldest.number, self.log.staged()) {
             Ok(()) => {
+                self.log.note_kept(&oldest, reclaim.bytes());
                 tracing::debug!(
                     segment = oldest.number,
                     bytes,

@@ -11,6 +11,7 @@ mod handshake;
 mod keeper;
 mod link;
 mod releaser;
+mod tail;
 mod task;
 mod telling;
 #[cfg(test)]
@@ -282,45 +283,51 @@ async fn work(
     let keeper = tokio::spawn(keeper::run(shared.clone(), keeps_engine));
     let turnstile = Arc::new(Turnstile::default());
     let (idle, mut all_left) = mpsc::channel::<()>(1);
+    let room = Arc::new(Room { load, shared, _idle: idle });
     while let Some(guest) = inbox.recv().await {
         let Guest { stream, peer, door } = guest;
         let stream = match link::prepare(stream) {
             Ok(stream) => stream,
             Err(error) => {
                 tracing::debug!(address = %peer, %error, "a connection ended before it was taken in");
-                leave(&shared, &door, &load);
+                leave(&room.shared, &door, &room.load);
                 continue;
             }
         };
         let plain = door.is_plain();
-        let place = Place { load: load.clone(), door, shared: shared.clone(), _idle: idle.clone() };
+        let shared = &room.shared;
+        let place = Place { door, room: room.clone() };
         match stream {
             Stream::Tcp(stream) if plain => {
                 let (reader, wire) = SocketWire::plain(stream);
-                tokio::spawn(Task::new(&shared, Socket::Tcp(reader), wire, peer, place));
+                tokio::spawn(Task::new(shared, Socket::Tcp(reader), wire, peer, place));
             }
             stream => {
                 tokio::spawn(handshake::enter(stream, peer, shared.clone(), turnstile.clone(), place));
             }
         }
     }
-    drop(idle);
+    drop(room);
     let _ = all_left.recv().await;
     keeper.abort();
 }
 
 /// A connection's place in the counts; given up when its task ends, however it ends.
 struct Place {
-    load: Arc<AtomicUsize>,
     door: Arc<Door>,
+    room: Arc<Room>,
+}
+
+/// What all connections of a worker share. While it lives, the worker has connections.
+struct Room {
+    load: Arc<AtomicUsize>,
     shared: Arc<Shared>,
-    /// While any of these lives, the worker has connections.
     _idle: mpsc::Sender<()>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        leave(&self.shared, &self.door, &self.load);
+        leave(&self.room.shared, &self.door, &self.room.load);
     }
 }
 

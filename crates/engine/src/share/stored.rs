@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use super::{Group, GroupState};
+use super::{Group, GroupState, Groups};
 use crate::{
     Engine, Turn,
     queue::{Delivery, NO_NUMBER},
@@ -27,19 +27,15 @@ impl Group {
     }
 
     /// A number for a message that comes back to the head of the queue.
-    pub(super) fn number_at_head(&self) -> u64 {
-        let mut state = self.state.lock();
-        state.recorded = true;
-        state.first_number -= 1;
-        state.first_number
+    fn number_at_head(&self, groups: &Groups) -> u64 {
+        self.state.lock().recorded = true;
+        groups.first_number.fetch_sub(1, Ordering::Relaxed) - 1
     }
 
     /// A number for a message at the end of the queue.
-    pub(super) fn number_at_end(&self) -> u64 {
-        let mut state = self.state.lock();
-        state.recorded = true;
-        state.next_number += 1;
-        state.next_number - 1
+    fn number_at_end(&self, groups: &Groups) -> u64 {
+        self.state.lock().recorded = true;
+        groups.next_number.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(super) fn count_durable(&self, state: &GroupState) {
@@ -59,7 +55,7 @@ impl Locked<'_> {
             if delivery.parked != NO_NUMBER {
                 continue; // The journal has it with the group.
             }
-            let parked = group.parked(group.number_at_head());
+            let parked = group.parked(group.number_at_head(&self.engine.groups));
             let message = delivery.message.stored.id();
             let staged = store.stage(turn, &Record::Park { parked, message, closed: true });
             let record = Record::Done { key: self.session.key, number: delivery.number };
@@ -94,7 +90,7 @@ impl Engine {
         let shared = delivery.message.clone();
         let _gate = shared.stored.gate();
         let Some(message) = self.store.need(turn, &shared) else { return };
-        let parked = group.parked(group.number_at_end());
+        let parked = group.parked(group.number_at_end(&self.groups));
         let staged = self.store.stage(turn, &Record::Park { parked, message, closed: false });
         if staged.is_refused() {
             self.store.release(&shared);
@@ -129,12 +125,18 @@ impl Engine {
         moved
     }
 
+    /// A group of an earlier life of the server has no member any more: the last one's session had ended, but the end of
+    /// the group was not recorded yet. Without it what the group was owed would rise again with the next one of its name.
+    pub(crate) fn end_restored_group(&self, share: &str, filter: &str) {
+        self.store.stage(&mut self.turn_to_record(), &Record::GroupEnd { share, filter });
+    }
+
     /// Puts a message of an earlier life of the server at the end of the group's queue.
     pub(crate) fn restore_parked(&self, group: &Group, delivery: Delivery) {
         let mut state = group.state.lock();
         state.recorded = true;
-        state.first_number = state.first_number.min(delivery.parked);
-        state.next_number = state.next_number.max(delivery.parked + 1);
+        self.groups.first_number.fetch_min(delivery.parked, Ordering::Relaxed);
+        self.groups.next_number.fetch_max(delivery.parked + 1, Ordering::Relaxed);
         self.budget.queued(delivery.message.size());
         state.queue.push(delivery);
         group.waiting.store(state.queue.len(), Ordering::SeqCst);

@@ -10,11 +10,11 @@ use whimbrel_proto::{
     codec::{PacketId, QoS},
 };
 
-use super::{Record, StoredSession, spill::Moved};
+use super::{NO_PLACE, Record, StoredSession, spill::Moved};
 use crate::{
     Count, Engine, Turn,
     queue::{Delivery, NO_NUMBER},
-    retained::{Cursor, Fetch},
+    retained::Cursor,
     routing::Interest,
     session::{Locked, Session},
     share::Group,
@@ -33,8 +33,17 @@ pub struct Reclaim {
     groups: Vec<Arc<Group>>,
     retained: Cursor,
     away: Moved,
-    /// Records that were written anew.
+    /// Records that were written anew, and their bytes.
     moved: u64,
+    bytes: u64,
+}
+
+impl Reclaim {
+    /// Bytes of the records that were written anew so far.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
 }
 
 /// What a step of cleaning has done.
@@ -54,11 +63,19 @@ impl Engine {
     pub fn begin_reclaim(&self, below: u64) -> Reclaim {
         let (mut sessions, groups) = (self.sessions.all(), self.all_groups());
         sessions.append(&mut self.ends.restored());
-        Reclaim { below, sessions, groups, retained: Cursor::default(), away: Moved::default(), moved: 0 }
+        let (retained, away) = (Cursor::default(), Moved::default());
+        Reclaim { below, sessions, groups, retained, away, moved: 0, bytes: 0 }
     }
 
     /// One step: one session, one group, or some retained messages.
     pub fn reclaim(&self, turn: &mut Turn, reclaim: &mut Reclaim) -> Reclaimed {
+        let before = turn.staged_bytes;
+        let reclaimed = self.reclaim_some(turn, reclaim);
+        reclaim.bytes += turn.staged_bytes - before;
+        reclaimed
+    }
+
+    fn reclaim_some(&self, turn: &mut Turn, reclaim: &mut Reclaim) -> Reclaimed {
         if let Some(session) = reclaim.sessions.last().cloned() {
             if self.reclaim_session(turn, reclaim, &session) {
                 reclaim.sessions.pop();
@@ -72,6 +89,9 @@ impl Engine {
         let Reclaim { below, retained, moved, .. } = reclaim;
         let done = self.retained.visit(retained, STEPS, |kept| {
             let place = kept.place.load(Relaxed);
+            if place == NO_PLACE {
+                return; // The journal does not have it as retained: whoever else needs the message moves it.
+            }
             let _gate = kept.message.stored.gate();
             if place < *below {
                 let (message, topic) = (kept.message.stored.id(), kept.message.topic());
@@ -113,7 +133,7 @@ impl Engine {
         locked.drop_expired(turn);
         let (moved, done) = locked.reclaim_deliveries(turn, below);
         reclaim.moved += moved;
-        if done && locked.is_durable() {
+        if done && locked.is_durable() && locked.state.handshakes < below {
             reclaim.moved += locked.record_handshakes(turn);
         }
         done
@@ -151,9 +171,7 @@ impl Locked<'_> {
         let old = self.state.subscriptions.iter().filter(|one| one.place < below);
         let old: Vec<(Box<str>, Interest)> = old.map(|one| (one.filter.clone(), one.interest)).collect();
         for (filter, interest) in &old {
-            let fetches = self.state.rare.as_ref().map(|rare| rare.fetches.as_slice()).unwrap_or_default();
-            let fetch = fetches.iter().filter(|fetch| fetch.is_for(filter)).map(Fetch::qos).max();
-            self.record_subscription(turn, filter, *interest, fetch);
+            self.record_subscription(turn, filter, *interest);
         }
         old.len() as u64
     }
@@ -191,10 +209,11 @@ impl Locked<'_> {
         (moved, true)
     }
 
-    /// What is open between the client and the server besides messages: it is not counted as needed, and recorded anew
-    /// with every cleaning.
+    /// What is open between the client and the server besides messages: it is not counted as needed, and recorded anew as
+    /// soon as the oldest record of it may go.
     fn record_handshakes(&mut self, turn: &mut Turn) -> u64 {
         let (key, store) = (self.session.key, &self.engine.store);
+        let first = store.end();
         let released = self.state.outgoing.iter().filter(|sent| sent.stage() == Stage::Released);
         let numbers: Vec<u64> = released.map(|sent| sent.number()).collect();
         for number in &numbers {
@@ -205,6 +224,7 @@ impl Locked<'_> {
         if !packet_ids.is_empty() {
             store.stage(turn, &Record::Open { key, packet_ids });
         }
+        self.state.handshakes = if moved > 0 { first } else { NO_PLACE };
         moved
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{
 use whimbrel_proto::codec::Filter;
 
 use super::{
-    ReadFailed, Store,
+    NO_PLACE, ReadFailed, Store,
     fold::{Content, Fold, FoldMessages, FoldSession, Numbered, Owed},
     spill::message_of,
     staging::mono_of,
@@ -123,8 +123,12 @@ impl Fold {
         for (key, session) in sessions {
             engine.restore_session(key, session, &mut messages, &mut restored);
         }
+        self.groups.retain(|_, queue| !queue.is_empty());
         for ((share, filter), queue) in std::mem::take(&mut self.groups) {
-            let Some(group) = engine.find_group(&share, &filter) else { continue };
+            let Some(group) = engine.find_group(&share, &filter) else {
+                engine.end_restored_group(&share, &filter);
+                continue;
+            };
             for (number, owed) in queue {
                 let Some(message) = messages.get(owed.message, 0) else { continue };
                 engine.store.hold(&message);
@@ -174,6 +178,8 @@ impl Engine {
         state.receive_maximum = folded.receive_maximum;
         state.unsent_from = folded.unsent_from;
         folded.open.iter().for_each(|id| state.incoming.restore(*id));
+        // Where their records are was not kept: the next cleaning records them anew.
+        state.handshakes = if folded.open.is_empty() && folded.received.is_empty() { NO_PLACE } else { 0 };
         session.durable.store(folded.expiry_secs > 0, Relaxed);
         drop(locked);
         if folded.expiry_secs > 0 {

@@ -54,7 +54,10 @@ impl Store {
         record.encode(&mut turn.record);
         turn.staged = true;
         match journal.stage(&turn.record) {
-            Ok(staged) => staged,
+            Ok(staged) => {
+                turn.staged_bytes += staged.end - staged.position;
+                staged
+            }
             Err(super::StageRefused) => {
                 turn.count(Count::RecordsRefused, 1);
                 turn.refused += 1;
@@ -128,8 +131,7 @@ impl Store {
 
     /// Somebody less is owed it; with the last one its record is needed no more.
     pub(crate) fn release(&self, message: &Message) {
-        if message.stored.release() {
-            let (place, bytes) = message.stored.place();
+        if let Some((place, bytes)) = message.stored.release() {
             self.count(place, -i64::from(bytes));
         }
     }

@@ -4,6 +4,7 @@ use whimbrel_engine::{Limits, store::Reclaimed};
 use whimbrel_testkit::{Packet, Publish, QoS0, QoS1, QoS2, Subscribe, publish, v5};
 
 use super::{
+    paper::Paper,
     store::{durable, guest},
     worker::{Who, Worker},
 };
@@ -79,4 +80,29 @@ fn what_is_owed_at_a_higher_qos_than_the_subscription_has_survives_a_crash_and_c
         worker.publish(writer, publish("r/new", "live").at(QoS1, 1));
         assert_eq!(worker.messages(reader)[0].qos, 0);
     }
+}
+
+/// What is left when all has been written anew.
+fn cleaned(worker: &mut Worker) -> Paper {
+    let paper = worker.paper.clone().unwrap();
+    let below = paper.end();
+    let mut reclaim = worker.engine.begin_reclaim(below);
+    while worker.engine.reclaim(&mut worker.turn, &mut reclaim) == Reclaimed::More {}
+    assert_eq!(paper.live_before(below), 0, "{:?}", paper.needed_before(below));
+    paper.without_before(below)
+}
+
+#[test]
+fn what_an_earlier_subscribe_is_owed_is_in_the_record_of_a_later_one_that_asks_for_nothing() {
+    let (mut worker, reader) = asked_twice();
+    worker.send(reader, Packet::Subscribe(Subscribe::one(3, "r/+", QoS1.retain_handling(2))));
+    // All that is before its record is gone.
+    let paper = worker.paper.clone().unwrap();
+    let told = paper.told(0);
+    let last = told.iter().rposition(|record| record.starts_with("Subscribe")).unwrap();
+    assert!(told[last].contains("fetch: Some(AtLeastOnce)"), "{}", told[last]);
+    let mut worker = Worker::durable(Limits::default(), &cleaned(&mut worker));
+    worker.commits = true;
+    let reader = worker.connect(v5("reader").resume().expiry(1_000).keep_alive(0));
+    assert_eq!(at_qos_1(&worker.consume(reader)), TOPICS);
 }

@@ -95,6 +95,30 @@ fn a_salvage_of_nothing_begins_anew() {
 }
 
 #[test]
+fn where_all_segments_are_gone_and_a_spare_file_is_left_the_store_is_not_taken_for_new() {
+    let (disk, _) = filled();
+    let mut rig = Rig::open(&disk);
+    let oldest = rig.log.oldest().unwrap();
+    rig.log.drop_segment(oldest.number, rig.log.staged()).unwrap();
+    rig.sync();
+    drop(rig);
+    disk.crash(&mut |_| 1);
+    let left = disk.names().into_iter().filter(|name| name.starts_with("spare"));
+    let other = SimDisk::new();
+    left.for_each(|name| other.put(&name, disk.contents(&name).unwrap()));
+    assert_eq!(other.names().len(), 1);
+    let missing = refusal(&other);
+    assert!(
+        matches!(&missing, OpenError::Missing { file, .. } if file.starts_with("0000000000000002")),
+        "{missing}"
+    );
+    let salvaged = Rig::try_open(&other, Options { salvage: true, ..small() }).unwrap();
+    assert_eq!(salvaged.found, []);
+    // Its number is one that no leftover has.
+    assert_eq!(salvaged.log.segments()[0].number, 2);
+}
+
+#[test]
 fn a_missing_segment_is_named() {
     let (disk, segments) = filled();
     let check = |number: usize| {

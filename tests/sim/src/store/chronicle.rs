@@ -16,6 +16,8 @@ pub(super) struct Chronicle {
     synced: u64,
     /// What was synced when the disk began to lie: whatever was reported since may be missing.
     trusted: Option<u64>,
+    /// Where the last segment ended that was given back.
+    given_back: u64,
 }
 
 /// What a recovery has brought back.
@@ -42,6 +44,11 @@ impl Chronicle {
         self.trusted.get_or_insert(self.synced);
     }
 
+    /// A segment up to here may go: what lived in it has been staged anew.
+    pub(super) fn give_back(&mut self, end: u64) {
+        self.given_back = self.given_back.max(end);
+    }
+
     /// Whether the disk has lied about what nothing has shown to be there since.
     pub(super) fn is_mistrusted(&self) -> bool {
         self.trusted.is_some()
@@ -65,7 +72,9 @@ impl Chronicle {
     pub(super) fn recover(&mut self, found: &Found<'_>, lies_still: bool) -> Result<bool, String> {
         let Found { records, end, is_power_cut, is_salvaged } = *found;
         let reported = if is_power_cut { self.synced } else { self.written };
-        let trusted = self.trusted.filter(|_| is_power_cut).unwrap_or(reported).min(reported);
+        // Where all that was synced before the lie has been given back, what has taken its place was synced by a lie.
+        let trusted = self.trusted.map(|trusted| if self.given_back < trusted { trusted } else { 0 });
+        let trusted = trusted.filter(|_| is_power_cut).unwrap_or(reported).min(reported);
         if end < trusted && !is_salvaged {
             return Err(format!("the store ends at {end}, and {trusted} had been reported"));
         }
@@ -91,6 +100,7 @@ impl Chronicle {
             self.staged.retain(|position, _| *position >= first);
         }
         (self.written, self.synced) = (end, end);
+        self.given_back = self.given_back.min(end);
         if is_power_cut {
             self.trusted = lies_still.then_some(end);
         }

@@ -51,7 +51,11 @@ impl Cleaner {
         let Reclaimed::Done { moved } = engine.reclaim(&mut self.turn, reclaim) else { return };
         machine.tally.borrow_mut().add("records written anew by cleaning", moved);
         match store.log.drop_segment(oldest.number, store.log.staged()) {
-            Ok(()) => machine.count("segments given back"),
+            Ok(()) => {
+                machine.chronicle.lock().give_back(oldest.end.0);
+                store.log.note_kept(oldest, reclaim.bytes());
+                machine.count("segments given back");
+            }
             Err(DropError::Alive { .. }) => machine.count("segments that stayed: something in them lived"),
             Err(error) => unreachable!("nobody else gives segments back: {error}"),
         }
@@ -72,6 +76,7 @@ pub(crate) fn check(engine: &Engine, store: &Store, now: u64, told: Now) -> Resu
         while engine.reclaim(&mut turn, &mut reclaim) == Reclaimed::More {}
         log.drop_segment(oldest.number, log.staged())
             .map_err(|error| format!("{error}: {}", store.machine().chronicle.lock().tell(oldest)))?;
+        store.machine().chronicle.lock().give_back(oldest.end.0);
         store.want();
         store.step(now);
     }
