@@ -351,6 +351,8 @@ fn open_doors(config: &Config, authenticators: Authenticators) -> Result<Vec<Ope
             connections: AtomicUsize::new(0),
             connections_max: listener.connections_max.or_else(|| u32::MAX) as usize,
             tls,
+            identity: mapping::identity(listener),
+            proxy: mapping::proxy(listener),
             upgrade: mapping::upgrade(listener),
             handshake_within: Duration::from_secs(listener.handshake_timeout_secs.into()),
         });
@@ -367,7 +369,7 @@ fn open_tls(listener: &Listener, settings: AcceptorSettings) -> Result<Arc<DoorT
     for warning in &acceptor.loaded().warnings {
         tracing::warn!(listener = %listener.label(), "{warning}");
     }
-    Ok(Arc::new(DoorTls { acceptor: Arc::new(acceptor), identity: mapping::identity(listener) }))
+    Ok(Arc::new(DoorTls { acceptor: Arc::new(acceptor) }))
 }
 
 fn open_sockets(listener: &Listener) -> Result<Vec<Listening>, Error> {

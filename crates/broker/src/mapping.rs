@@ -16,6 +16,7 @@ use whimbrel_net::{
 use crate::{
     auth::PasswordFileOptions,
     config::{self, Config, Durability, Listener},
+    worker::DoorProxy,
 };
 
 /// Memory for all queues where the machine does not say how much it has.
@@ -123,6 +124,20 @@ pub(crate) fn upgrade(listener: &Listener) -> Option<UpgradeRules> {
         },
         head_bytes_max: listener.upgrade_bytes_max as usize,
         proxies: listener.proxy_trusted.iter().copied().collect(),
+    })
+}
+
+/// Whom a listener believes whose a connection is, if it wants to be told.
+pub(crate) fn proxy(listener: &Listener) -> Option<DoorProxy> {
+    // Where the broker itself speaks TLS it is shown the certificate, and what a proxy tells of one counts for nothing.
+    let asked = match listener.protocol.is_tls() {
+        true => config::ClientCertificates::None,
+        false => listener.client_certificates,
+    };
+    listener.proxy_protocol.then(|| DoorProxy {
+        trusted: listener.proxy_trusted.iter().copied().collect(),
+        asks_certificate: asked != config::ClientCertificates::None,
+        needs_certificate: asked == config::ClientCertificates::Required,
     })
 }
 

@@ -22,6 +22,7 @@ mod it {
     mod passwords;
     mod pipelining;
     mod pki;
+    mod proxy;
     mod running;
     mod sessions;
     mod slow_reader;
