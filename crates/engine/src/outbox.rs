@@ -14,13 +14,19 @@ struct Large {
     message: Arc<Message>,
 }
 
+#[derive(Debug, Default)]
+struct LargeParts {
+    parts: Vec<Large>,
+    /// Bytes of their payloads.
+    bytes: usize,
+}
+
 /// Bytes that wait for a client, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     buffer: Vec<u8>,
-    large: Vec<Large>,
-    /// Bytes of `large` payloads.
-    large_bytes: usize,
+    /// Absent while there is none.
+    large: Option<Box<LargeParts>>,
     /// Bytes from the front that the wire has taken already.
     taken: usize,
 }
@@ -28,7 +34,7 @@ pub(crate) struct Outbox {
 impl Outbox {
     /// Bytes that the wire has not taken.
     pub(crate) fn len(&self) -> usize {
-        self.buffer.len() + self.large_bytes - self.taken
+        self.buffer.len() + self.large.as_ref().map_or(0, |large| large.bytes) - self.taken
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -50,9 +56,10 @@ impl Outbox {
             self.buffer.extend_from_slice(payload);
             return;
         }
-        self.large_bytes += payload.len();
         let at = self.buffer.len();
-        self.large.push(Large { at, message: message.clone() });
+        let large = self.large.get_or_insert_default();
+        large.bytes += payload.len();
+        large.parts.push(Large { at, message: message.clone() });
     }
 
     /// Moves what `later` holds behind what waits here.
@@ -68,8 +75,11 @@ impl Outbox {
             self.buffer.extend_from_slice(&later.buffer);
             turn.recycle(later.buffer);
         }
-        self.large_bytes += later.large_bytes;
-        self.large.extend(later.large.into_iter().map(|part| Large { at: part.at + shift, ..part }));
+        if let Some(later) = later.large {
+            let large = self.large.get_or_insert_default();
+            large.bytes += later.bytes;
+            large.parts.extend(later.parts.into_iter().map(|part| Large { at: part.at + shift, ..part }));
+        }
     }
 
     /// Lets go of what the wire has taken: a client that reads slowly and steadily never empties its outbox.
@@ -77,24 +87,30 @@ impl Outbox {
         let mut cut = 0;
         let mut gone = 0;
         let mut parts = 0;
-        for part in &self.large {
+        for part in self.large() {
             let length = part.message.payload().len();
             if part.at + gone + length > self.taken {
                 break;
             }
             (parts, cut, gone) = (parts + 1, part.at, gone + length);
         }
-        self.large.drain(..parts);
-        let next_large = self.large.first().map_or(self.buffer.len(), |part| part.at);
+        if let Some(large) = &mut self.large {
+            large.parts.drain(..parts);
+            large.bytes -= gone;
+        }
+        let next_large = self.large().first().map_or(self.buffer.len(), |part| part.at);
         let rest = self.taken - gone - cut;
         let more = rest.min(next_large - cut);
         cut += more;
         self.taken = rest - more;
-        self.large_bytes -= gone;
         self.buffer.drain(..cut);
-        for part in &mut self.large {
+        for part in self.large.iter_mut().flat_map(|large| &mut large.parts) {
             part.at -= cut;
         }
+    }
+
+    fn large(&self) -> &[Large] {
+        self.large.as_ref().map_or(&[], |large| &large.parts)
     }
 
     /// Calls `write` with the parts that wait until it takes all or no more. Gives what it said last.
@@ -103,7 +119,7 @@ impl Outbox {
         mut write: impl FnMut(&[&[u8]]) -> crate::Written,
     ) -> Option<crate::Written> {
         while !self.is_empty() {
-            let written = if self.large.is_empty() {
+            let written = if self.large.is_none() {
                 write(&[self.buffer.get(self.taken..).unwrap_or_default()])
             } else {
                 write(&self.parts())
@@ -133,7 +149,7 @@ impl Outbox {
             }
         };
         let mut from = 0;
-        for large in &self.large {
+        for large in self.large() {
             add(self.buffer.get(from..large.at).unwrap_or_default());
             add(large.message.payload());
             from = large.at;

@@ -37,6 +37,12 @@ impl Quota {
 #[derive(Clone, Debug, Default)]
 pub struct AliasesIn {
     max: u16,
+    /// Absent until the first comes: few clients have any.
+    known: Option<Box<KnownAliases>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct KnownAliases {
     /// Of the topics.
     bytes: usize,
     topics: Vec<Option<Box<str>>>,
@@ -46,13 +52,14 @@ impl AliasesIn {
     /// Accepts aliases 1 to `max`, the value told to the peer; nothing is allocated before the first.
     #[must_use]
     pub fn new(max: u16) -> Self {
-        AliasesIn { max, bytes: 0, topics: Vec::new() }
+        AliasesIn { max, known: None }
     }
 
     /// Bytes of the topic names behind the aliases.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.bytes + self.topics.len() * size_of::<Option<Box<str>>>()
+        let bytes = |known: &KnownAliases| known.bytes + known.topics.len() * size_of::<Option<Box<str>>>();
+        self.known.as_deref().map_or(0, bytes)
     }
 
     /// The topic that a PUBLISH means: its own, or the one behind the alias.
@@ -69,20 +76,19 @@ impl AliasesIn {
         }
         let at = usize::from(alias - 1);
         if topic.is_empty() {
-            return self
-                .topics
-                .get(at)
-                .and_then(|known| known.as_deref())
-                .ok_or(Violation::TopicAliasUnknown);
+            let topics = self.known.as_ref().map(|known| &known.topics);
+            let topic = topics.and_then(|topics| topics.get(at)).and_then(|topic| topic.as_deref());
+            return topic.ok_or(Violation::TopicAliasUnknown);
         }
-        if self.topics.len() <= at {
-            self.topics.resize(at + 1, None);
+        let known = self.known.get_or_insert_default();
+        if known.topics.len() <= at {
+            known.topics.resize(at + 1, None);
         }
-        if let Some(slot) = self.topics.get_mut(at)
+        if let Some(slot) = known.topics.get_mut(at)
             && slot.as_deref() != Some(topic)
         {
             let before = slot.replace(topic.into()).map_or(0, |before| before.len());
-            self.bytes = self.bytes - before + topic.len();
+            known.bytes = known.bytes - before + topic.len();
         }
         Ok(topic)
     }

@@ -11,6 +11,7 @@ mod handshake;
 mod keeper;
 mod link;
 mod releaser;
+mod tail;
 mod task;
 mod telling;
 #[cfg(test)]
@@ -32,7 +33,7 @@ use std::{
 
 use tokio::sync::{mpsc, watch};
 use whimbrel_engine::{Engine, Level, Now, Turn, proto::Millis};
-use whimbrel_net::{Peer, Stream, ws::UpgradeRules};
+use whimbrel_net::{Peer, Stream, tls::Identity, ws::UpgradeRules};
 
 use crate::{
     auth::Authenticator,
@@ -44,7 +45,7 @@ use turnstile::Turnstile;
 use wrapped::Socket;
 
 pub(crate) use accept::{Entry, accept};
-pub(crate) use handshake::DoorTls;
+pub(crate) use handshake::{DoorProxy, DoorTls};
 pub(crate) use telling::Words;
 
 /// Bytes read at once. One buffer per worker, none per connection.
@@ -61,6 +62,11 @@ pub(crate) struct Door {
     pub connections_max: usize,
     /// Present where TLS is spoken.
     pub tls: Option<Arc<DoorTls>>,
+    /// Which part of a client's certificate says who it is, and whether that is its client identifier; else it is its
+    /// user name.
+    pub identity: Option<(Identity, bool)>,
+    /// Present where a proxy says whose every connection is.
+    pub proxy: Option<DoorProxy>,
     /// Present where WebSocket is spoken.
     pub upgrade: Option<UpgradeRules>,
     /// How long everything before MQTT may take.
@@ -70,7 +76,7 @@ pub(crate) struct Door {
 impl Door {
     /// Whether MQTT is all that is spoken.
     fn is_plain(&self) -> bool {
-        self.tls.is_none() && self.upgrade.is_none()
+        self.tls.is_none() && self.upgrade.is_none() && self.proxy.is_none()
     }
 }
 
@@ -277,45 +283,51 @@ async fn work(
     let keeper = tokio::spawn(keeper::run(shared.clone(), keeps_engine));
     let turnstile = Arc::new(Turnstile::default());
     let (idle, mut all_left) = mpsc::channel::<()>(1);
+    let room = Arc::new(Room { load, shared, _idle: idle });
     while let Some(guest) = inbox.recv().await {
         let Guest { stream, peer, door } = guest;
         let stream = match link::prepare(stream) {
             Ok(stream) => stream,
             Err(error) => {
                 tracing::debug!(address = %peer, %error, "a connection ended before it was taken in");
-                leave(&shared, &door, &load);
+                leave(&room.shared, &door, &room.load);
                 continue;
             }
         };
         let plain = door.is_plain();
-        let place = Place { load: load.clone(), door, shared: shared.clone(), _idle: idle.clone() };
+        let shared = &room.shared;
+        let place = Place { door, room: room.clone() };
         match stream {
             Stream::Tcp(stream) if plain => {
                 let (reader, wire) = SocketWire::plain(stream);
-                tokio::spawn(Task::new(&shared, Socket::Tcp(reader), wire, peer, place));
+                tokio::spawn(Task::new(shared, Socket::Tcp(reader), wire, peer, place));
             }
             stream => {
                 tokio::spawn(handshake::enter(stream, peer, shared.clone(), turnstile.clone(), place));
             }
         }
     }
-    drop(idle);
+    drop(room);
     let _ = all_left.recv().await;
     keeper.abort();
 }
 
 /// A connection's place in the counts; given up when its task ends, however it ends.
 struct Place {
-    load: Arc<AtomicUsize>,
     door: Arc<Door>,
+    room: Arc<Room>,
+}
+
+/// What all connections of a worker share. While it lives, the worker has connections.
+struct Room {
+    load: Arc<AtomicUsize>,
     shared: Arc<Shared>,
-    /// While any of these lives, the worker has connections.
     _idle: mpsc::Sender<()>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        leave(&self.shared, &self.door, &self.load);
+        leave(&self.room.shared, &self.door, &self.room.load);
     }
 }
 

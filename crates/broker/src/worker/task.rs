@@ -24,6 +24,7 @@ use whimbrel_net::Peer;
 use super::{
     Bench, Place, READ_BYTES, Shared,
     link::SocketWire,
+    tail::Tail,
     telling::{Kind, Words},
     with_bench,
     wrapped::Socket,
@@ -34,7 +35,7 @@ use crate::auth::{Answer, Credentials, Denial, Secret, Verdict};
 const READS_PER_TURN: usize = 4;
 /// After the last packet the client is given this long to read it and close; what it still sends is thrown away.
 const LINGER_MILLIS: u64 = 1_000;
-const LINGER_BYTES: usize = 4 << 20;
+const LINGER_BYTES: u32 = 4 << 20;
 /// While much of the memory for unfinished packets is in use, one of more than [`READ_BYTES`] may take so long.
 const PACKET_MILLIS: u64 = 10_000;
 /// Slices of a message under way that are still brought to its receivers when a task is torn down.
@@ -46,7 +47,7 @@ enum Phase {
     /// The last packet has been written; until when the client may take it, and how much it may still send.
     Lingering {
         until: Millis,
-        bytes: usize,
+        bytes: u32,
     },
     /// The socket is done with; what the conversation owes others is finished.
     Ending,
@@ -70,16 +71,10 @@ pub(super) struct Task {
     conversation: Conversation,
     socket: Socket,
     wire: Arc<SocketWire>,
-    /// Bytes that were read and not yet handled: an incomplete packet, or packets that have to wait.
-    tail: Vec<u8>,
-    /// Whether `tail` may hold a whole packet.
-    tail_whole: bool,
-    /// What all connections together are counted for: `tail`, and the topics behind the client's aliases.
-    tail_accounted: usize,
+    /// Bytes that were read and not yet handled.
+    tail: Tail,
     /// Whether it is counted with the clients whose CONNECT was accepted.
     accounted_as_known: bool,
-    /// Since when that is more than one read, [`Millis::NEVER`] while it is not.
-    large_since: Millis,
     /// Present while CONNECT waits for it.
     verdict: Option<Box<PendingVerdict>>,
     phase: Phase,
@@ -103,11 +98,8 @@ impl Task {
             conversation: Conversation::new(&shared.engine, shared.mono()).at_level(place.door.level),
             socket,
             wire,
-            tail: Vec::new(),
-            tail_whole: false,
-            tail_accounted: 0,
+            tail: Tail::default(),
             accounted_as_known: false,
-            large_since: Millis::NEVER,
             verdict: None,
             phase: Phase::Talking,
             stood_back: false,
@@ -247,20 +239,17 @@ impl Task {
             self.accounted_as_known = known;
         }
         let aliases = self.conversation.alias_bytes();
-        if self.tail.len() + aliases <= READ_BYTES {
-            self.large_since = Millis::NEVER; // A packet has been handled meanwhile, whatever room it has left.
-        } else if self.large_since == Millis::NEVER {
-            self.large_since = bench.turn.now.mono;
-        }
+        // A packet may have been handled meanwhile, whatever room it has left.
+        self.tail.note_size(self.tail.bytes().len() + aliases > READ_BYTES, bench.turn.now.mono);
         let held = self.tail.capacity() + aliases;
-        if held == self.tail_accounted {
+        let before = self.tail.set_accounted(held);
+        if held == before {
             return;
         }
-        let grown = held > self.tail_accounted;
+        let grown = held > before;
         let count = self.account(&shared);
         count.fetch_add(held, Relaxed);
-        let used = count.fetch_sub(self.tail_accounted, Relaxed) - self.tail_accounted;
-        self.tail_accounted = held;
+        let used = count.fetch_sub(before, Relaxed) - before;
         let (share, much) = if known { (1, READ_BYTES) } else { (4, 0) };
         if grown && held > much && used > shared.input_bytes_max / share {
             self.close_for_input(bench);
@@ -273,13 +262,13 @@ impl Task {
     }
 
     fn forget_account(&mut self, shared: &Shared) {
-        self.account(shared).fetch_sub(self.tail_accounted, Relaxed);
-        self.tail_accounted = 0;
+        let before = self.tail.set_accounted(0);
+        self.account(shared).fetch_sub(before, Relaxed);
     }
 
     /// When an unfinished packet has taken so long that it may have to make room.
     fn slow_packet_due(&self, now: Millis) -> Millis {
-        match self.large_since {
+        match self.tail.large_since() {
             Millis::NEVER => Millis::NEVER,
             since => (since + PACKET_MILLIS).max(now + 1_000),
         }
@@ -289,8 +278,8 @@ impl Task {
     /// does not keep others out for ever.
     fn shed_slow_packet(&mut self, bench: &mut Bench) {
         let late = self.conversation.standing() == Standing::Reading
-            && self.large_since != Millis::NEVER
-            && self.large_since + PACKET_MILLIS <= bench.turn.now.mono;
+            && self.tail.large_since() != Millis::NEVER
+            && self.tail.large_since() + PACKET_MILLIS <= bench.turn.now.mono;
         let max = bench.shared.input_bytes_max;
         if late && bench.shared.input_bytes.load(Relaxed) > max - max / 4 {
             self.close_for_input(bench);
@@ -308,8 +297,7 @@ impl Task {
     }
 
     fn forget_tail(&mut self, bench: &mut Bench) {
-        self.tail = Vec::new();
-        self.tail_whole = false;
+        self.tail.clear();
         let shared = bench.shared.clone();
         self.forget_account(&shared);
     }
@@ -318,7 +306,7 @@ impl Task {
     fn read(&mut self, bench: &mut Bench, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let Bench { shared, turn, read, .. } = bench;
         let engine = &shared.engine;
-        if !self.tail_whole {
+        if !self.tail.is_whole() {
             let mut buffer = ReadBuf::new(read);
             ready!(self.socket.poll_read(context, &mut buffer))?;
             let fresh = buffer.filled();
@@ -326,25 +314,20 @@ impl Task {
                 return Poll::Ready(Ok(0));
             }
             turn.count(Count::BytesReceived, fresh.len() as u64);
-            if self.tail.is_empty() {
+            if self.tail.bytes().is_empty() {
                 let used = self.conversation.receive(engine, turn, fresh);
                 let rest = fresh.get(used..).unwrap_or_default();
                 if !rest.is_empty() {
-                    self.tail = rest.to_vec();
-                    self.tail_whole = self.conversation.standing() != Standing::Reading;
+                    self.tail.push(rest);
+                    self.tail.set_whole(self.conversation.standing() != Standing::Reading);
                 }
                 return Poll::Ready(Ok(fresh.len()));
             }
-            self.tail.extend_from_slice(fresh);
+            self.tail.push(fresh);
         }
-        let used = self.conversation.receive(engine, turn, &self.tail);
-        self.tail_whole = self.conversation.standing() != Standing::Reading;
-        if used == self.tail.len() {
-            self.tail = Vec::new();
-            self.tail_whole = false;
-        } else {
-            self.tail.drain(..used);
-        }
+        let used = self.conversation.receive(engine, turn, self.tail.bytes());
+        self.tail.set_whole(self.conversation.standing() != Standing::Reading);
+        self.tail.handled(used);
         Poll::Ready(Ok(used.max(1)))
     }
 
@@ -384,7 +367,7 @@ impl Task {
     /// What the client's certificate decides; nothing where it leaves the question to the authenticator.
     fn vouched(&self, claim: &Claim) -> Option<Verdict> {
         let Socket::Wrapped(wrapped) = &self.socket else { return None };
-        let (_, is_client_id) = self.place.door.tls.as_ref()?.identity?;
+        let (_, is_client_id) = self.place.door.identity?;
         wrapped.vouches(is_client_id, &claim.client_id)
     }
 
@@ -393,7 +376,7 @@ impl Task {
     fn listen(&mut self, bench: &mut Bench, context: &mut Context<'_>) -> Poll<bool> {
         let Bench { turn, read, .. } = bench;
         loop {
-            let room = READ_BYTES.saturating_sub(self.tail.len());
+            let room = READ_BYTES.saturating_sub(self.tail.bytes().len());
             let Some(free) = read.get_mut(..room).filter(|free| !free.is_empty()) else {
                 return Poll::Pending;
             };
@@ -401,11 +384,11 @@ impl Task {
             match ready!(self.socket.poll_read(context, &mut buffer)) {
                 Ok(()) if !buffer.filled().is_empty() => {
                     turn.count(Count::BytesReceived, buffer.filled().len() as u64);
-                    self.tail.extend_from_slice(buffer.filled());
-                    self.tail_whole = true;
+                    self.tail.push(buffer.filled());
+                    self.tail.set_whole(true);
                 }
                 // It has said all that it had to say, and is heard if the verdict is good [MQTT-3.1.4-6].
-                Ok(()) if !self.tail.is_empty() => return Poll::Pending,
+                Ok(()) if !self.tail.bytes().is_empty() => return Poll::Pending,
                 Ok(()) | Err(_) => {
                     self.verdict = None; // The authenticator sees by this that nobody waits.
                     return Poll::Ready(false);
@@ -420,6 +403,8 @@ impl Task {
             Verdict::Allow(identity) => {
                 let user = identity.user_name.as_deref().map(Words).map(display);
                 tracing::debug!(%client, user, %address, %listener, "a client may connect");
+                let who = identity.who(&claim.client_id, address.ip(), listener);
+                self.conversation.identify(&bench.shared.engine, who);
                 Ok(())
             }
             Verdict::Deny(denial) => {
@@ -514,7 +499,7 @@ impl Task {
             let over = match self.socket.poll_read(context, &mut buffer) {
                 Poll::Pending if bench.turn.now.mono < *until => return,
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
-                    *bytes = bytes.saturating_sub(buffer.filled().len());
+                    *bytes = bytes.saturating_sub(u32::try_from(buffer.filled().len()).unwrap_or(u32::MAX));
                     *bytes == 0
                 }
                 Poll::Pending | Poll::Ready(_) => true,

@@ -199,6 +199,7 @@ impl Engine {
                 retain_as_published: kept.retain_as_published,
                 id: kept.id,
                 since: 0,
+                free: 0,
             };
             let mut group = None;
             match filter.share {
