@@ -19,6 +19,7 @@ ROOT = HERE.parent.parent
 # Debian keeps Mosquitto's broker where a user's path does not look.
 os.environ["PATH"] += os.pathsep + os.pathsep.join(["/usr/sbin", "/sbin"])
 
+import haproxy_cases  # noqa: E402
 import mqttjs_cases  # noqa: E402
 import paho_cases  # noqa: E402
 import password_cases  # noqa: E402
@@ -37,6 +38,7 @@ GROUPS = [
     second_address_cases.GROUP,
     tls_cases.GROUP,
     websocket_cases.GROUP,
+    haproxy_cases.GROUP,
 ]
 
 # How to get what a case needs, told where it is missing.
@@ -52,6 +54,7 @@ SOURCES = {
     "playwright-core": "tests/interop/setup.sh",
     "chromium": "Debian: chromium",
     "openssl": "Debian: openssl",
+    "haproxy": "Debian: haproxy",
     "ip": "Debian: iproute2",
     "a network namespace": "run as root",
 }

@@ -16,6 +16,7 @@ use whimbrel_net::{
 };
 
 use crate::{
+    access::{self, RulesError},
     announcement::{Room, announce, warnings},
     auth::{Anonymous, Authenticator, PasswordFile, PasswordFileError},
     certificates,
@@ -74,6 +75,9 @@ pub enum Error {
     /// The password file cannot be used.
     #[error(transparent)]
     PasswordFile(#[from] PasswordFileError),
+    /// The file of rules cannot be used.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -101,6 +105,8 @@ pub struct Broker {
     store: Option<Store>,
     /// Looks after the files of certificates until it is dropped.
     certificates: Option<certificates::Watch>,
+    /// Looks after the file of rules until it is dropped.
+    rules: Option<access::Watch>,
 }
 
 /// A socket that listens, and what the configuration says of it.
@@ -167,8 +173,10 @@ impl Broker {
         let started = Instant::now();
         let now = Now { mono: Millis(0), wall_secs: worker::wall_secs() };
         let (authenticators, passwords) = authenticators(config)?;
+        let rules = access::Opened::read(config)?;
         // Before anything listens: nobody is let in who would be sent away again where the store is refused.
         let Kept { engine, mut store, bells } = store::open(config, limits, u64::from_ne_bytes(seed), now)?;
+        let engine = rules.put_in_force(engine, config);
         let doors = open_doors(config, authenticators)?;
         let shared = Shared::new(
             engine,
@@ -192,6 +200,9 @@ impl Broker {
         let guarded = doors.iter().map(|opened| &opened.door);
         let certificates = certificates::Watch::start(guarded, &shared)
             .map_err(|source| Error::System { what: "the thread that watches certificates", source })?;
+        let (keeper, rules) = rules
+            .keep(&shared)
+            .map_err(|source| Error::System { what: "the thread that watches the file of rules", source })?;
         let workers = (0..threads)
             .map(|index| worker::start(&shared, index))
             .collect::<io::Result<Vec<_>>>()
@@ -204,6 +215,7 @@ impl Broker {
             config: config.clone(),
             entrances,
             passwords,
+            rules: keeper,
             warnings: warnings(config, room),
             workers: threads,
             store: store.as_ref().map(|store| store.view.clone()),
@@ -217,6 +229,7 @@ impl Broker {
             addresses,
             store,
             certificates,
+            rules,
         })
     }
 
@@ -243,6 +256,7 @@ impl Broker {
     pub fn stop(mut self) {
         drop(self.stop_accepting.take());
         drop(self.certificates.take());
+        drop(self.rules.take());
         if let Some(acceptors) = self.acceptors.take() {
             let _ = acceptors.join(); // A panic there was reported where it happened.
         }
@@ -337,6 +351,8 @@ fn open_doors(config: &Config, authenticators: Authenticators) -> Result<Vec<Ope
             connections: AtomicUsize::new(0),
             connections_max: listener.connections_max.or_else(|| u32::MAX) as usize,
             tls,
+            identity: mapping::identity(listener),
+            proxy: mapping::proxy(listener),
             upgrade: mapping::upgrade(listener),
             handshake_within: Duration::from_secs(listener.handshake_timeout_secs.into()),
         });
@@ -353,7 +369,7 @@ fn open_tls(listener: &Listener, settings: AcceptorSettings) -> Result<Arc<DoorT
     for warning in &acceptor.loaded().warnings {
         tracing::warn!(listener = %listener.label(), "{warning}");
     }
-    Ok(Arc::new(DoorTls { acceptor: Arc::new(acceptor), identity: mapping::identity(listener) }))
+    Ok(Arc::new(DoorTls { acceptor: Arc::new(acceptor) }))
 }
 
 fn open_sockets(listener: &Listener) -> Result<Vec<Listening>, Error> {

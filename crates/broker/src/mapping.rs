@@ -3,10 +3,11 @@
 use std::{num::NonZeroUsize, time::Duration};
 
 use whimbrel_engine::{
-    DiskFull, Level, Limits, QueueFull, ShareStrategy,
+    AccessOptions, ClientIdOf, DeniedWill, DiskFull, Level, Limits, QueueFull, ShareStrategy, Untold,
     proto::{codec::QoS, server},
 };
 
+use whimbrel_access::Partly;
 use whimbrel_net::{
     tls::{self, AcceptorSettings, CertificateFiles, ClientCa, ClientCertificates, VersionMin},
     ws::{Origins, UpgradeRules},
@@ -15,6 +16,7 @@ use whimbrel_net::{
 use crate::{
     auth::PasswordFileOptions,
     config::{self, Config, Durability, Listener},
+    worker::DoorProxy,
 };
 
 /// Memory for all queues where the machine does not say how much it has.
@@ -125,6 +127,20 @@ pub(crate) fn upgrade(listener: &Listener) -> Option<UpgradeRules> {
     })
 }
 
+/// Whom a listener believes whose a connection is, if it wants to be told.
+pub(crate) fn proxy(listener: &Listener) -> Option<DoorProxy> {
+    // Where the broker itself speaks TLS it is shown the certificate, and what a proxy tells of one counts for nothing.
+    let asked = match listener.protocol.is_tls() {
+        true => config::ClientCertificates::None,
+        false => listener.client_certificates,
+    };
+    listener.proxy_protocol.then(|| DoorProxy {
+        trusted: listener.proxy_trusted.iter().copied().collect(),
+        asks_certificate: asked != config::ClientCertificates::None,
+        needs_certificate: asked == config::ClientCertificates::Required,
+    })
+}
+
 /// Which part of a client's certificate says who it is, and whether that is its client identifier.
 pub(crate) fn identity(listener: &Listener) -> Option<(tls::Identity, bool)> {
     let part = match listener.identity {
@@ -160,6 +176,29 @@ fn connection(config: &Config) -> server::Limits {
         subscription_ids_available: session.subscription_ids_available,
         shared_available: session.shared_available,
         client_id_31_strict: session.client_id_31_strict,
+    }
+}
+
+/// What becomes of what the rules deny.
+pub(crate) fn access(config: &Config) -> AccessOptions {
+    let access = &config.access;
+    AccessOptions {
+        untold: match access.denied_publish {
+            config::DeniedPublish::Drop => Untold::Drop,
+            config::DeniedPublish::Disconnect => Untold::Disconnect,
+        },
+        partly: match access.partial_subscriptions {
+            config::PartialSubscriptions::Refuse => Partly::Refuse,
+            config::PartialSubscriptions::Filter => Partly::Filter,
+        },
+        will: match access.denied_will {
+            config::DeniedWill::Refuse => DeniedWill::Refuse,
+            config::DeniedWill::Drop => DeniedWill::Drop,
+        },
+        client_id: match access.client_id_of {
+            config::ClientIdOf::User => ClientIdOf::User,
+            config::ClientIdOf::Anyone => ClientIdOf::Anyone,
+        },
     }
 }
 

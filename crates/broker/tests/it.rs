@@ -9,6 +9,7 @@
 )]
 
 mod it {
+    mod access;
     mod client;
     mod closing;
     mod connection_limits;
@@ -21,6 +22,7 @@ mod it {
     mod passwords;
     mod pipelining;
     mod pki;
+    mod proxy;
     mod running;
     mod sessions;
     mod slow_reader;

@@ -10,6 +10,7 @@
 
 use std::sync::Arc;
 
+use whimbrel_access::Who;
 use whimbrel_proto::{
     Millis, Violation,
     codec::{Connect, PacketType, ReasonCode, Split, split},
@@ -17,7 +18,9 @@ use whimbrel_proto::{
 };
 
 use crate::{
-    Attach, Attached, Attention, Count, End, Engine, Level, Notice, Progress, Publishing, Turn, Wire,
+    Attach, Attached, Attention, Coming, Count, DeniedWill, End, Engine, Level, Notice, Progress, Publishing,
+    Turn, Wire,
+    access::{Bearing, Denied},
     will::Will,
 };
 
@@ -39,6 +42,15 @@ pub struct Question {
     pub password: Option<Box<[u8]>>,
 }
 
+impl Question {
+    /// Who that is if its word is taken for it: where nobody has to prove anything.
+    #[must_use]
+    pub fn believed(self) -> Who {
+        let Question { client_id, user_name, .. } = self;
+        Who { client_id, user_name: user_name.map(Arc::from), address: None, listener: "".into() }
+    }
+}
+
 /// What the owner of the connection does next.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -58,9 +70,7 @@ pub enum Standing {
 struct Arrival {
     question: Option<Question>,
     negotiated: Negotiated,
-    will: Option<Will>,
-    /// Tells it from other connections that want the same session.
-    ticket: u64,
+    coming: Coming,
     allowed: bool,
 }
 
@@ -87,6 +97,8 @@ pub struct Conversation {
     /// Up to here the server did not read from the client although it might have spoken.
     deaf_until: Millis,
     attention: Attention,
+    /// What the rules let the client publish; absent where there are none.
+    bearing: Option<Box<Bearing>>,
     /// How sure what the client is promised has to be.
     level: Level,
 }
@@ -109,6 +121,7 @@ impl Conversation {
             waits_for_disk: false,
             deaf_until: Millis(0),
             attention: Attention { stalled_at: Millis::NEVER, ..Attention::default() },
+            bearing: None,
             level: Level::default(),
         }
     }
@@ -179,7 +192,9 @@ impl Conversation {
                     consumed += len;
                     turn.count(Count::PacketsReceived, 1);
                     let heard = match self.connection.handle(frame, limits, turn.now.mono) {
-                        Ok(event) => hear(engine, turn, self.attached.as_ref(), event),
+                        Ok(event) => {
+                            hear(engine, turn, self.attached.as_ref(), self.bearing.as_deref_mut(), event)
+                        }
                         Err(violation) => Err(violation),
                     };
                     self.act(engine, turn, heard);
@@ -229,7 +244,7 @@ impl Conversation {
         match heard {
             Ok(Heard::Nothing) => {}
             Ok(Heard::Arrival(arrival)) => self.arrival = Some(arrival),
-            Ok(Heard::Refused(reason)) => self.refuse(turn, reason),
+            Ok(Heard::Refused(reason)) => self.refuse(turn, reason, None),
             Ok(Heard::Published(progress)) => {
                 self.publishing_own = true;
                 self.note_progress(progress);
@@ -260,6 +275,16 @@ impl Conversation {
         self.arrival.as_mut()?.question.take()
     }
 
+    /// Who the client turned out to be: for the rules, and to be told before [`Self::answer`]. The identifier is that of
+    /// CONNECT; an empty one is replaced.
+    pub fn identify(&mut self, engine: &Engine, mut who: Who) {
+        let Some(arrival) = self.arrival.as_mut().filter(|_| engine.has_rules()) else { return };
+        if who.client_id.is_empty() {
+            who.client_id = engine.assign_client_id().into();
+        }
+        arrival.coming.who = Some(Arc::new(who));
+    }
+
     /// The authenticator has decided.
     pub fn answer(
         &mut self,
@@ -268,27 +293,48 @@ impl Conversation {
         verdict: Result<(), ReasonCode>,
         wire: &Arc<dyn Wire>,
     ) {
+        let denied = match verdict {
+            Ok(()) => self.ask_rules(engine, turn),
+            Err(_) => None,
+        };
         let Some(arrival) = &mut self.arrival else { return };
         match verdict {
+            Ok(()) if denied.is_some() => {
+                let why = denied.as_ref().map(|Denied(why)| &**why);
+                self.refuse(turn, ReasonCode::NotAuthorized, why);
+            }
             Ok(()) => {
                 arrival.allowed = true;
                 arrival.negotiated.durability = engine.told_durability(self.level);
                 self.arrive(engine, turn, wire);
             }
-            Err(reason) => self.refuse(turn, reason),
+            Err(reason) => self.refuse(turn, reason, None),
         }
+    }
+
+    /// What the rules mean for the client, if there are any; why its will keeps it out.
+    fn ask_rules(&mut self, engine: &Engine, turn: &mut Turn) -> Option<Denied> {
+        let options = engine.access_options()?;
+        if self.arrival.as_ref()?.coming.who.is_none() {
+            // Nobody has said who it is: it is nobody in particular.
+            let client_id = self.arrival.as_ref()?.negotiated.client_id.clone();
+            let (user_name, address, listener) = (None, None, "".into());
+            self.identify(engine, Who { client_id, user_name, address, listener });
+        }
+        let coming = &mut self.arrival.as_mut()?.coming;
+        let who = coming.who.as_ref()?;
+        self.bearing = engine.bearing(who);
+        let denied = engine.denies_will(turn, who, coming.will.as_ref()?.question())?;
+        if options.will == DeniedWill::Drop {
+            coming.will = None;
+            return None;
+        }
+        Some(denied)
     }
 
     fn arrive(&mut self, engine: &Engine, turn: &mut Turn, wire: &Arc<dyn Wire>) {
         let Some(mut arrival) = self.arrival.take() else { return };
-        match engine.attach(
-            turn,
-            &arrival.negotiated,
-            &mut arrival.will,
-            &mut arrival.ticket,
-            self.level,
-            wire,
-        ) {
+        match engine.attach(turn, &arrival.negotiated, &mut arrival.coming, self.level, wire) {
             Attach::Ready(attached) => {
                 self.connection.accept(&arrival.negotiated, turn.now.mono);
                 self.attached = Some(attached);
@@ -297,15 +343,15 @@ impl Conversation {
             Attach::Refused(reason) => {
                 let client_id = (*arrival.negotiated.client_id).into();
                 turn.notice(Notice::ConnectRefused { client_id, reason });
-                self.refuse(turn, reason);
+                self.refuse(turn, reason, None);
             }
         }
     }
 
     /// CONNECT is refused: CONNACK with the reason, then the end [MQTT-3.2.2-7].
-    fn refuse(&mut self, turn: &Turn, reason: ReasonCode) {
+    fn refuse(&mut self, turn: &Turn, reason: ReasonCode, why: Option<&str>) {
         turn.count(Count::ConnectRefused, 1);
-        farewell(&self.connection, reason, None, self.last_words.get_or_insert_default());
+        farewell(&self.connection, reason, why, self.last_words.get_or_insert_default());
         self.arrival = None;
         self.closing = true;
     }
@@ -460,6 +506,7 @@ fn hear(
     engine: &Engine,
     turn: &mut Turn,
     attached: Option<&Attached>,
+    bearing: Option<&mut Bearing>,
     event: Event<'_>,
 ) -> Result<Heard, Violation> {
     if let Event::Connect(connect) = event {
@@ -471,7 +518,7 @@ fn hear(
     let Some(from) = attached else { return Ok(Heard::Nothing) };
     match event {
         Event::Publish { publish, topic, ack } => {
-            return engine.publish(turn, from, &publish, topic, ack).map(Heard::Published);
+            return engine.publish(turn, from, &publish, topic, ack, bearing).map(Heard::Published);
         }
         Event::PubAck(id, _) => engine.puback(turn, from, id),
         Event::PubRec(id, reason) => engine.pubrec(turn, from, id, reason),
@@ -503,8 +550,7 @@ fn arrival(connect: &Connect<'_>, negotiated: Negotiated) -> Arrival {
             password: connect.password.map(Box::from),
         }),
         negotiated,
-        will: connect.will.as_ref().map(Will::new),
-        ticket: 0,
+        coming: Coming { will: connect.will.as_ref().map(Will::new), ..Coming::default() },
         allowed: false,
     }
 }

@@ -90,7 +90,15 @@ room! {
         /// is refused (431), one of more than 64 fields too.
         upgrade_bytes_max: u32 = 8_192, within(512, 65_536), unit("bytes");
 
-        /// The proxies in front of this listener, by their addresses. Of a request for WebSocket that comes from one of
+        /// Whether every connection begins with a header of the PROXY protocol (version 1 or 2), by which a proxy such as
+        /// HAProxy says whose connection it passes on. The address in it is the client's, in the log and for whoever
+        /// asks. Who is not in proxy_trusted is refused before anything is read. With client_certificates what the proxy
+        /// tells of the client's certificate counts (version 2): `required` refuses who has shown none that the proxy found
+        /// good, and identity may be `common_name`.
+        proxy_protocol: bool = false;
+
+        /// The proxies in front of this listener, by their addresses: nobody else may connect where proxy_protocol is
+        /// true. Of a request for WebSocket that comes from one of
         /// them X-Forwarded-For says whose it is: the last address in it that is no such proxy. From anybody else the
         /// field counts for nothing.
         proxy_trusted: Vec<Network> = Vec::new(), example("10.0.0.0/8");

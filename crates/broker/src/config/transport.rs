@@ -10,19 +10,13 @@ use super::reader::Places;
 use super::room::Room;
 
 /// Keys that mean something with TLS alone.
-const TLS: &[&str] = &[
-    "certificate",
-    "key",
-    "tls_version_min",
-    "client_certificates",
-    "client_ca",
-    "crl",
-    "identity",
-    "identity_as",
-];
+const TLS: &[&str] = &["certificate", "key", "tls_version_min", "client_ca", "crl"];
 
 /// Keys that mean something with WebSocket alone.
-const WEBSOCKET: &[&str] = &["path", "origins", "upgrade_bytes_max", "proxy_trusted"];
+const WEBSOCKET: &[&str] = &["path", "origins", "upgrade_bytes_max"];
+
+/// Keys that mean something with TLS, or where a proxy tells of it.
+const CERTIFICATES: &[&str] = &["client_certificates", "identity", "identity_as"];
 
 /// Everything that is wrong between the keys of this listener.
 pub(super) fn check(places: &Places, number: usize, listener: &Listener) -> Vec<Problem> {
@@ -30,6 +24,7 @@ pub(super) fn check(places: &Places, number: usize, listener: &Listener) -> Vec<
     if found.good(&["protocol", "address"]) {
         found.check_socket();
         found.check_websocket();
+        found.check_proxy();
         found.check_tls();
     }
     found.problems
@@ -84,17 +79,41 @@ impl Found<'_> {
         if !self.listener.protocol.is_websocket() {
             self.need(WEBSOCKET, "protocol is \"ws\" or \"wss\"");
         }
-        if self.listener.protocol == Protocol::Mqtt {
-            self.need(&["handshake_timeout_secs"], "protocol is not \"mqtt\"");
+    }
+
+    fn check_proxy(&mut self) {
+        let Listener { protocol, proxy_protocol, proxy_trusted, address, .. } = self.listener;
+        if *protocol == Protocol::Mqtt && !proxy_protocol {
+            self.need(&["handshake_timeout_secs"], "protocol is not \"mqtt\", or proxy_protocol is true");
+        }
+        if !protocol.is_websocket() && !proxy_protocol {
+            self.need(&["proxy_trusted"], "proxy_protocol is true, or protocol is \"ws\" or \"wss\"");
+        }
+        let is_unix = matches!(address, Address::Unix(_));
+        if *proxy_protocol && proxy_trusted.is_empty() && !is_unix && self.good(&["proxy_trusted"]) {
+            self.put("proxy_protocol", Fault::NeedsOther { other: "proxy_trusted names the proxies" });
         }
     }
 
     fn check_tls(&mut self) {
-        if !self.listener.protocol.is_tls() {
-            return self.need(TLS, "protocol is \"mqtts\" or \"wss\"");
+        let is_tls = self.listener.protocol.is_tls();
+        if !is_tls {
+            self.need(TLS, "protocol is \"mqtts\" or \"wss\"");
+            if !self.listener.proxy_protocol {
+                return self
+                    .need(CERTIFICATES, "protocol is \"mqtts\" or \"wss\", or proxy_protocol is true");
+            }
+            if ![Identity::None, Identity::CommonName].contains(&self.listener.identity) {
+                self.put(
+                    "identity",
+                    Fault::NeedsOther {
+                        other: "the broker itself speaks TLS; a proxy tells the common_name",
+                    },
+                );
+            }
         }
         let (certificates, keys) = (self.listener.certificate.len(), self.listener.key.len());
-        if self.good(&["certificate", "key"]) {
+        if is_tls && self.good(&["certificate", "key"]) {
             if certificates == 0 || keys == 0 {
                 self.put("protocol", Fault::NoCertificate);
             } else if certificates != keys {
@@ -105,13 +124,15 @@ impl Found<'_> {
             return;
         }
         let asked = self.listener.client_certificates != ClientCertificates::None;
-        if asked && self.listener.client_ca.is_none() {
+        if is_tls && asked && self.listener.client_ca.is_none() {
             let other = "client_ca names the file with the CAs of the clients";
             self.put("client_certificates", Fault::NeedsOther { other });
         }
-        if !asked {
+        if !asked && is_tls {
             let of_clients = ["client_ca", "crl", "identity", "identity_as"];
             self.need(&of_clients, "client_certificates is \"optional\" or \"required\"");
+        } else if !asked {
+            self.need(&["identity", "identity_as"], "client_certificates is \"optional\" or \"required\"");
         } else if self.listener.identity == Identity::None {
             self.need(&["identity_as"], "identity names a part of the certificate");
         }

@@ -1,12 +1,12 @@
-//! From an accepted socket to a connection on which MQTT is spoken: the handshakes of TLS and of WebSocket, in their
-//! time, and who the client's certificate says it is.
+//! From an accepted socket to a connection on which MQTT is spoken: what a proxy says of it, the handshakes of TLS and of
+//! WebSocket, in their time, and who the client's certificate says it is.
 
 use std::{fmt, io, sync::Arc};
 
 use tokio::time::timeout;
 use whimbrel_engine::Count;
 use whimbrel_net::{
-    Peer, Stream,
+    Networks, Peer, Proxied, Stream, read_proxied,
     tls::{Acceptor, Identity},
     ws,
 };
@@ -24,9 +24,15 @@ use super::{
 /// How a listener speaks TLS.
 pub(crate) struct DoorTls {
     pub(crate) acceptor: Arc<Acceptor>,
-    /// Which part of a client's certificate says who it is, and whether that is its client identifier; else it is its
-    /// user name.
-    pub(crate) identity: Option<(Identity, bool)>,
+}
+
+/// Whom a listener believes whose a connection is.
+pub(crate) struct DoorProxy {
+    pub(crate) trusted: Networks,
+    /// Whether what it tells of the client's certificate counts.
+    pub(crate) asks_certificate: bool,
+    /// Whether there has to be one.
+    pub(crate) needs_certificate: bool,
 }
 
 /// What did not come about, and why.
@@ -70,7 +76,8 @@ pub(super) async fn enter(
         Failed { what: "handshake", why }
     };
     match shaken.unwrap_or_else(|_| Err(late())) {
-        Ok(Shaken { stream, identity, peer }) => {
+        Ok(None) => {}
+        Ok(Some(Shaken { stream, identity, peer })) => {
             let wire = SocketWire::owned(peer);
             let acceptor = door.tls.as_ref().map(|tls| tls.acceptor.clone());
             let socket = Socket::Wrapped(Box::new(Wrapped::new(stream, identity, acceptor)));
@@ -80,15 +87,31 @@ pub(super) async fn enter(
     }
 }
 
-async fn shake(stream: Stream, mut peer: Peer, door: &Door, turnstile: &Turnstile) -> Result<Shaken, Failed> {
+async fn shake(
+    mut stream: Stream,
+    mut peer: Peer,
+    door: &Door,
+    turnstile: &Turnstile,
+) -> Result<Option<Shaken>, Failed> {
+    let mut proxied = None;
+    if let Some(proxy) = &door.proxy {
+        let failed = |why| Failed { what: "PROXY protocol", why };
+        match pass_proxy(&mut stream, peer, proxy).await.map_err(failed)? {
+            None => return Ok(None),
+            Some(Proxied { client, common_name }) => {
+                peer = client.map_or(peer, Peer::Socket);
+                proxied = common_name.map(Arc::from);
+            }
+        }
+    }
     let (mut stream, identity) = match (&door.tls, stream) {
         (Some(tls), Stream::Tcp(stream)) => {
             let failed = |why| Failed { what: "TLS", why };
             let accepted = turnstile.run(tls.acceptor.accept(stream)).await.map_err(failed)?;
-            identified(accepted, tls.identity).map_err(failed)?
+            identified(accepted, door.identity).map_err(failed)?
         }
         // The configuration lets nobody speak TLS over anything but TCP.
-        (_, stream) => (stream, None),
+        (_, stream) => (stream, proxied.filter(|_| door.identity.is_some())),
     };
     if let Some(rules) = &door.upgrade {
         let accepted = ws::accept(stream, rules, peer.ip()).await;
@@ -97,7 +120,21 @@ async fn shake(stream: Stream, mut peer: Peer, door: &Door, turnstile: &Turnstil
         stream = socket;
         peer = client.map_or(peer, Peer::Host);
     }
-    Ok(Shaken { stream, identity, peer })
+    Ok(Some(Shaken { stream, identity, peer }))
+}
+
+/// Hears from a proxy whose connection this is; nothing, if it has closed at once.
+async fn pass_proxy(stream: &mut Stream, peer: Peer, proxy: &DoorProxy) -> io::Result<Option<Proxied>> {
+    // Whoever may connect to a Unix socket is a proxy there: the file says who may.
+    if peer.ip().is_some_and(|address| !proxy.trusted.contain(address)) {
+        return Err(io::Error::other("whoever connects is none of the proxies (proxy_trusted)"));
+    }
+    let Some(mut proxied) = read_proxied(stream).await? else { return Ok(None) };
+    if proxy.needs_certificate && proxied.common_name.is_none() {
+        return Err(io::Error::other("the client has shown the proxy no certificate that it found good"));
+    }
+    proxied.common_name = proxied.common_name.filter(|_| proxy.asks_certificate);
+    Ok(Some(proxied))
 }
 
 type Identified = (Stream, Option<Arc<str>>);

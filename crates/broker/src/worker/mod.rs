@@ -33,7 +33,7 @@ use std::{
 
 use tokio::sync::{mpsc, watch};
 use whimbrel_engine::{Engine, Level, Now, Turn, proto::Millis};
-use whimbrel_net::{Peer, Stream, ws::UpgradeRules};
+use whimbrel_net::{Peer, Stream, tls::Identity, ws::UpgradeRules};
 
 use crate::{
     auth::Authenticator,
@@ -45,7 +45,7 @@ use turnstile::Turnstile;
 use wrapped::Socket;
 
 pub(crate) use accept::{Entry, accept};
-pub(crate) use handshake::DoorTls;
+pub(crate) use handshake::{DoorProxy, DoorTls};
 pub(crate) use telling::Words;
 
 /// Bytes read at once. One buffer per worker, none per connection.
@@ -62,6 +62,11 @@ pub(crate) struct Door {
     pub connections_max: usize,
     /// Present where TLS is spoken.
     pub tls: Option<Arc<DoorTls>>,
+    /// Which part of a client's certificate says who it is, and whether that is its client identifier; else it is its
+    /// user name.
+    pub identity: Option<(Identity, bool)>,
+    /// Present where a proxy says whose every connection is.
+    pub proxy: Option<DoorProxy>,
     /// Present where WebSocket is spoken.
     pub upgrade: Option<UpgradeRules>,
     /// How long everything before MQTT may take.
@@ -71,7 +76,7 @@ pub(crate) struct Door {
 impl Door {
     /// Whether MQTT is all that is spoken.
     fn is_plain(&self) -> bool {
-        self.tls.is_none() && self.upgrade.is_none()
+        self.tls.is_none() && self.upgrade.is_none() && self.proxy.is_none()
     }
 }
 

@@ -367,7 +367,7 @@ impl Task {
     /// What the client's certificate decides; nothing where it leaves the question to the authenticator.
     fn vouched(&self, claim: &Claim) -> Option<Verdict> {
         let Socket::Wrapped(wrapped) = &self.socket else { return None };
-        let (_, is_client_id) = self.place.door.tls.as_ref()?.identity?;
+        let (_, is_client_id) = self.place.door.identity?;
         wrapped.vouches(is_client_id, &claim.client_id)
     }
 
@@ -403,6 +403,8 @@ impl Task {
             Verdict::Allow(identity) => {
                 let user = identity.user_name.as_deref().map(Words).map(display);
                 tracing::debug!(%client, user, %address, %listener, "a client may connect");
+                let who = identity.who(&claim.client_id, address.ip(), listener);
+                self.conversation.identify(&bench.shared.engine, who);
                 Ok(())
             }
             Verdict::Deny(denial) => {

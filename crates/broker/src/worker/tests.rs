@@ -61,6 +61,8 @@ impl House {
             connections: AtomicUsize::new(0),
             connections_max: 10,
             tls: None,
+            identity: None,
+            proxy: None,
             upgrade: None,
             handshake_within: Duration::from_secs(10),
         });

@@ -330,7 +330,7 @@ fn what_is_for_websocket_alone_is_told_where_it_changes_nothing() {
         &[
             "whimbrel.toml:2:8: listener.path: this counts only if protocol is \"ws\" or \"wss\"",
             "whimbrel.toml:3:11: listener.origins: this counts only if protocol is \"ws\" or \"wss\"",
-            "whimbrel.toml:4:26: listener.handshake_timeout_secs: this counts only if protocol is not \"mqtt\"",
+            "whimbrel.toml:4:26: listener.handshake_timeout_secs: this counts only if protocol is not \"mqtt\", or",
         ],
     );
     check_listener(

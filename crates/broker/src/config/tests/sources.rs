@@ -81,6 +81,7 @@ fn beside(key: &Key) -> Vec<(String, &'static str)> {
         "listener.path" | "listener.origins" | "listener.upgrade_bytes_max" | "listener.proxy_trusted" => {
             vec![("WHIMBREL_LISTENER_1_PROTOCOL".to_owned(), "ws")]
         }
+        "listener.proxy_protocol" => vec![("WHIMBREL_LISTENER_1_PROXY_TRUSTED".to_owned(), "10.0.0.1")],
         "listener.unix_mode" => vec![("WHIMBREL_LISTENER_1_ADDRESS".to_owned(), "unix:/run/w.sock")],
         _ => Vec::new(),
     }
