@@ -1,7 +1,7 @@
 //! Who may publish and subscribe to what: the rules in force, and where they are asked. Not the rules: those are
 //! `whimbrel-access`.
 //!
-//! A publisher remembers what was said of its last topics. A subscriber is asked about at each delivery, unless the rules
+//! What was said of a client's last topics is remembered. A subscriber is asked about at each delivery, unless the rules
 //! let it read all that its filter matches: then the match result carries a stamp that says so, of these rules and of this
 //! client. Rules change under a generation, so what was remembered under another one counts no more.
 
@@ -14,7 +14,7 @@ use whimbrel_access::{Decision, Grant, Partly, Rights, RuleId, Rules, Who};
 use whimbrel_proto::codec::{Filter, Publish, QoS, is_shared};
 
 use crate::{
-    Count, Engine, Notice, Turn,
+    Attached, Count, Engine, Notice, Turn,
     session::{Locked, Session},
     subscription::Subscription,
     sync::RwLock,
@@ -226,11 +226,6 @@ impl Engine {
         Some(sessions.iter().map(|session| self.recheck(turn, session)).sum())
     }
 
-    /// What the rules mean for a client that has just said who it is.
-    pub(crate) fn bearing(&self, who: &Arc<Who>) -> Option<Box<Bearing>> {
-        self.access.as_ref().map(|access| Box::new(Bearing::new(access, who)))
-    }
-
     /// Whether somebody else's session may be had with this client identifier.
     pub(crate) fn is_foreign(&self, own: Option<&Bearing>, coming: Option<&Arc<Who>>) -> bool {
         let Some(access) = &self.access else { return false };
@@ -238,17 +233,20 @@ impl Engine {
         access.options.client_id == ClientIdOf::User && own.who().user_name != coming.user_name
     }
 
-    /// Why a client may not publish this message.
+    /// Why a client may not publish this message. Who has lost its session meanwhile publishes nothing.
     pub(crate) fn denies_publish(
         &self,
         turn: &mut Turn,
-        bearing: &mut Bearing,
+        from: &Attached,
         publish: &Publish<'_>,
         topic: &str,
     ) -> Option<Denied> {
         let access = self.access.as_ref()?;
+        let nobody = || Some(Denied("publish: the session is another connection's".to_owned()));
+        let Some(mut own) = self.lock_attached(from) else { return nobody() };
+        let Some(bearing) = &mut own.state.bearing else { return nobody() };
         bearing.renew(access);
-        let Bearing { rights, remembered, .. } = bearing;
+        let Bearing { rights, remembered, .. } = &mut **bearing;
         let kind = publish.qos.bits() | (u8::from(publish.retain) << 2);
         let hash = self.router.hash(topic);
         let ask = || rights.publish(topic, publish.qos.bits(), publish.retain);
@@ -267,7 +265,7 @@ impl Engine {
         who: &Arc<Who>,
         (topic, qos, retain): (&str, QoS, bool),
     ) -> Option<Denied> {
-        let mut bearing = self.bearing(who)?;
+        let mut bearing = Bearing::new(self.access.as_ref()?, who);
         let decision = bearing.rights.publish(topic, qos.bits(), retain);
         if decision.allowed {
             return None;

@@ -19,9 +19,7 @@ use whimbrel_proto::{
 
 use crate::{
     Attach, Attached, Attention, Coming, Count, DeniedWill, End, Engine, Level, Notice, Progress, Publishing,
-    Turn, Wire,
-    access::{Bearing, Denied},
-    will::Will,
+    Turn, Wire, access::Denied, will::Will,
 };
 
 /// Receivers served and filters entered for one client before others have their turn, whatever its bytes ask for.
@@ -97,8 +95,6 @@ pub struct Conversation {
     /// Up to here the server did not read from the client although it might have spoken.
     deaf_until: Millis,
     attention: Attention,
-    /// What the rules let the client publish; absent where there are none.
-    bearing: Option<Box<Bearing>>,
     /// How sure what the client is promised has to be.
     level: Level,
 }
@@ -121,7 +117,6 @@ impl Conversation {
             waits_for_disk: false,
             deaf_until: Millis(0),
             attention: Attention { stalled_at: Millis::NEVER, ..Attention::default() },
-            bearing: None,
             level: Level::default(),
         }
     }
@@ -192,9 +187,7 @@ impl Conversation {
                     consumed += len;
                     turn.count(Count::PacketsReceived, 1);
                     let heard = match self.connection.handle(frame, limits, turn.now.mono) {
-                        Ok(event) => {
-                            hear(engine, turn, self.attached.as_ref(), self.bearing.as_deref_mut(), event)
-                        }
+                        Ok(event) => hear(engine, turn, self.attached.as_ref(), event),
                         Err(violation) => Err(violation),
                     };
                     self.act(engine, turn, heard);
@@ -323,7 +316,6 @@ impl Conversation {
         }
         let coming = &mut self.arrival.as_mut()?.coming;
         let who = coming.who.as_ref()?;
-        self.bearing = engine.bearing(who);
         let denied = engine.denies_will(turn, who, coming.will.as_ref()?.question())?;
         if options.will == DeniedWill::Drop {
             coming.will = None;
@@ -506,7 +498,6 @@ fn hear(
     engine: &Engine,
     turn: &mut Turn,
     attached: Option<&Attached>,
-    bearing: Option<&mut Bearing>,
     event: Event<'_>,
 ) -> Result<Heard, Violation> {
     if let Event::Connect(connect) = event {
@@ -518,7 +509,7 @@ fn hear(
     let Some(from) = attached else { return Ok(Heard::Nothing) };
     match event {
         Event::Publish { publish, topic, ack } => {
-            return engine.publish(turn, from, &publish, topic, ack, bearing).map(Heard::Published);
+            return engine.publish(turn, from, &publish, topic, ack).map(Heard::Published);
         }
         Event::PubAck(id, _) => engine.puback(turn, from, id),
         Event::PubRec(id, reason) => engine.pubrec(turn, from, id, reason),

@@ -13,7 +13,7 @@ use whimbrel_proto::{
 
 use crate::{
     Attached, Count, DiskFull, Engine, Level, Notice, QueueFull, Turn, Untold, Wire,
-    access::{Bearing, Denied},
+    access::Denied,
     commit::{self, Promise},
     ends::Departure,
     message::{Body, Fresh, Message},
@@ -151,7 +151,6 @@ impl Engine {
         publish: &Publish<'_>,
         topic: &str,
         ack: Option<Ack>,
-        bearing: Option<&mut Bearing>,
     ) -> Result<Progress, Violation> {
         turn.count(Count::PublishReceived, 1);
         turn.count(Count::PayloadReceived, publish.payload.len() as u64);
@@ -167,8 +166,8 @@ impl Engine {
         if let Some(reason) = refusal(turn, publish, topic) {
             return self.refuse(turn, from, ack, reason, None);
         }
-        if let Some(bearing) = bearing
-            && let Some(denied) = self.denies_publish(turn, bearing, publish, topic)
+        if self.has_rules()
+            && let Some(denied) = self.denies_publish(turn, from, publish, topic)
         {
             return self.deny(turn, from, ack.as_ref(), &denied);
         }
