@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use whimbrel_access::Who;
 use whimbrel_proto::{
     Millis,
     codec::{QoS, ReasonCode, Version},
@@ -127,6 +128,12 @@ impl Session {
     pub fn view(&self) -> Option<SessionView> {
         let state = self.lock();
         (!state.ended).then(|| view(&state))
+    }
+
+    /// Who its client is, or was last, as the rules ask; none where there are no rules or nobody knows it.
+    #[must_use]
+    pub fn who(&self) -> Option<Arc<Who>> {
+        self.lock().bearing.as_ref().map(|bearing| bearing.who().clone())
     }
 
     /// Whether it has a connection; `None` when it is over.

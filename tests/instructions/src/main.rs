@@ -40,6 +40,9 @@ const OPERATIONS: &[Operation] = &[
     Operation { name: "engine-qos-2", iterations: 4_096, run: publish::engine_qos_2 },
     Operation { name: "publish-to-1", iterations: 4_096, run: publish::to_1 },
     Operation { name: "publish-to-1000", iterations: 16, run: publish::to_1_000 },
+    Operation { name: "rules-engine-qos-0", iterations: 4_096, run: publish::engine_qos_0_ruled },
+    Operation { name: "rules-publish-to-1000", iterations: 16, run: publish::to_1_000_ruled },
+    Operation { name: "rules-random-topic", iterations: 10_000, run: publish::rules_random_topic },
 ];
 
 fn main() -> ExitCode {

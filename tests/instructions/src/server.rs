@@ -9,7 +9,10 @@ use whimbrel_codec::{
     Ack, Connect, Filters, PacketId, PacketType, Publish, QoS, ReasonCode, Subscribe, SubscribeOptions,
     UserProperties, Version,
 };
-use whimbrel_engine::{Conversation, Engine, Limits, Now, Standing, Turn, Wire, Written, proto::Millis};
+use whimbrel_engine::{
+    AccessOptions, Conversation, Engine, Limits, Now, Standing, Turn, Wire, Written, proto::Millis,
+    rules::Rules,
+};
 
 const SEED: u64 = 7;
 
@@ -63,8 +66,15 @@ fn packet_id(part: &[u8]) -> Option<u16> {
 
 impl Server {
     pub(crate) fn new() -> Self {
-        let limits = Limits { subscriptions_max: 20_000, ..Limits::default() };
-        let engine = Engine::new(limits, SEED);
+        Server::of(Engine::new(limits(), SEED))
+    }
+
+    /// A server that asks these rules.
+    pub(crate) fn ruled(rules: Arc<Rules>) -> Self {
+        Server::of(Engine::new(limits(), SEED).with_access(rules, AccessOptions::default()))
+    }
+
+    fn of(engine: Engine) -> Self {
         let mut turn = engine.turn();
         turn.now = Now { mono: Millis(1_000), wall_secs: 1_700_000_000 };
         Server { engine, turn }
@@ -119,6 +129,10 @@ impl Server {
     pub(crate) fn flush(&mut self) {
         self.engine.flush(&mut self.turn);
     }
+}
+
+fn limits() -> Limits {
+    Limits { subscriptions_max: 20_000, ..Limits::default() }
 }
 
 impl Client {

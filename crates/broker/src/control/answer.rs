@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BackedUp, Client, ClientSummary, Kicked, LogLevel, Refusal, Reloaded, Status, Subscriptions};
+use super::{
+    BackedUp, Client, ClientSummary, Decided, Kicked, LogLevel, Refusal, Reloaded, Status, Subscriptions,
+};
 
 /// An answer: an object with one member, named after what it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +25,8 @@ pub enum Answer {
     Client(Box<Client>),
     /// To `subscriptions`.
     Subscriptions(Subscriptions),
+    /// To `why`.
+    Decided(Decided),
     /// To `kick`.
     Kicked(Kicked),
     /// To `reload`.

@@ -18,6 +18,7 @@ mod reload;
 mod request;
 pub mod socket;
 mod status;
+mod why;
 
 use std::{
     io,
@@ -47,6 +48,7 @@ pub use refusal::Refusal;
 pub use reload::{Change, Fault, Reloaded};
 pub use request::Request;
 pub use status::{Alarm, Gauge, Journal, Listening, LogLevel, Queues, Retained, Status, Traffic};
+pub use why::{Action, Decided};
 
 /// What the program around a broker does for it.
 pub trait Host: Send + Sync {

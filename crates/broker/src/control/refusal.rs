@@ -31,6 +31,17 @@ pub enum Refusal {
         /// How long it was waited for.
         secs: u64,
     },
+    /// Nobody has named a file of rules: everybody may do everything.
+    #[error("there are no rules of access: everybody may do everything")]
+    NoRules,
+    /// The session is from before the broker's start, and its client has not come since.
+    #[error(
+        "nobody knows yet whose session {client_id:?} is: its client has not come since the broker's start"
+    )]
+    Unidentified {
+        /// The client identifier.
+        client_id: String,
+    },
     /// The level of the log cannot be changed.
     #[error("the level of the log cannot be changed: {why}")]
     LogLevel {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::Query;
+use super::{Action, Query};
 
 /// A request: `{"ask":"status"}`, `{"ask":"kick","client_id":"pump-7"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +39,22 @@ pub enum Request {
         #[serde(default)]
         session: bool,
     },
-    /// Reads the configuration and the password file again and opens the log anew. One answer, `reloaded`.
+    /// Whether a client may do something, and which rule says so. One answer, `decided`.
+    Why {
+        /// Its identifier.
+        client_id: String,
+        /// What it wants to do.
+        action: Action,
+        /// The topic, or the topic filter.
+        topic: String,
+        /// Of a message.
+        #[serde(default)]
+        qos: u8,
+        /// Of a message.
+        #[serde(default)]
+        retain: bool,
+    },
+    /// Reads the configuration, the rules and the password file again and opens the log anew. One answer, `reloaded`.
     Reload,
     /// Changes how much is logged, or tells it. One answer, `log`.
     Log {

@@ -7,6 +7,7 @@ use whimbrel_broker::{
     Broker,
     auth::Argon2id,
     config::{Auto, Listener, Method},
+    control::{Action, Refusal},
 };
 use whimbrel_engine::Count;
 use whimbrel_testkit::{Packet, QoS, Subscribe, publish, v5, v311};
@@ -65,6 +66,25 @@ fn what_no_rule_allows_is_denied_and_counted() {
     assert_eq!((running.count(Count::DeniedPublish), running.count(Count::DeniedSubscribe)), (1, 1));
     let drops = ask(running.broker().control().client("c")).unwrap().dropped_messages;
     assert_eq!(drops.get("denied_publish"), Some(&1));
+}
+
+#[test]
+fn the_door_tells_the_line_that_decides_for_a_client_that_is_here() {
+    let site = Site::new(READ_A);
+    let control = site.running().broker().control();
+    let _client = site.running().connect(v5("c"));
+    let allowed = ask(control.why("c", Action::Publish, "a/1", (1, false))).unwrap();
+    assert_eq!((allowed.allowed, allowed.line, allowed.user.as_deref()), (true, Some(1), None));
+    assert_eq!(allowed.address.as_deref(), Some("127.0.0.1"));
+    let denied = ask(control.why("c", Action::Subscribe, "#", (0, false))).unwrap();
+    assert_eq!((denied.allowed, denied.partly, denied.line), (false, true, Some(1)));
+    let refused = ask(control.why("nobody", Action::Publish, "a", (0, false))).unwrap_err();
+    assert_eq!(refused, Refusal::NoSuchClient { client_id: "nobody".to_owned() });
+    let refused = ask(control.why("c", Action::Publish, "a/#", (0, false))).unwrap_err();
+    assert!(matches!(refused, Refusal::NoRequest { .. }));
+    let open = running::start();
+    let refused = ask(open.broker().control().why("c", Action::Publish, "a", (0, false))).unwrap_err();
+    assert_eq!(refused, Refusal::NoRules);
 }
 
 #[test]

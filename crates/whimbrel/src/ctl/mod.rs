@@ -9,6 +9,7 @@ pub(crate) mod quantity;
 mod reload;
 mod status;
 mod table;
+mod why;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ use crate::output;
 use door::Door;
 use paint::Paint;
 pub(crate) use table::shown;
+use why::Wish;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 no broker answers, it does not do what it was asked, or a reload has found faults; 2 the command \
@@ -104,7 +106,31 @@ enum Command {
         #[arg(long)]
         session: bool,
     },
-    /// Read the configuration and the password file again and open the log file anew, as SIGHUP does
+    /// Tell whether a client may publish or subscribe to something, and which rule in which line says so
+    ///
+    /// It is about the client as it is here: the user name that it has proved, its address, its listener. `whimbrel acl why`
+    /// answers for any other. Exit code 1 if it is denied.
+    Why {
+        /// The client identifier
+        #[arg(value_name = "ID", allow_hyphen_values = true)]
+        client_id: String,
+
+        /// What it wants to do
+        #[arg(value_enum)]
+        action: Wish,
+
+        /// The topic, or the topic filter of a subscription
+        topic: String,
+
+        /// The QoS of its message
+        #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=2))]
+        qos: u8,
+
+        /// Its message is to be retained
+        #[arg(long)]
+        retain: bool,
+    },
+    /// Read the configuration, the rules and the password file again and open the log file anew, as SIGHUP does
     ///
     /// It tells what counts now, what counts after a restart, and everything that is wrong. What has faults stays as it
     /// was.
@@ -241,6 +267,10 @@ async fn said(args: Args) -> Result<Said, Failure> {
                 (false, _) => format!("the session of {id} has ended\n"),
             };
             Ok(Said::text(if json { line(&kicked)? } else { words }))
+        }
+        Command::Why { client_id, action, topic, qos, retain } => {
+            why::ask(&mut door, Request::Why { client_id, action: action.into(), topic, qos, retain }, json)
+                .await
         }
         Command::Reload => {
             let Answer::Reloaded(reloaded) = door.ask(&Request::Reload).await? else {

@@ -91,6 +91,9 @@ impl Visit {
             Request::Kick { client_id, session } => {
                 told(control.kick(&client_id, session), Answer::Kicked).await
             }
+            Request::Why { client_id, action, topic, qos, retain } => {
+                told(control.why(&client_id, action, &topic, (qos, retain)), Answer::Decided).await
+            }
             Request::Reload => Answer::Reloaded(control.reload("control").await),
             Request::Backup { folder, bytes_per_sec } => {
                 told(control.backup(&folder, bytes_per_sec), Answer::Backup).await
