@@ -10,7 +10,10 @@ use whimbrel_testkit::{
     Packet, Property, Publish, QoS0, QoS1, QoS2, Subscribe, publish, v5, v31, v311, will,
 };
 
-use super::worker::{Who, Worker, text};
+use super::{
+    paper::Paper,
+    worker::{Who, Worker, text},
+};
 
 const BOTH: &str = "[\"publish\", \"subscribe\"]";
 
@@ -245,6 +248,41 @@ fn a_will_is_judged_again_by_the_rules_of_the_day_on_which_it_is_due() {
     worker.cut(from);
     assert_eq!(worker.payloads(reader), [""; 0]);
     assert_eq!(worker.count(Count::DeniedWill), 1);
+}
+
+/// The journal does not say who left it: rules that ask for that allow nothing.
+#[test]
+fn a_will_that_is_kept_over_a_restart_is_judged_as_of_anybody_with_its_identifier() {
+    let of_user =
+        |says: &str| format!("[[rule]]\n{says} = \"publish\"\ntopics = \"a/#\"\nusers = \"anna\"\n");
+    let ruled = |paper: &Paper, text: &str| {
+        let (rules, options) = (rules(text), AccessOptions::default());
+        let mut worker =
+            Worker::durable_as(Limits::default(), paper, |engine| engine.with_access(rules, options));
+        worker.commits = true;
+        worker
+    };
+    let open = allow("both", "a/#");
+    for (text, expect) in [
+        (open.clone(), true),
+        (allow("both", "a/%c") + &allow("subscribe", "a/#"), true),
+        (allow("subscribe", "a/#"), false),
+        (allow("subscribe", "a/#") + &of_user("allow"), false),
+        (of_user("deny") + &open, false),
+    ] {
+        let paper = Paper::default();
+        let mut worker = ruled(&paper, &open);
+        let reader = worker.connect(v311("reader").resume().keep_alive(0));
+        worker.subscribe(reader, "a/mortal", QoS1);
+        worker.connect(v311("mortal").keep_alive(0).will(will("a/mortal", "gone").qos(QoS1)));
+        worker.commit();
+        let mut after = ruled(&paper.crash(0), &text);
+        after.advance(60_000);
+        let reader = after.connect(v311("reader").resume().keep_alive(0));
+        let expected: &[&str] = if expect { &["gone"] } else { &[] };
+        assert_eq!(after.payloads(reader), expected, "{text}");
+        assert_eq!(after.count(Count::DeniedWill), u64::from(!expect), "{text}");
+    }
 }
 
 #[test]

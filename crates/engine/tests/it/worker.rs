@@ -91,8 +91,13 @@ impl Worker {
 
     /// The only worker of an engine that goes on from this journal, which commits when the test says so.
     pub(super) fn durable(limits: Limits, paper: &Paper) -> Self {
+        Self::durable_as(limits, paper, |engine| engine)
+    }
+
+    /// The same, of an engine that is made what it shall be before.
+    pub(super) fn durable_as(limits: Limits, paper: &Paper, make: impl FnOnce(Engine) -> Engine) -> Self {
         let now = Now { mono: START, wall_secs: 1_700_000_000 };
-        let mut worker = Worker::of(&paper.start(limits, now).0);
+        let mut worker = Worker::of(&paper.start_as(limits, now, make).0);
         worker.paper = Some(paper.clone());
         worker
     }
