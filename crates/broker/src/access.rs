@@ -252,7 +252,7 @@ pub(crate) fn tell_findings(rules: &Rules) {
 pub(crate) struct Watch {
     stop: Option<SyncSender<()>>,
     /// Closed when the thread is over.
-    over: Receiver<()>,
+    over: Mutex<Receiver<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -266,14 +266,14 @@ impl Watch {
             drop(is_over);
         };
         let thread = thread::Builder::new().name("access".into()).spawn(watch)?;
-        Ok(Watch { stop: Some(stop), over, thread: Some(thread) })
+        Ok(Watch { stop: Some(stop), over: Mutex::new(over), thread: Some(thread) })
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         drop(self.stop.take());
-        if self.over.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+        if self.over.get_mut().recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
             tracing::warn!("the file of rules is still being read; nobody waits for it");
             return;
         }

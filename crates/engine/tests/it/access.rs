@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use whimbrel_engine::{
-    AccessOptions, ClientIdOf, Count, DeniedWill, Engine, Limits, Notice, Untold,
+    AccessOptions, ClientIdOf, Count, DeniedWill, Engine, Limits, Notice, Now, Untold,
     rules::{Partly, Rules},
 };
 use whimbrel_testkit::{
@@ -12,7 +12,7 @@ use whimbrel_testkit::{
 
 use super::{
     paper::Paper,
-    worker::{Who, Worker, text},
+    worker::{START, Who, Worker, text},
 };
 
 const BOTH: &str = "[\"publish\", \"subscribe\"]";
@@ -257,8 +257,10 @@ fn a_will_that_is_kept_over_a_restart_is_judged_as_of_anybody_with_its_identifie
         |says: &str| format!("[[rule]]\n{says} = \"publish\"\ntopics = \"a/#\"\nusers = \"anna\"\n");
     let ruled = |paper: &Paper, text: &str| {
         let (rules, options) = (rules(text), AccessOptions::default());
-        let mut worker =
-            Worker::durable_as(Limits::default(), paper, |engine| engine.with_access(rules, options));
+        let now = Now { mono: START, wall_secs: 1_700_000_000 };
+        let make = |engine: Engine| engine.with_access(rules, options);
+        let mut worker = Worker::of(&paper.start_as(Limits::default(), now, make).0);
+        worker.paper = Some(paper.clone());
         worker.commits = true;
         worker
     };

@@ -15,7 +15,7 @@ use whimbrel_testkit::{
 use super::{paper::Paper, wire::Pipe};
 
 /// When virtual time begins.
-const START: Millis = Millis(1_000);
+pub(super) const START: Millis = Millis(1_000);
 /// Rounds after which a worker that still is not idle never will be.
 const ROUNDS_MAX: usize = 200_000;
 
@@ -91,13 +91,8 @@ impl Worker {
 
     /// The only worker of an engine that goes on from this journal, which commits when the test says so.
     pub(super) fn durable(limits: Limits, paper: &Paper) -> Self {
-        Self::durable_as(limits, paper, |engine| engine)
-    }
-
-    /// The same, of an engine that is made what it shall be before.
-    pub(super) fn durable_as(limits: Limits, paper: &Paper, make: impl FnOnce(Engine) -> Engine) -> Self {
         let now = Now { mono: START, wall_secs: 1_700_000_000 };
-        let mut worker = Worker::of(&paper.start_as(limits, now, make).0);
+        let mut worker = Worker::of(&paper.start(limits, now).0);
         worker.paper = Some(paper.clone());
         worker
     }
