@@ -37,6 +37,7 @@ const OPERATIONS: &[Operation] = &[
     Operation { name: "matcher-cached-topic", iterations: 10_000, run: matcher::cached_topic },
     Operation { name: "engine-qos-0", iterations: 4_096, run: publish::engine_qos_0 },
     Operation { name: "engine-qos-1", iterations: 4_096, run: publish::engine_qos_1 },
+    Operation { name: "engine-qos-2", iterations: 4_096, run: publish::engine_qos_2 },
     Operation { name: "publish-to-1", iterations: 4_096, run: publish::to_1 },
     Operation { name: "publish-to-1000", iterations: 16, run: publish::to_1_000 },
     Operation { name: "rules-engine-qos-0", iterations: 4_096, run: publish::engine_qos_0_ruled },

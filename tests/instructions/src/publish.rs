@@ -2,10 +2,10 @@
 
 use std::{hint::black_box, sync::Arc};
 
-use whimbrel_codec::QoS;
+use whimbrel_codec::{PacketType, QoS};
 use whimbrel_engine::rules::{Rights, Rules, Who};
 
-use crate::server::{Client, Server, puback_len, publish};
+use crate::server::{Client, Server, ack_len, publish, pubrel};
 
 const TOPIC: &str = "site/4/room/203";
 /// Messages that come in one read, as from a publisher in a hurry.
@@ -41,13 +41,35 @@ pub(crate) fn engine_qos_1(iterations: u32) {
         server.hear(&mut publisher, black_box(&frame));
         server.flush();
         for subscriber in &mut subscribers {
-            let ack = subscriber.puback();
+            let ack = subscriber.answer(PacketType::PubAck);
             server.hear(subscriber, black_box(&ack));
         }
         server.flush();
     }
-    assert_eq!(publisher.written(), u64::from(iterations) * puback_len(), "every PUBLISH is acknowledged");
+    assert_eq!(publisher.written(), u64::from(iterations) * ack_len(), "every PUBLISH is acknowledged");
     assert_written(&subscribers, u64::from(iterations) * frame.len() as u64);
+}
+
+/// QoS 2 to one subscriber, and all that belongs to it both ways.
+pub(crate) fn engine_qos_2(iterations: u32) {
+    let (mut server, mut publisher, mut subscribers) = subscribed(Server::new(), 1, QoS::ExactlyOnce);
+    let frame = publish(TOPIC, QoS::ExactlyOnce);
+    for _ in 0..iterations {
+        server.hear(&mut publisher, black_box(&frame));
+        server.flush();
+        for subscriber in &mut subscribers {
+            let received = subscriber.answer(PacketType::PubRec);
+            server.hear(subscriber, black_box(&received));
+            server.flush();
+            let completed = subscriber.answer(PacketType::PubComp);
+            server.hear(subscriber, black_box(&completed));
+        }
+        server.hear(&mut publisher, black_box(&pubrel()));
+        server.flush();
+    }
+    let both = u64::from(iterations) * 2 * ack_len();
+    assert_eq!(publisher.written(), both, "every PUBLISH and every PUBREL is answered");
+    assert_written(&subscribers, u64::from(iterations) * (frame.len() as u64 + ack_len()));
 }
 
 /// One message alone in a turn, to one subscriber.

@@ -145,10 +145,10 @@ impl Client {
         self.counter.bytes.store(0, Relaxed);
     }
 
-    /// The PUBACK for the last message that came.
-    pub(crate) fn puback(&self) -> [u8; 4] {
+    /// What the client answers to the last message that came: PUBACK, PUBREC or PUBCOMP.
+    pub(crate) fn answer(&self, kind: PacketType) -> [u8; 4] {
         let [high, low] = self.counter.packet_id.load(Relaxed).to_be_bytes();
-        [PacketType::PubAck.bits() << 4, 2, high, low]
+        [kind.bits() << 4, 2, high, low]
     }
 }
 
@@ -161,8 +161,13 @@ pub(crate) fn publish(topic: &str, qos: QoS) -> Vec<u8> {
     bytes
 }
 
-/// The size of the PUBACK that the server sends.
-pub(crate) fn puback_len() -> u64 {
+/// The PUBREL for that message.
+pub(crate) fn pubrel() -> [u8; 4] {
+    [PacketType::PubRel.bits() << 4 | 0b0010, 2, 0, 9]
+}
+
+/// The size of the PUBACK that the server sends, and of PUBREC, PUBREL and PUBCOMP.
+pub(crate) fn ack_len() -> u64 {
     let ack = Ack::new(PacketId::new(9).expect("9 is not 0"), ReasonCode::Success);
     ack.encoded_len(PacketType::PubAck, Version::V311) as u64
 }
