@@ -1,6 +1,8 @@
 //! What the broker says of itself at start: who may connect where, what bounds it, and what an operator should look at.
 
-use crate::config::{Auto, ClientCertificates, Config, Durability, Identity, IdentityAs, Listener, Method};
+use crate::config::{
+    Address, Auto, ClientCertificates, Config, Durability, Identity, IdentityAs, Listener, Method,
+};
 
 /// What the limit of open files means for connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +27,7 @@ pub(crate) fn announce(config: &Config, listening: &[(String, &Listener)], room:
     }
     for (address, listener) in listening {
         let who = who_may_connect(config, listener);
-        let transport = listener.protocol.in_words();
+        let transport = transport(listener);
         tracing::info!("listening on {address} (MQTT 3.1, 3.1.1, 5.0 over {transport}); {who} may connect");
     }
     let limits = &config.limits;
@@ -42,6 +44,15 @@ pub(crate) fn announce(config: &Config, listening: &[(String, &Listener)], room:
         env!("CARGO_PKG_VERSION"),
         kept(config),
     );
+}
+
+/// What carries MQTT there.
+fn transport(listener: &Listener) -> &'static str {
+    match (&listener.address, listener.protocol) {
+        (Address::Unix(_), protocol) if protocol.is_websocket() => "WebSocket over a Unix socket",
+        (Address::Unix(_), _) => "a Unix socket",
+        (_, protocol) => protocol.in_words(),
+    }
 }
 
 /// What an acknowledgement is worth.
@@ -118,7 +129,7 @@ pub(crate) fn warnings(config: &Config, room: Room) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Address;
+    use crate::config::Protocol;
 
     const ROOM: Room = Room { files: 1_024, borne: 912 };
 
@@ -144,6 +155,16 @@ mod tests {
         let warnings = warnings(&config, ROOM);
         assert_eq!(warnings.len(), 1);
         assert!(warnings[0].starts_with("listener [::]:2: other machines can reach it"), "{warnings:?}");
+    }
+
+    #[test]
+    fn what_carries_mqtt_is_told_as_it_is() {
+        let at =
+            |address: Address, protocol: Protocol| transport(&Listener { protocol, ..Listener::on(address) });
+        let unix = || Address::Unix("/run/mqtt.sock".into());
+        assert_eq!(at(unix(), Protocol::Mqtt), "a Unix socket");
+        assert_eq!(at(unix(), Protocol::Ws), "WebSocket over a Unix socket");
+        assert_eq!(at(Address::Socket("127.0.0.1:1".parse().unwrap()), Protocol::Mqtt), "TCP");
     }
 
     #[test]

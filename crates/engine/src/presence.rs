@@ -86,6 +86,12 @@ impl Locked<'_> {
 }
 
 impl Engine {
+    /// The highest key of a session is perhaps told by nothing but what is about to go, and no key is given out twice: one
+    /// more is given out, to nobody, and its session is over.
+    pub(crate) fn record_keys(&self, turn: &mut Turn) {
+        self.store.stage(turn, &Record::SessionEnd { key: self.new_key(), has_will: false });
+    }
+
     /// A session is over, with all that it was owed. Gives where that is recorded.
     pub(crate) fn record_end(
         &self,

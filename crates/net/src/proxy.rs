@@ -125,12 +125,12 @@ fn parse_binary(header: &[u8]) -> Result<Proxied, NoHeader> {
         0x21 => false,
         _ => return Err(NoHeader::Malformed),
     };
-    let (client, extensions) = addresses(*family, body)?;
-    check_sum(header, extensions)?;
     if is_local {
-        // The proxy speaks for itself; the addresses are to be passed over.
+        // The proxy speaks for itself; whatever it says besides is to be passed over, the family included.
         return Ok(Proxied::default());
     }
+    let (client, extensions) = addresses(*family, body)?;
+    check_sum(header, extensions)?;
     let mut common_name = None;
     for extension in Extensions(extensions) {
         let (kind, value) = extension?;
@@ -271,6 +271,13 @@ mod tests {
         check(&header(0x21, 0x31, &[b'x'; 216]), Proxied::default());
         check(&header(0x20, 0x00, b""), Proxied::default());
         check(&header(0x20, 0x11, FOUR), Proxied::default());
+        // LOCAL is taken with any family and any block.
+        for family in 0..=0xff {
+            check(&header(0x20, family, b""), Proxied::default());
+            check(&header(0x20, family, &[0xff; 7]), Proxied::default());
+        }
+        check(&header(0x20, 0x11, &[FOUR, &extension(0x03, &[0; 4])].concat()), Proxied::default());
+        check(&header(0x20, 0x00, &[7; EXTENSION_BYTES_MAX]), Proxied::default());
         check(&header(0x21, 0x11, &[FOUR, &extension(0xe0, b"whatever")].concat()), client("192.0.2.7:4660"));
     }
 
@@ -324,6 +331,7 @@ mod tests {
         check(&header(0x21, 0x11, &[FOUR, &[0x20, 0, 9, 1]].concat()), "malformed");
         check(&header(0x21, 0x11, &[FOUR, &[0x20]].concat()), "malformed");
         check(&header(0x21, 0x11, &[0; 5_000]), "4,112");
+        check(&header(0x20, 0x11, &[0; 5_000]), "4,112");
         check(b"PROXY", "early eof");
         assert_eq!(read(b"").0.unwrap(), None);
     }

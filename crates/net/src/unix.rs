@@ -5,11 +5,13 @@ use std::{
     io,
     os::unix::{
         fs::{FileTypeExt, MetadataExt, PermissionsExt},
-        net::{UnixListener, UnixStream},
+        net::UnixListener,
     },
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
+
+use socket2::{Domain, SockAddr, Socket, Type};
 
 /// The longest path, in bytes: what every system takes.
 pub const UNIX_PATH_BYTES_MAX: usize = 100;
@@ -95,10 +97,8 @@ pub fn listen_unix(path: &Path, mode: u32) -> Result<(UnixListener, UnixPlace), 
         Ok(metadata) if !metadata.file_type().is_socket() => {
             return Err(UnixListenError::NotASocket(path.to_owned()));
         }
-        Ok(_) => match UnixStream::connect(path) {
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-            _ => return Err(UnixListenError::Taken(path.to_owned())),
-        },
+        Ok(_) if is_deserted(path).map_err(failed("the system gives no socket"))? => {}
+        Ok(_) => return Err(UnixListenError::Taken(path.to_owned())),
     }
     // Nobody connects before the file has its mode: it gets its name last.
     let beside = folder.join(format!(".{}", std::process::id()));
@@ -106,6 +106,15 @@ pub fn listen_unix(path: &Path, mode: u32) -> Result<(UnixListener, UnixPlace), 
     let opened = open(&beside, path, mode).map_err(failed("the system refuses it"));
     let _ = fs::remove_file(&beside);
     opened
+}
+
+/// Whether nobody listens at this socket. One whose queue is full has somebody who does not accept just now; that is not
+/// waited for.
+fn is_deserted(path: &Path) -> io::Result<bool> {
+    let knocking = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    knocking.set_nonblocking(true)?;
+    let connected = knocking.connect(&SockAddr::unix(path)?);
+    Ok(connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused))
 }
 
 fn open(beside: &Path, path: &Path, mode: u32) -> io::Result<(UnixListener, UnixPlace)> {

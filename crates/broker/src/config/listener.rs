@@ -82,8 +82,9 @@ room! {
 
         /// The pages that may connect by WebSocket, by the origin of each: scheme, host and port of its URL. `*` is every
         /// page, `null` one without an origin, such as a file. If nothing is set, pages may connect that came from the same
-        /// host, whatever the port. Every other page is refused (403): a browser connects for whatever page it shows,
-        /// also to a broker that nobody outside can reach. Programs that are no browsers are not asked.
+        /// host, whatever the port, where that is an IP address or `localhost`: any other name has to be here, since its
+        /// owner can have it lead to this broker. Every other page is refused (403): a browser connects for whatever page
+        /// it shows, also to a broker that nobody outside can reach. Programs that are no browsers are not asked.
         origins: Vec<PageOrigin> = Vec::new(), example("https://app.example");
 
         /// The longest head of a request for WebSocket; a browser's with large cookies has a few thousand. A longer one

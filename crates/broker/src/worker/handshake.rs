@@ -94,12 +94,15 @@ async fn shake(
     turnstile: &Turnstile,
 ) -> Result<Option<Shaken>, Failed> {
     let mut proxied = None;
+    // Who may be asked whom it forwards for. Behind a header that names nobody it is a client, whoever has connected.
+    let mut speaker = peer.ip();
     if let Some(proxy) = &door.proxy {
         let failed = |why| Failed { what: "PROXY protocol", why };
         match pass_proxy(&mut stream, peer, proxy).await.map_err(failed)? {
             None => return Ok(None),
             Some(Proxied { client, common_name }) => {
                 peer = client.map_or(peer, Peer::Socket);
+                speaker = client.map(|client| client.ip());
                 proxied = common_name.map(Arc::from);
             }
         }
@@ -114,7 +117,7 @@ async fn shake(
         (_, stream) => (stream, proxied.filter(|_| door.identity.is_some())),
     };
     if let Some(rules) = &door.upgrade {
-        let accepted = ws::accept(stream, rules, peer.ip()).await;
+        let accepted = ws::accept(stream, rules, speaker).await;
         let ws::Accepted { stream: socket, client } =
             accepted.map_err(|why| Failed { what: "WebSocket", why })?;
         stream = socket;

@@ -455,6 +455,38 @@ fn only_a_trusted_proxy_says_who_the_client_is() {
 }
 
 #[test]
+fn behind_a_proxy_that_names_no_client_nobody_says_who_the_client_is() {
+    let running = start(|listener| {
+        listener.proxy_protocol = true;
+        listener.proxy_trusted = vec!["127.0.0.0/8".parse().unwrap()];
+    });
+    let signature = "\r\n\r\n\0\r\nQUIT\n";
+    let headers = [
+        "PROXY UNKNOWN\r\n".to_owned(),
+        format!("{signature}\x20\0\0\0"),
+        // Of a family that tells nothing here.
+        format!("{signature}\x21\0\0\0"),
+    ];
+    for header in headers {
+        let request = header.clone() + &REQUEST.replace("Host:", "X-Forwarded-For: 192.0.2.7\r\nHost:");
+        let (mut client, _) = Client::upgrade(running.addresses[0], Version::V5, &request);
+        client.send(&[Packet::Connect(Box::new(v5("hidden")))]);
+        client.next().unwrap();
+        let shown = ask(running.broker().control().client("hidden")).unwrap().connection.unwrap();
+        let own = client.stream.local_addr().unwrap().to_string();
+        assert_eq!(shown.address, Some(own), "{header:?}");
+    }
+    // Where it names a client that is a proxy itself, that one is asked.
+    let request = "PROXY TCP4 127.0.0.9 127.0.0.1 7 80\r\n".to_owned()
+        + &REQUEST.replace("Host:", "X-Forwarded-For: 192.0.2.7\r\nHost:");
+    let (mut client, _) = Client::upgrade(running.addresses[0], Version::V5, &request);
+    client.send(&[Packet::Connect(Box::new(v5("named")))]);
+    client.next().unwrap();
+    let shown = ask(running.broker().control().client("named")).unwrap().connection.unwrap();
+    assert_eq!(shown.address.as_deref(), Some("192.0.2.7"));
+}
+
+#[test]
 fn a_client_that_closes_its_sending_half_still_reads_what_it_was_answered() {
     let running = start(|_| {});
     let mut client = Client::connected(&running, v311("half"));

@@ -370,6 +370,7 @@ impl Fold {
     }
 
     fn end_session(&mut self, key: u64, has_will: bool) {
+        self.key = self.key.max(key);
         let Some(gone) = self.sessions.remove(&key) else { return };
         for owed in gone.owed.values() {
             self.messages.release(owed.message);

@@ -106,7 +106,11 @@ impl Engine {
             }
             *moved += self.store.move_before(turn, &kept.message, *below);
         });
-        if done { Reclaimed::Done { moved: reclaim.moved } } else { Reclaimed::More }
+        if !done {
+            return Reclaimed::More;
+        }
+        self.record_keys(turn);
+        Reclaimed::Done { moved: reclaim.moved }
     }
 
     /// True when nothing of the session lies before any more.

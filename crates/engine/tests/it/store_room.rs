@@ -1,6 +1,6 @@
 //! Whoever waits for room in the journal is let in, whoever has filled it, and whether or not anybody else waits for it.
 
-use whimbrel_engine::{Level, store::Reclaimed};
+use whimbrel_engine::{Level, Limits, store::Reclaimed};
 use whimbrel_testkit::{Packet, QoS1, Subscribe, v5, will};
 
 use super::{
@@ -109,6 +109,29 @@ fn who_waits_for_room_is_worth_a_release_where_nothing_is_parked() {
     assert!(!worker.engine.has_waiting());
     worker.commit();
     assert_eq!(worker.take(writer).len(), 1);
+}
+
+#[test]
+fn no_session_gets_the_key_of_one_that_ended_before_what_cleaning_has_left() {
+    let keys = |paper: &Paper| -> Vec<String> {
+        let begins = paper.told(0).into_iter().filter(|one| one.starts_with("Session("));
+        begins.filter_map(|one| Some(one.split_once("key: ")?.1.split_once(',')?.0.to_owned())).collect()
+    };
+    let mut worker = durable();
+    worker.commits = true;
+    let first = worker.connect(v5("first").expiry(60).keep_alive(0));
+    worker.disconnect(first, 0);
+    worker.advance(61_000);
+    let paper = worker.paper.clone().unwrap();
+    let (below, before) = (paper.end(), keys(&paper));
+    assert!(paper.told(0).iter().any(|one| one.starts_with("SessionEnd")));
+    let mut reclaim = worker.engine.begin_reclaim(below);
+    while worker.engine.reclaim(&mut worker.turn, &mut reclaim) == Reclaimed::More {}
+    let mut worker = Worker::durable(Limits::default(), &paper.without_before(below));
+    worker.commits = true;
+    worker.connect(v5("second").expiry(60).keep_alive(0));
+    let after = keys(worker.paper.as_ref().unwrap());
+    assert!(before.len() == 1 && after.len() == 1 && before != after, "{before:?}, {after:?}");
 }
 
 #[test]

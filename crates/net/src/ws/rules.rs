@@ -1,6 +1,6 @@
 //! Whether a request becomes a WebSocket: what a listener asks of it, and the answer in bytes. Not its arrival.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use base64ct::{Base64, Encoding};
 use sha1::{Digest, Sha1};
@@ -33,7 +33,8 @@ pub struct UpgradeRules {
 pub enum Origins {
     /// Every page.
     Any,
-    /// Pages that came from the host that is connected to, whatever the port.
+    /// Pages that came from the host that is connected to, whatever the port, where that is an IP address or `localhost`.
+    /// What any other name leads to is for its owner to say, and a page's owner can have it lead here.
     SameHost,
     /// These.
     Listed(Vec<String>),
@@ -44,8 +45,10 @@ impl Origins {
         match self {
             Origins::Any => true,
             Origins::SameHost => {
-                let page = origin.split_once("://").map_or(origin, |(_, host)| host);
-                without_port(page).eq_ignore_ascii_case(without_port(host))
+                let Some((scheme, page)) = origin.split_once("://") else { return false };
+                let is_page = ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+                let (page, host) = (without_port(page), without_port(host));
+                is_page && leads_here_alone(host) && page.eq_ignore_ascii_case(host)
             }
             Origins::Listed(origins) => origins.iter().any(|known| known.eq_ignore_ascii_case(origin)),
         }
@@ -57,6 +60,14 @@ fn without_port(text: &str) -> &str {
     match text.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
         _ => text,
+    }
+}
+
+/// Whether nobody can have this host lead elsewhere than where it says.
+fn leads_here_alone(host: &str) -> bool {
+    match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => host.parse::<Ipv4Addr>().is_ok() || host.eq_ignore_ascii_case("localhost"),
     }
 }
 
@@ -317,17 +328,42 @@ mod tests {
 
     #[test]
     fn a_page_connects_where_its_origin_is_allowed() {
-        let check = |origins: &Origins, origin: &str, admitted: bool| {
+        let check_at = |host: &str, origins: &Origins, origin: &str, admitted: bool| {
             let rules = UpgradeRules { origins: origins.clone(), ..rules() };
-            let (answer, why) = judged(&rules, &request(|lines| lines.push(format!("Origin: {origin}"))));
+            let request = request(|lines| {
+                lines[1] = format!("Host: {host}");
+                lines.push(format!("Origin: {origin}"));
+            });
+            let (answer, why) = judged(&rules, &request);
             let expect = if admitted { "HTTP/1.1 101" } else { "403" };
-            assert!(answer.starts_with(expect), "{origins:?} {origin}: {answer} {why}");
+            assert!(answer.starts_with(expect), "{host} {origins:?} {origin}: {answer} {why}");
         };
-        check(&Origins::SameHost, "http://broker.example", true);
-        check(&Origins::SameHost, "https://Broker.Example:8443", true);
-        check(&Origins::SameHost, "http://evil.example", false);
-        check(&Origins::SameHost, "http://broker.example.evil.example", false);
-        check(&Origins::SameHost, "null", false);
+        let same = |host: &str, origin: &str, admitted: bool| {
+            check_at(host, &Origins::SameHost, origin, admitted);
+        };
+        same("localhost:9001", "http://localhost", true);
+        same("localhost", "https://Localhost:8443", true);
+        same("127.0.0.1:9001", "http://127.0.0.1:8000", true);
+        same("[::1]:9001", "http://[::1]:8000", true);
+        same("[2001:DB8::7]", "https://[2001:db8::7]", true);
+        same("localhost:9001", "http://127.0.0.1", false);
+        same("localhost", "http://evil.example", false);
+        same("localhost", "http://localhost.evil.example", false);
+        // Whose the name is decides where it leads, and may have it lead here once the page is shown.
+        same("evil.example:9001", "http://evil.example:9001", false);
+        same("localhost.evil.example", "http://localhost.evil.example", false);
+        same("1.2.3.4.evil.example", "http://1.2.3.4.evil.example", false);
+        for origin in ["null", "file://", "localhost", "://localhost", "file://localhost", ""] {
+            same("localhost", origin, false);
+            same(origin, origin, false);
+        }
+        same("", "http://", false);
+        same("[]", "http://[]", false);
+        let check = |origins: &Origins, origin: &str, admitted: bool| {
+            check_at("broker.example", origins, origin, admitted);
+        };
+        let named = Origins::Listed(vec!["https://broker.example".to_owned()]);
+        check(&named, "https://broker.example", true);
         let listed = Origins::Listed(vec!["https://app.example".to_owned(), "null".to_owned()]);
         check(&listed, "https://app.example", true);
         check(&listed, "null", true);

@@ -10,7 +10,7 @@
 
 use std::{
     io::{self, IoSlice},
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
 };
 
@@ -21,6 +21,12 @@ use crate::Stream;
 
 /// Bytes that a client puts into one frame, at most: so many are copied to be masked.
 const MASKED_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes that bring no data (heads, control frames) and are read before others have their turn.
+const IDLE_BYTES_MAX: usize = 16 << 10;
+
+/// What a read that brings no data counts for at least: it costs a call of the system.
+const IDLE_READ_BYTES: usize = 4 << 10;
 
 /// A buffer for heads that is not worth giving back.
 const KEPT_BYTES: usize = 32;
@@ -41,6 +47,8 @@ pub struct WebSocket {
     out_sent: usize,
     /// The payload of the frame that has begun, as far as it has not left.
     frame_left: usize,
+    /// Bytes without data that were read since others had their turn.
+    idle_bytes: usize,
     /// The payload of a Ping that is to be answered when the next frame can begin.
     ping: Option<Box<[u8]>>,
     /// For the client's side alone.
@@ -91,6 +99,7 @@ impl WebSocket {
             out: Vec::new(),
             out_sent: 0,
             frame_left: 0,
+            idle_bytes: 0,
             ping: None,
             client,
         }
@@ -196,15 +205,41 @@ impl WebSocket {
         }
     }
 
+    /// What has come without data counts for nobody who limits reads by their data: whoever floods us with it gives way
+    /// here.
+    fn gives_way(&mut self, context: &mut Context<'_>) -> bool {
+        let must = self.idle_bytes >= IDLE_BYTES_MAX;
+        if must {
+            self.idle_bytes = 0;
+            // The runtime looks at the sockets before it comes back; who only woke itself would be first again.
+            let _ = pin!(tokio::task::yield_now()).poll(context);
+        }
+        must
+    }
+
+    /// Reads from the stream below.
+    fn poll_below(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.inner).poll_read(context, buffer);
+        if read.is_pending() {
+            self.idle_bytes = 0; // Others have their turn now.
+        }
+        read
+    }
+
     /// After a fault and our Close: what still comes is thrown away, so that the Close reaches the peer.
     fn poll_discard(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         loop {
-            ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
-            if buffer.filled().len() == before {
+            if self.gives_way(context) {
+                return Poll::Pending;
+            }
+            ready!(self.poll_below(context, buffer))?;
+            let count = buffer.filled().len() - before;
+            if count == 0 {
                 return Poll::Ready(Ok(()));
             }
             buffer.set_filled(before);
+            self.idle_bytes += count.max(IDLE_READ_BYTES);
         }
     }
 
@@ -232,14 +267,19 @@ impl AsyncRead for WebSocket {
                 Some(_) => return Poll::Ready(Ok(())),
                 None => {}
             }
+            if this.gives_way(context) {
+                return Poll::Pending;
+            }
             let before = buffer.filled().len();
             if !this.poll_early(buffer) {
-                ready!(Pin::new(&mut this.inner).poll_read(context, buffer))?;
+                ready!(this.poll_below(context, buffer))?;
             }
             let Some(fresh) = buffer.filled_mut().get_mut(before..).filter(|fresh| !fresh.is_empty()) else {
                 return Poll::Ready(Ok(())); // The stream below has ended, with Close or without.
             };
             let mut decoded = this.decoder.decode(fresh);
+            let idle = fresh.len() - decoded.data;
+            this.idle_bytes += if decoded.data == 0 { idle.max(IDLE_READ_BYTES) } else { idle };
             buffer.set_filled(before + decoded.data);
             this.take(&mut decoded);
             if this.ping.is_some() {

@@ -5,7 +5,8 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpStream},
 };
 
-use whimbrel_net::{BACKLOG, IpVersions, listen};
+use socket2::{Domain, SockAddr, Socket, Type};
+use whimbrel_net::{BACKLOG, IpVersions, UnixListenError, listen, listen_unix};
 
 #[test]
 fn a_listener_does_not_block() {
@@ -32,4 +33,26 @@ fn a_port_that_is_taken_says_what_to_do() {
     let text = error.to_string();
     assert!(text.contains(&format!("cannot listen on {address}")), "{text}");
     assert!(text.contains("take another port"), "{text}");
+}
+
+#[test]
+fn a_unix_socket_at_which_nobody_accepts_just_now_is_taken_and_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mqtt.sock");
+    let address = SockAddr::unix(&path).unwrap();
+    let busy = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+    busy.bind(&address).unwrap();
+    busy.listen(0).unwrap();
+    let mut waiting = Vec::new();
+    loop {
+        let next = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        next.set_nonblocking(true).unwrap();
+        if next.connect(&address).is_err() {
+            break; // The queue is full.
+        }
+        waiting.push(next);
+    }
+    assert!(matches!(listen_unix(&path, 0o660), Err(UnixListenError::Taken(_))));
+    drop((busy, waiting));
+    assert!(listen_unix(&path, 0o660).is_ok(), "nobody listens there any more");
 }

@@ -1,6 +1,10 @@
 //! WebSocket on a real socket, our two sides with each other and each with bytes by hand.
 
-use std::time::Duration;
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -133,6 +137,35 @@ async fn a_peer_that_pings_and_never_reads_is_owed_one_answer() {
     tokio::time::timeout(WITHIN, server.read_exact(&mut got)).await.unwrap().unwrap();
     assert_eq!(&got, b"end", "5 MB of pings cost no more than their reading");
     drop(flood.await.unwrap());
+}
+
+#[tokio::test]
+async fn frames_without_data_let_others_run_between_reads() {
+    const FLOOD_BYTES: usize = 60 << 10;
+    let cases = [
+        (frame(0x8a, b""), &b""[..]),
+        (frame(0x89, &[7; 125]), &b""[..]),
+        (frame(0x02, b""), &[0x00, 0x80, 0, 0, 0, 0]),
+    ];
+    for (first, then) in cases {
+        let (mut server, mut client) = by_hand().await;
+        let (unit, last) = if then.is_empty() { (first.as_slice(), 0x82) } else { (then, 0x80) };
+        let flood = [&first, unit.repeat(FLOOD_BYTES / unit.len()).as_slice(), &frame(last, b"end")].concat();
+        client.write_all(&flood).await.unwrap();
+        // The flood lies there whole, so that nothing but the limit ends a turn.
+        server.tcp().unwrap().readable().await.unwrap();
+        let (mut got, mut turns) = ([0; 1_024], 0);
+        let count = {
+            let mut reading = pin!(server.read(&mut got));
+            let counted = poll_fn(|context| {
+                turns += 1;
+                reading.as_mut().poll(context)
+            });
+            tokio::time::timeout(WITHIN, counted).await.unwrap().unwrap()
+        };
+        assert_eq!(&got[..count], b"end");
+        assert!(turns >= 15, "60 reads in {turns} turns ({:02x?})", &flood[..2]);
+    }
 }
 
 #[tokio::test]
