@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     Facts, Finding,
     event::{Arrival, Wish},
-    history::{ClientStory, History, Seq, SessionStory, Story},
+    history::{ClientStory, History, Seq, SessionStory, Step, Story},
     twice::fetches,
 };
 
@@ -135,6 +135,12 @@ fn unserved(
                 story.settled < step.sent && lasts(story, stories) && !topics.is_shaky(story)
             };
             let Some(story) = stories.iter().rfind(is_there) else { continue };
+            // What has taken its place since came at QoS 0 where a later SUBSCRIBE has that [MQTT-3.8.4-8], and may be lost.
+            let at_0 = |step: &&Step| step.wish.as_ref().is_some_and(|wish| wish.qos == 0);
+            let lowered = steps.iter().skip(at + 1).find(at_0).map(|step| step.sent);
+            if lowered.is_some_and(|lowered| stories.iter().any(|other| other.settled > lowered)) {
+                continue;
+            }
             // Its own may have taken its place [MQTT-3.8.3-3].
             if wish.no_local && stories.iter().any(|story| story.publisher == number) {
                 continue;

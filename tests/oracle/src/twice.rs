@@ -68,8 +68,9 @@ fn too_many(
         return Some(format!("{} copies, at most {allowed}", copies.len()));
     }
     let marked = count(&|arrival| !arrival.dup);
-    // Of what was acknowledged at QoS 1 and not on the disk nobody knows that it was sent before.
-    let allowed = taken_anew + slots.fetches + slots.breaks_of_members + deaths;
+    // Of what was acknowledged at QoS 1 and not on the disk nobody knows that it was sent before: with each death that holds
+    // for each time that it was taken.
+    let allowed = (taken_anew + slots.fetches + slots.breaks_of_members) * (1 + deaths);
     if marked > allowed {
         return Some(format!("{marked} copies without DUP, at most {allowed}"));
     }
