@@ -1,13 +1,13 @@
 //! How a connection becomes a WebSocket, on both sides: the head of the request and its answer over the stream.
 
-use std::{io, net::IpAddr};
+use std::{error::Error, io, net::IpAddr};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
     WebSocket,
-    ask::Ask,
-    head,
+    ask::{Ask, NoAnswer},
+    head::{self, NoHead},
     rules::{Granted, Refused, UpgradeRules},
 };
 use crate::Stream;
@@ -43,6 +43,7 @@ pub async fn accept(mut stream: Stream, rules: &UpgradeRules, peer: Option<IpAdd
             Err(Refused::malformed("something follows the request before it was answered"))
         }
         Arrived::Head { head, .. } => rules.judge(&head, peer),
+        Arrived::HalfLineEnd => Err(Refused::malformed(NoHead::Line.in_words())),
         Arrived::TooMuch => Err(Refused::too_large(rules.head_bytes_max)),
     };
     match judged {
@@ -70,12 +71,11 @@ pub(crate) async fn connect(mut stream: Stream, host: &str, path: &str) -> io::R
     let ask = Ask::new(host, path, key);
     stream.write_all(ask.request.as_bytes()).await?;
     stream.flush().await?;
-    let wrong = |error| io::Error::new(io::ErrorKind::InvalidData, error);
-    let Arrived::Head { head, mut behind } = read_head(&mut stream, ANSWER_BYTES_MAX).await? else {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "the head of the server's answer is too long",
-        ));
+    let wrong = |error: Box<dyn Error + Send + Sync>| io::Error::new(io::ErrorKind::InvalidData, error);
+    let (head, mut behind) = match read_head(&mut stream, ANSWER_BYTES_MAX).await? {
+        Arrived::Head { head, behind } => (head, behind),
+        Arrived::HalfLineEnd => return Err(wrong(NoAnswer::Malformed.into())),
+        Arrived::TooMuch => return Err(wrong("the head of the server's answer is too long".into())),
     };
     let mut judged = ask.judge(&head, &behind);
     if judged.is_err() && behind.is_empty() {
@@ -85,13 +85,15 @@ pub(crate) async fn connect(mut stream: Stream, host: &str, path: &str) -> io::R
         behind.truncate(count);
         judged = ask.judge(&head, &behind);
     }
-    judged.map_err(wrong)?;
+    judged.map_err(|error| wrong(error.into()))?;
     Ok(Stream::WebSocket(Box::new(WebSocket::of_client(stream, behind))))
 }
 
 enum Arrived {
     /// A head, and what came behind it.
     Head { head: Vec<u8>, behind: Vec<u8> },
+    /// A line that ends with half of the two characters: the end of the head may never come.
+    HalfLineEnd,
     /// More than the limit, and no end of the head.
     TooMuch,
 }
@@ -116,6 +118,9 @@ async fn read_head(stream: &mut Stream, bytes_max: usize) -> io::Result<Arrived>
             }
             let behind = bytes.split_off(from + end);
             return Ok(Arrived::Head { head: bytes, behind });
+        }
+        if bytes.get(from..).is_some_and(head::has_half_line_end) {
+            return Ok(Arrived::HalfLineEnd);
         }
         if bytes.len() >= bytes_max {
             return Ok(Arrived::TooMuch);

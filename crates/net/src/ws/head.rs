@@ -42,6 +42,11 @@ pub(super) fn length(bytes: &[u8]) -> Option<usize> {
     bytes.windows(END.len()).position(|window| window == END).map(|at| at + END.len())
 }
 
+/// Whether a line ends with the second of the two characters alone. What stands first may be the second half of both.
+pub(super) fn has_half_line_end(bytes: &[u8]) -> bool {
+    bytes.windows(2).any(|pair| matches!(pair, [before, b'\n'] if *before != b'\r'))
+}
+
 impl<'a> Head<'a> {
     /// Reads a head, its end included.
     pub(super) fn read(bytes: &'a [u8]) -> Result<Head<'a>, NoHead> {
@@ -128,6 +133,8 @@ mod tests {
         assert!(head.lists("x", "D") && !head.lists("x", "a, b"));
         assert_eq!(length(b"a\r\n\r\nrest"), Some(5));
         assert_eq!(length(b"a\r\n\r"), None);
+        assert!(has_half_line_end(b"a\n") && has_half_line_end(b"a\r\n\n"));
+        assert!(!has_half_line_end(b"\na\r\n\r"));
     }
 
     #[test]

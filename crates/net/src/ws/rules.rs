@@ -63,6 +63,19 @@ fn without_port(text: &str) -> &str {
     }
 }
 
+/// The host of a target that is a whole URL, and its path with what follows.
+fn in_parts(target: &str) -> (Option<&str>, &str) {
+    let known =
+        |scheme: &str| ["http", "https", "ws", "wss"].iter().any(|it| scheme.eq_ignore_ascii_case(it));
+    match target.split_once("://").filter(|(scheme, _)| known(scheme)) {
+        None => (None, target),
+        Some((_, rest)) => {
+            let (host, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+            (Some(host), path)
+        }
+    }
+}
+
 /// Whether nobody can have this host lead elsewhere than where it says.
 fn leads_here_alone(host: &str) -> bool {
     match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
@@ -121,11 +134,14 @@ impl UpgradeRules {
     /// Judges a request by its head.
     pub(super) fn judge(&self, head: &[u8], peer: Option<IpAddr>) -> Result<Granted, Refused> {
         let head = Head::read(head).map_err(|fault| Refused::malformed(fault.in_words()))?;
-        self.judge_first_line(head.first_line)?;
+        let authority = self.judge_first_line(head.first_line)?;
         let once = |name: &str| {
             head.one(name).map_err(|()| Refused::malformed(format!("{name} stands there more than once")))
         };
         let Some(host) = once("Host")? else { return Err(Refused::malformed("there is no Host")) };
+        if authority.is_some_and(|authority| !authority.eq_ignore_ascii_case(host)) {
+            return Err(Refused::malformed("the request is for another host than Host says"));
+        }
         // A request to become a WebSocket has no body. Where one is announced, whoever stands in front may see another
         // request in what we would take for frames.
         if head.all("Transfer-Encoding").next().is_some()
@@ -168,7 +184,8 @@ impl UpgradeRules {
         Ok(Granted { response: response.into_bytes(), client: self.client(&head, peer) })
     }
 
-    fn judge_first_line(&self, line: &str) -> Result<(), Refused> {
+    /// The host that the target names, where it is a whole URL (RFC 9112, 3.2.2).
+    fn judge_first_line<'a>(&self, line: &'a str) -> Result<Option<&'a str>, Refused> {
         let mut words = line.split(' ');
         let (Some(method), Some(target), Some(version), None) =
             (words.next(), words.next(), words.next(), words.next())
@@ -182,11 +199,12 @@ impl UpgradeRules {
             let why = "a WebSocket begins with GET";
             return Err(Refused { fields: "Allow: GET\r\n", ..Refused::new("405 Method Not Allowed", why) });
         }
-        if target.split('?').next() != Some(self.path.as_str()) {
+        let (authority, path) = in_parts(target);
+        if path.split('?').next() != Some(self.path.as_str()) {
             let why = format!("there is nothing at this path; MQTT is at {}", self.path);
             return Err(Refused::new("404 Not Found", why));
         }
-        Ok(())
+        Ok(authority)
     }
 
     /// For whom a proxy that is believed has forwarded: each appends the peer that it saw, so the first from the end that
@@ -294,7 +312,11 @@ mod tests {
         check(&line(0, "GET /mqtt"), "400", "first line");
         check(&line(0, "GET /mqtt HTTP/1.1 HTTP/1.1"), "400", "first line");
         check(&line(0, "GET /other HTTP/1.1"), "404", "/mqtt");
-        check(&line(0, "GET http://broker.example/mqtt HTTP/1.1"), "404", "/mqtt");
+        check(&line(0, "GET http://broker.example:9001/other HTTP/1.1"), "404", "/mqtt");
+        check(&line(0, "GET http://broker.example:9001 HTTP/1.1"), "404", "/mqtt");
+        check(&line(0, "GET http://broker.example/mqtt HTTP/1.1"), "400", "another host");
+        check(&line(0, "GET http://a@broker.example:9001/mqtt HTTP/1.1"), "400", "another host");
+        check(&line(0, "GET gopher://broker.example:9001/mqtt HTTP/1.1"), "404", "/mqtt");
         check(&line(0, "GET /mqtt/../secret HTTP/1.1"), "404", "/mqtt");
         check(&less(1), "400", "Host");
         check(&more("Host: another"), "400", "Host");
@@ -307,6 +329,15 @@ mod tests {
         check(&more("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="), "400", "more than once");
         check(&less(6), "400", "mqtt is not offered");
         check(&line(6, "Sec-WebSocket-Protocol: MQTT"), "400", "mqtt is not offered");
+    }
+
+    #[test]
+    fn a_target_may_be_a_whole_url_of_this_host() {
+        for target in ["http://broker.example:9001/mqtt", "WSS://Broker.Example:9001/mqtt?page=http://x"] {
+            let (response, why) =
+                judged(&rules(), &request(|lines| lines[0] = format!("GET {target} HTTP/1.1")));
+            assert!(response.starts_with("HTTP/1.1 101 "), "{target}: {response} {why}");
+        }
     }
 
     #[test]

@@ -207,6 +207,8 @@ async fn a_request_that_is_refused_is_answered_with_the_reason() {
     };
     check(&REQUEST.replace("GET /mqtt", "GET /else"), "404 Not Found").await;
     check(&format!("{REQUEST}GET /admin HTTP/1.1\r\n\r\n"), "400 Bad Request").await;
+    check(&REQUEST.replace("\r\n", "\n"), "400 Bad Request").await;
+    check("GET /mqtt HTTP/1.1\n", "400 Bad Request").await;
     check(&format!("{REQUEST}\x02"), "follows the request").await;
     check(&REQUEST.replace("Host: h", "Host: h\r\nTransfer-Encoding: chunked"), "400 Bad Request").await;
     let long = format!("Host: h\r\nCookie: {}", "x".repeat(1_000));
