@@ -53,6 +53,8 @@ pub struct Grant {
     pub partly: bool,
     /// The rule that decides.
     pub rule: Option<RuleId>,
+    /// How many rules were met on the way to it.
+    pub met: usize,
 }
 
 /// The rules as they concern one client. Cheap to ask; made anew when the rules or the client change.
@@ -117,6 +119,7 @@ struct Readable {
     whole: bool,
     any: bool,
     rule: Option<u32>,
+    met: usize,
 }
 
 impl Rights {
@@ -225,7 +228,8 @@ impl Rights {
             Style::DynamicSecurity => self.subscribe_by_roles(filter),
         };
         let is_partly = readable.any && !readable.whole;
-        Grant { granted, whole: readable.whole, partly: is_partly, rule: rule.map(RuleId) }
+        let (whole, rule, met) = (readable.whole, rule.map(RuleId), readable.met);
+        Grant { granted, whole, partly: is_partly, rule, met }
     }
 
     /// Looks at the rules for reading in their order: the first that covers the filter decides for all that those before
@@ -233,7 +237,8 @@ impl Rights {
     fn readable(&self, filter: &str) -> Readable {
         let wanted = Shape::of(filter);
         let (mut allowed, mut denied) = (None, None);
-        for number in self.concerned(filter, &Request::RECEIVE) {
+        let (concerned, met) = self.concerned(filter, &Request::RECEIVE);
+        for number in concerned {
             let Some(rule) = self.rules.rule(number) else { continue };
             let shapes: Vec<Shape<'_>> =
                 rule.patterns.iter().filter_map(|pattern| self.shape(pattern, rule.allows)).collect();
@@ -244,11 +249,11 @@ impl Rights {
             match (rule.allows, covers) {
                 (true, true) => {
                     let whole = denied.is_none();
-                    return Readable { whole, any: true, rule: denied.or(Some(number)) };
+                    return Readable { whole, any: true, rule: denied.or(Some(number)), met };
                 }
                 (false, true) => {
                     let rule = Some(number);
-                    return Readable { whole: false, any: allowed.is_some(), rule };
+                    return Readable { whole: false, any: allowed.is_some(), rule, met };
                 }
                 (true, false) => allowed = allowed.or(Some(number)),
                 (false, false) => denied = denied.or(Some(number)),
@@ -260,6 +265,7 @@ impl Rights {
             whole: by_default && denied.is_none(),
             any: by_default || allowed.is_some(),
             rule: denied.or(allowed),
+            met,
         }
     }
 
@@ -280,16 +286,17 @@ impl Rights {
                 })
             })
         };
-        let number = self.concerned(filter, &Request::SUBSCRIBE).into_iter().find(decides);
+        let number = self.concerned(filter, &Request::SUBSCRIBE).0.into_iter().find(decides);
         let allowed = number.and_then(|number| self.rules.rule(number)).map(|rule| rule.allows);
         (allowed.unwrap_or_else(|| self.rules.default_for(self, Action::Subscribe, filter)), number)
     }
 
-    /// The rules that may speak of something that the filter matches, in their order.
-    fn concerned(&self, filter: &str, request: &Request) -> Vec<u32> {
+    /// The rules that may speak of something that the filter matches, in their order, and how many were met.
+    fn concerned(&self, filter: &str, request: &Request) -> (Vec<u32>, usize) {
         let levels: Vec<&str> = filter.split('/').collect();
         let mut gathered = Gather(Vec::new());
         self.rules.tree().filter(self, &levels, &mut gathered);
+        let met = gathered.0.len();
         let mut placed: Vec<(u64, u32)> = gathered
             .0
             .into_iter()
@@ -300,7 +307,7 @@ impl Rights {
             .collect();
         placed.sort_unstable();
         placed.dedup();
-        placed.into_iter().map(|(_, number)| number).collect()
+        (placed.into_iter().map(|(_, number)| number).collect(), met)
     }
 
     /// A pattern with the client's names in it. One that lacks a name matches nothing; where a name cannot stand in a

@@ -22,6 +22,8 @@ use crate::{
 
 /// Topics of which a client's decisions are remembered, a power of two.
 const REMEMBERED: usize = 8;
+/// Rules that a question about a filter meets cost as much as one message: who asks much gives way between its packets.
+const RULES_PER_WORK: usize = 16;
 /// A longer topic is looked at each time.
 const REMEMBERED_BYTES_MAX: usize = 256;
 
@@ -372,6 +374,7 @@ impl Locked<'_> {
     pub(crate) fn ask_filter(&mut self, turn: &mut Turn, text: &str) -> Result<u64, Denied> {
         let Some(stamp) = self.stamp() else { return Ok(0) };
         let Some(grant) = self.grant(text) else { return Ok(0) };
+        turn.work += (grant.met / RULES_PER_WORK) as u64;
         if grant.granted {
             return Ok(if grant.whole { stamp } else { 0 });
         }

@@ -95,3 +95,14 @@ fn topics_that_begin_with_a_dollar_have_rules_of_their_own() {
     assert!(!rights.subscribe("$SYS/#", Partly::Refuse).granted);
     assert!(rights.subscribe("$SYS/broker/uptime", Partly::Refuse).granted);
 }
+
+#[test]
+fn a_question_about_a_filter_tells_how_many_rules_it_met() {
+    let rule = |topic: &str| format!("[[rule]]\nallow = \"subscribe\"\ntopics = \"{topic}\"\n");
+    let text: String = (0..40).map(|number| rule(&format!("a/{number}"))).collect();
+    let rules = Rules::from_rule_file("rules", &text).unwrap();
+    let rights = rights(&rules, "pump", None);
+    for (filter, met) in [("a/#", 40), ("a/+", 40), ("a/7", 1), ("b/#", 0)] {
+        assert_eq!(rights.subscribe(filter, Partly::Refuse).met, met, "{filter}");
+    }
+}
