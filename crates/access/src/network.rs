@@ -36,6 +36,14 @@ impl Network {
         }
     }
 
+    /// A range of IPv4 addresses that was written as one of IPv6 is the one of IPv4: the addresses are taken so, too.
+    fn canonical(self) -> Network {
+        match (self.address.to_canonical(), self.bits.checked_sub(96)) {
+            (address @ IpAddr::V4(_), Some(bits)) if self.address.is_ipv6() => Network { address, bits },
+            _ => self,
+        }
+    }
+
     /// Whether everything in the other one is in this one too.
     #[must_use]
     pub fn covers(&self, other: &Network) -> bool {
@@ -78,7 +86,7 @@ impl FromStr for Network {
             IpAddr::V4(address) => IpAddr::V4(masked_v4(address, bits)),
             IpAddr::V6(address) => IpAddr::V6(masked_v6(address, bits)),
         };
-        let network = Network { address: first, bits };
+        let network = Network { address: first, bits }.canonical();
         if first == address { Ok(network) } else { Err(NotANetwork::HostBits { meant: network }) }
     }
 }
@@ -124,6 +132,12 @@ mod tests {
         check("2001:db8::/32", "2001:db8:1::1", true);
         check("2001:db8::/32", "2001:db9::1", false);
         check("::/0", "2001:db9::1", true);
+        check("::ffff:10.0.0.0/104", "10.255.0.1", true);
+        check("::ffff:10.0.0.0/104", "::ffff:10.255.0.1", true);
+        check("::ffff:10.0.0.0/104", "11.0.0.1", false);
+        check("::ffff:192.0.2.7", "192.0.2.7", true);
+        check("::ffff:0:0/96", "192.0.2.7", true);
+        check("::ffff:0:0/96", "2001:db8::1", false);
     }
 
     #[test]
@@ -134,6 +148,7 @@ mod tests {
         };
         check("10.1.0.0/8", "write 10.0.0.0/8");
         check("2001:db8::1/64", "write 2001:db8::/64");
+        check("::ffff:10.1.0.0/104", "write 10.0.0.0/8");
         for text in ["", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/+8", "10.0.0/8", "house", "10.0.0.0/8/9"] {
             check(text, "such as 10.0.0.0/8");
         }
@@ -149,5 +164,6 @@ mod tests {
         check("10.2.0.0/16", "10.0.0.0/8", false);
         check("10.0.0.0/8", "10.0.0.0/8", true);
         check("0.0.0.0/0", "::/0", false);
+        check("10.0.0.0/8", "::ffff:10.2.0.0/112", true);
     }
 }

@@ -67,6 +67,8 @@ pub struct Rights {
     client_fits: bool,
     user_fits: bool,
     has_wildcards: bool,
+    /// Nothing is known of the client but its identifier.
+    unknown: bool,
 }
 
 /// The rule that comes first among those that match.
@@ -131,9 +133,19 @@ impl Rights {
             user_fits: who.user_name.as_deref().is_some_and(fits),
             has_wildcards: has_wildcards(&who.client_id)
                 || who.user_name.as_deref().is_some_and(has_wildcards),
+            unknown: false,
             rules: rules.clone(),
             who: who.clone(),
         }
+    }
+
+    /// What they mean for a client of which nobody knows any more who it was, where it came from and on which listener:
+    /// what allows and asks for that is not for it, what denies is, and where no rule decides it is denied.
+    #[must_use]
+    pub fn of_unknown(rules: &Arc<Rules>, client_id: &str) -> Rights {
+        let who =
+            Who { client_id: client_id.into(), user_name: None, address: None, listener: Arc::from("") };
+        Rights { unknown: true, ..Rights::new(rules, &Arc::new(who)) }
     }
 
     /// The rules.
@@ -164,6 +176,10 @@ impl Rights {
         self.user_fits
     }
 
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.unknown
+    }
+
     pub(crate) fn has_wildcards(&self) -> bool {
         self.has_wildcards
     }
@@ -171,6 +187,9 @@ impl Rights {
     /// The place of a rule among all that concern this client; none if it has not the rule's role.
     fn place(&self, number: u32, rule: &Rule) -> Option<u64> {
         let Some(role) = rule.role else { return Some(number.into()) };
+        if self.unknown {
+            return (!rule.allows).then_some(number.into());
+        }
         let rank = self.roles.iter().position(|known| *known == role)?;
         Some(((rank as u64) << 32) | u64::from(number))
     }

@@ -117,7 +117,7 @@ impl Rule {
             && (request.action != Action::Publish
                 || (self.qos & (1 << request.qos) != 0
                     && self.retain.is_none_or(|retain| retain == request.retain)))
-            && self.whom.includes(rights)
+            && self.whom.includes(rights, self.allows)
     }
 
     /// The user that it speaks of, where it is one.
@@ -130,7 +130,32 @@ impl Rule {
 }
 
 impl Whom {
-    fn includes(&self, rights: &Rights) -> bool {
+    fn includes(&self, rights: &Rights, allows: bool) -> bool {
+        let who = rights.who();
+        // Whoever may have been somebody else is taken for the one that gets less.
+        let is_meant =
+            if rights.is_unknown() { !(allows && self.asks_who()) } else { self.includes_person(rights) };
+        if !is_meant {
+            return false;
+        }
+        if let Some(clients) = &self.clients
+            && !clients.iter().any(|client| is_client(client, &who.client_id))
+        {
+            return false;
+        }
+        !(self.without_wildcards && rights.has_wildcards())
+    }
+
+    /// Whether it matters who the client is besides its identifier.
+    fn asks_who(&self) -> bool {
+        self.nobody
+            || self.users.is_some()
+            || self.groups.is_some()
+            || self.networks.is_some()
+            || self.listeners.is_some()
+    }
+
+    fn includes_person(&self, rights: &Rights) -> bool {
         let who = rights.who();
         if let Some(users) = &self.users
             && !rights.user().is_some_and(|user| users.contains(&user))
@@ -145,22 +170,14 @@ impl Whom {
         if self.nobody && who.user_name.is_some() {
             return false;
         }
-        if let Some(clients) = &self.clients
-            && !clients.iter().any(|client| is_client(client, &who.client_id))
-        {
-            return false;
-        }
         if let Some(networks) = &self.networks
             && !who.address.is_some_and(|address| networks.iter().any(|network| network.contains(address)))
         {
             return false;
         }
-        if let Some(listeners) = &self.listeners
-            && !listeners.iter().any(|listener| **listener == *who.listener)
-        {
-            return false;
-        }
-        !(self.without_wildcards && rights.has_wildcards())
+        self.listeners
+            .as_ref()
+            .is_none_or(|listeners| listeners.iter().any(|listener| **listener == *who.listener))
     }
 }
 

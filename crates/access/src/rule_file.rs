@@ -50,7 +50,7 @@ impl Rules {
         let mut last_line = 0;
         for error in errors {
             let at = error.span().map_or(0, |span| span.start);
-            let (line, _) = reader.complaints.place(at);
+            let line = reader.complaints.line_of(at);
             // Of each line the first: the others are what the parser makes of it.
             if std::mem::replace(&mut last_line, line) != line {
                 reader.complaints.at(at, None, format!("this is not TOML: {}", error.message()));
@@ -135,7 +135,7 @@ impl Reader<'_> {
         let patterns = self.patterns(table, span);
         let whom = self.whom(table);
         let (qos, retain) = self.of_messages(table, actions);
-        let (line, _) = self.complaints.place(span.start);
+        let line = self.complaints.line_of(span.start);
         let mut rule = Rule::new(allows, actions, line, self.words(table));
         (rule.patterns, rule.whom, rule.qos, rule.retain) = (patterns, whom, qos, retain);
         Some(rule)

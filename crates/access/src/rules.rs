@@ -179,7 +179,7 @@ impl Rules {
 
     /// What is said where no rule decides.
     pub(crate) fn default_for(&self, rights: &Rights, action: Action, topic: &str) -> bool {
-        if !self.default.has(action) || topic.starts_with("$CONTROL") {
+        if rights.is_unknown() || !self.default.has(action) || topic.starts_with("$CONTROL") {
             return false;
         }
         // A user that the file does not have is not its affair, and nobody else's.

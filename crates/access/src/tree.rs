@@ -65,7 +65,8 @@ impl Ending {
 
     fn show(&self, rights: &Rights, only_denials: bool, to: &mut impl Visitor) {
         let own = rights.user().and_then(|user| self.of_user.get(&user));
-        for numbers in [Some(&self.all), own].into_iter().flatten() {
+        let possible = rights.is_unknown().then(|| self.of_user.values()).into_iter().flatten();
+        for numbers in [Some(&self.all), own].into_iter().flatten().chain(possible) {
             for rule in numbers {
                 if !to.wants(*rule) {
                     break;
@@ -228,6 +229,7 @@ impl Hole {
                 Part::ClientId => value.push_str(&who.client_id),
                 Part::UserName => match &who.user_name {
                     Some(user) => value.push_str(user),
+                    None if rights.is_unknown() => return Err(Misfit),
                     None => return Ok(None),
                 },
             }
@@ -259,7 +261,7 @@ impl Hole {
     fn eats<'t>(&self, rights: &Rights, topic: &'t str, is_first: bool) -> Eaten<'t> {
         let who = rights.who();
         if who.user_name.is_none() && self.parts.contains(&Part::UserName) {
-            return Eaten::Nothing;
+            return if rights.is_unknown() { Eaten::Misfit } else { Eaten::Nothing };
         }
         if !self.lenient && (self.has_misfit(rights) || (is_first && self.begins_reserved(rights))) {
             return Eaten::Misfit;

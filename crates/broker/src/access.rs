@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
         mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
     thread,
@@ -31,6 +32,8 @@ pub const RULES_BYTES_MAX: u64 = 64 << 20;
 
 /// How often the file is looked at. A change counts after the second look that finds it: whoever writes it has so long.
 const LOOK: Duration = Duration::from_millis(500);
+/// How long the end of the broker waits for a look at the file: a disk that does not answer does not keep it.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Of what the linter finds, and of subscriptions that end, so many are told in the log.
 const TOLD_MAX: usize = 20;
 
@@ -66,6 +69,12 @@ pub enum RulesError {
         /// What the system says.
         source: io::Error,
     },
+    /// It is no file: who opened it could wait for ever.
+    #[error("the file of rules {} is not a regular file", path.display())]
+    NotAFile {
+        /// What it names.
+        path: PathBuf,
+    },
     /// It is larger than a file of rules can be.
     #[error("the file of rules {} is larger than {RULES_BYTES_MAX} bytes", path.display())]
     TooLarge {
@@ -95,6 +104,10 @@ impl RulesFile {
         let path = || self.path.clone();
         let cannot_read = |source| RulesError::Read { path: path(), source };
         let mut text = String::new();
+        // Asked before it is opened: to open a pipe waits for somebody who writes.
+        if !fs::metadata(&self.path).map_err(cannot_read)?.is_file() {
+            return Err(RulesError::NotAFile { path: path() });
+        }
         let file = File::open(&self.path).map_err(cannot_read)?;
         let mut limited = file.take(RULES_BYTES_MAX + 1);
         let read = limited.read_to_string(&mut text);
@@ -153,15 +166,23 @@ pub(crate) struct Applied {
 pub(crate) struct Keeper {
     pub(crate) file: RulesFile,
     shared: Arc<Shared>,
-    /// Held by the one change that is made.
-    turn: Mutex<Turn>,
+    /// Counts how often the file was read.
+    readings: AtomicU64,
+    changing: Mutex<Changing>,
+}
+
+/// Held by the one change that is made; not while the file is read, which may take for ever.
+struct Changing {
+    turn: Turn,
+    /// The reading that is in force.
+    reading: u64,
 }
 
 impl Keeper {
     /// Has the engine ask the rules of this file, which have been read.
     pub(crate) fn new(file: RulesFile, shared: &Arc<Shared>) -> Arc<Keeper> {
-        let turn = Mutex::new(shared.engine.turn());
-        Arc::new(Keeper { file, shared: shared.clone(), turn })
+        let changing = Mutex::new(Changing { turn: shared.engine.turn(), reading: 0 });
+        Arc::new(Keeper { file, shared: shared.clone(), readings: AtomicU64::new(0), changing })
     }
 
     /// Reads the file again and puts it in force. Blocks on the disk, and for as long as it takes to look at every session.
@@ -169,13 +190,23 @@ impl Keeper {
     /// # Errors
     /// As of [`RulesFile::read`]; what was in force stays so.
     pub(crate) fn reload(&self) -> Result<Applied, RulesError> {
-        let mut turn = self.turn.lock();
+        let reading = self.readings.fetch_add(1, SeqCst) + 1;
         let rules = self.file.read()?;
         tell_findings(&rules);
-        let count = rules.len();
+        Ok(self.put_in_force(reading, rules))
+    }
+
+    /// Unless a reading that began later is in force already: the file may have changed between the two.
+    fn put_in_force(&self, reading: u64, rules: Arc<Rules>) -> Applied {
+        let mut changing = self.changing.lock();
         let engine = &self.shared.engine;
+        if reading < changing.reading {
+            return Applied { rules: engine.rules().map_or(0, |rules| rules.len()), ended: 0 };
+        }
+        changing.reading = reading;
+        let count = rules.len();
         engine.set_rules(rules);
-        Ok(Applied { rules: count, ended: apply(engine, &self.shared, &mut turn) })
+        Applied { rules: count, ended: apply(engine, &self.shared, &mut changing.turn) }
     }
 }
 
@@ -220,22 +251,32 @@ pub(crate) fn tell_findings(rules: &Rules) {
 /// Looks after the file; ends when it is dropped.
 pub(crate) struct Watch {
     stop: Option<SyncSender<()>>,
+    /// Closed when the thread is over.
+    over: Mutex<Receiver<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Watch {
     pub(crate) fn start(keeper: &Arc<Keeper>) -> io::Result<Watch> {
         let (stop, stopped) = sync_channel(0);
+        let (is_over, over) = sync_channel::<()>(0);
         let (keeper, stamp) = (keeper.clone(), stamp(&keeper.file.path));
-        let watch = move || watch(&keeper, stamp, &stopped);
+        let watch = move || {
+            watch(&keeper, stamp, &stopped);
+            drop(is_over);
+        };
         let thread = thread::Builder::new().name("access".into()).spawn(watch)?;
-        Ok(Watch { stop: Some(stop), thread: Some(thread) })
+        Ok(Watch { stop: Some(stop), over: Mutex::new(over), thread: Some(thread) })
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         drop(self.stop.take());
+        if self.over.get_mut().recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!("the file of rules is still being read; nobody waits for it");
+            return;
+        }
         if let Some(thread) = self.thread.take() {
             let _ = thread.join(); // A panic there was reported where it happened.
         }

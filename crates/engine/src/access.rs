@@ -138,7 +138,10 @@ pub(crate) struct Bearing {
 impl Bearing {
     fn new(access: &Access, who: &Arc<Who>) -> Bearing {
         let (generation, rules) = access.now();
-        let rights = Rights::new(&rules, who);
+        Bearing::of(generation, Rights::new(&rules, who))
+    }
+
+    fn of(generation: u32, rights: Rights) -> Bearing {
         let remembered = Remembered::default();
         Bearing { generation, identity: 0, rights, remembered, is_noticed: false }
     }
@@ -266,14 +269,21 @@ impl Engine {
         Some(Denied(bearing.why("publish", decision.rule)))
     }
 
-    /// Why a client may not leave this will; asked again when the will is due.
+    /// Why a client may not leave this will; asked again when the will is due. After a restart nobody knows who it was.
     pub(crate) fn denies_will(
         &self,
         turn: &mut Turn,
-        who: &Arc<Who>,
+        who: Result<&Arc<Who>, &str>,
         (topic, qos, retain): (&str, QoS, bool),
     ) -> Option<Denied> {
-        let mut bearing = Bearing::new(self.access.as_ref()?, who);
+        let access = self.access.as_ref()?;
+        let mut bearing = match who {
+            Ok(who) => Bearing::new(access, who),
+            Err(client_id) => {
+                let (generation, rules) = access.now();
+                Bearing::of(generation, Rights::of_unknown(&rules, client_id))
+            }
+        };
         let decision = bearing.rights.publish(topic, qos.bits(), retain);
         if decision.allowed {
             return None;

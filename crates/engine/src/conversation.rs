@@ -316,7 +316,7 @@ impl Conversation {
         }
         let coming = &mut self.arrival.as_mut()?.coming;
         let who = coming.who.as_ref()?;
-        let denied = engine.denies_will(turn, who, coming.will.as_ref()?.question())?;
+        let denied = engine.denies_will(turn, Ok(who), coming.will.as_ref()?.question())?;
         if options.will == DeniedWill::Drop {
             coming.will = None;
             return None;

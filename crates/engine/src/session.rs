@@ -219,6 +219,11 @@ impl Session {
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock()
     }
+
+    /// Unless somebody has it: for those who hold another session.
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, State>> {
+        self.state.try_lock()
+    }
 }
 
 /// A session with its lock held and what is needed to work on it.

@@ -44,12 +44,19 @@ pub(crate) struct Group {
 /// Numbers of the groups' queues begin here: what comes back to a head gets lower ones.
 const FIRST_NUMBER: u64 = 1 << 40;
 
+/// Waiting messages that a member may not read and looks past.
+const PASSED_MAX: usize = 64;
+/// How many others are asked meanwhile whether they may read them; where no more are, somebody may.
+const ASKS_MAX: usize = 1_000;
+
 #[derive(Default)]
 struct GroupState {
     members: Vec<Member>,
     /// The member that is next in turn.
     next: usize,
     queue: Queue,
+    /// A member has looked past messages of the queue: what comes behind them may be for it.
+    passes: bool,
     /// Absent sessions that left with messages of this group in flight, which others may have.
     stranded: Vec<Weak<Session>>,
     /// The last member has left; who comes later makes a new group.
@@ -115,8 +122,8 @@ impl Group {
         self.state.lock().members.iter().any(|member| member.session.key == key)
     }
 
-    /// A waiting message for the member `key`, with that member's options; expired ones are dropped on the way.
-    /// A message that this member may not read waits for another.
+    /// The first waiting message that the member `taker` may read, with that member's options. What it may not read waits
+    /// for others, if it is for any of them; that and what has expired is dropped on the way.
     pub(crate) fn take_for(
         self: &Arc<Self>,
         engine: &Engine,
@@ -126,21 +133,31 @@ impl Group {
         let mut state = self.state.lock();
         let key = taker.session.key;
         let member = state.members.iter().find(|member| member.session.key == key)?.clone();
-        if !taker.may_read(member.free, state.queue.front()?.message.topic()) {
-            return None;
-        }
-        while let Some(delivery) = state.queue.pop() {
-            self.waiting.store(state.queue.len(), Ordering::SeqCst);
-            engine.budget.dequeued(1, delivery.message.size());
-            let delivery = member.delivery(self, delivery);
-            if delivery.message.expires() <= turn.now.mono {
-                turn.count(Count::DroppedExpired, 1);
-                engine.strike_parked(turn, &delivery);
+        let (mut passed, mut asks, mut taken) = (Vec::new(), ASKS_MAX, None);
+        while passed.len() < PASSED_MAX {
+            let Some(delivery) = state.queue.pop() else { break };
+            let topic = delivery.message.topic();
+            let is_expired = delivery.message.expires() <= turn.now.mono;
+            let may_read = !is_expired && taker.may_read(member.free, topic);
+            if !is_expired && !may_read && state.is_for_another(taker, topic, &mut asks) {
+                passed.push(delivery);
                 continue;
             }
-            return Some(delivery);
+            engine.budget.dequeued(1, delivery.message.size());
+            let delivery = member.delivery(self, delivery);
+            if may_read {
+                taken = Some(delivery);
+                break;
+            }
+            turn.count(if is_expired { Count::DroppedExpired } else { Count::DeniedReceive }, 1);
+            engine.strike_parked(turn, &delivery);
         }
-        None
+        turn.work += passed.len() as u64;
+        state.passes |= !passed.is_empty();
+        state.queue.push_front(passed);
+        state.passes &= !state.queue.is_empty();
+        self.waiting.store(state.queue.len(), Ordering::SeqCst);
+        taken
     }
 
     /// The member that the strategy names, whether it has room or not.
@@ -182,6 +199,20 @@ impl Group {
         if let Some(at) = state.members.iter().position(taker) {
             state.next = at + 1;
         }
+    }
+}
+
+impl GroupState {
+    /// Whether a member besides the taker may read a topic. One whose session somebody works on is not waited for: both
+    /// could wait for each other. It may.
+    fn is_for_another(&self, taker: &Locked<'_>, topic: &str, asks: &mut usize) -> bool {
+        let mut others = self.members.iter().filter(|member| member.session.key != taker.session.key);
+        others.any(|member| {
+            let Some(left) = asks.checked_sub(1) else { return true };
+            *asks = left;
+            let Some(state) = member.session.try_lock() else { return true };
+            Locked { session: &member.session, state, engine: taker.engine }.may_read(member.free, topic)
+        })
     }
 }
 
@@ -424,8 +455,9 @@ impl Engine {
         at_head: bool,
     ) -> bool {
         let mut state = group.state.lock();
-        // Where messages wait already, a member that gets room sees them: only the first needs the second look.
-        let first = state.queue.is_empty() || at_head;
+        // Where messages wait already, a member that gets room sees them: only the first needs the second look, unless a
+        // member has room and may not read those.
+        let first = state.queue.is_empty() || at_head || state.passes;
         if state.ended {
             drop(state);
             turn.count(Count::DroppedSessionEnded, parked.len() as u64);

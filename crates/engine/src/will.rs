@@ -138,9 +138,8 @@ impl Engine {
             self.forget_will(turn, &departure.session);
             return None;
         }
-        if let Some(who) = &will.who
-            && self.denies_will(turn, who, will.question()).is_some()
-        {
+        let who = will.who.as_ref().ok_or(&*departure.session.client_id);
+        if self.denies_will(turn, who, will.question()).is_some() {
             self.forget_will(turn, &departure.session);
             return None;
         }

@@ -32,6 +32,14 @@ impl Network {
         }
     }
 
+    /// A network of IPv4 that IPv6 has wrapped is the one of IPv4, as its addresses are.
+    fn canonical(self) -> Network {
+        match (self.address.to_canonical(), self.prefix.checked_sub(96)) {
+            (address @ IpAddr::V4(_), Some(prefix)) if self.address.is_ipv6() => Network { address, prefix },
+            _ => self,
+        }
+    }
+
     /// Whether bits that differ, from the highest on, are all behind the prefix.
     fn covers(self, unlike: u128) -> bool {
         u32::from(self.prefix) <= unlike.leading_zeros()
@@ -73,7 +81,7 @@ impl FromStr for Network {
             IpAddr::V6(address) => address.to_bits(),
         };
         let clean = behind.checked_shl(u32::from(prefix)).unwrap_or(0) == 0;
-        if clean { Ok(network) } else { Err(NotANetwork) }
+        if clean { Ok(network.canonical()) } else { Err(NotANetwork) }
     }
 }
 
@@ -106,6 +114,11 @@ mod tests {
         check("2001:db8::/32", "2001:db9::", false);
         check("::1", "::1", true);
         check("::/0", "2001:db8::1", true);
+        check("::ffff:10.0.0.0/104", "10.255.1.2", true);
+        check("::ffff:10.0.0.0/104", "::ffff:10.255.1.2", true);
+        check("::ffff:10.0.0.0/104", "11.0.0.0", false);
+        check("::ffff:192.0.2.7", "192.0.2.7", true);
+        check("::ffff:0:0/96", "2001:db8::1", false);
     }
 
     #[test]

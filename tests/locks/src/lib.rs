@@ -94,6 +94,14 @@ impl<T> Mutex<T> {
     pub fn lock(&self) -> MutexGuard<'_, T> {
         take(|| self.0.try_lock(), || self.0.lock())
     }
+
+    /// Takes it, if nobody has it.
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        between();
+        let guard = self.0.try_lock()?;
+        HELD.set(HELD.get() + 1);
+        Some(Held(Some(guard)))
+    }
 }
 
 impl<T> fmt::Debug for Mutex<T> {

@@ -5,6 +5,7 @@ use std::{fs, io::Write as _, path::PathBuf};
 use tempfile::TempDir;
 use whimbrel_broker::{
     Broker,
+    access::{Kind, RulesError, RulesFile},
     auth::Argon2id,
     config::{Auto, Listener, Method},
     control::{Action, Refusal},
@@ -102,6 +103,25 @@ fn a_reload_puts_new_rules_in_force_for_those_who_are_connected() {
     assert_eq!(asked(&mut client, "b/#"), [0]);
     client.say("b/1", "1");
     assert_eq!(&client.message().payload[..], b"1");
+}
+
+/// To open a pipe or to read a device could take for ever.
+#[test]
+fn what_is_no_regular_file_is_not_opened() {
+    let site = Site::new(READ_A);
+    let kind = Kind::Rules;
+    for path in [site.folder.path().to_owned(), PathBuf::from("/dev/zero")] {
+        let error = RulesFile { path, kind }.read().unwrap_err();
+        assert!(matches!(error, RulesError::NotAFile { .. }), "{error}");
+    }
+    fs::remove_file(site.rules()).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", site.rules()).unwrap();
+    let reloaded = ask(site.running().broker().control().reload("a test"));
+    assert_eq!(reloaded.rules, None);
+    let told = |fault: &whimbrel_broker::control::Fault| fault.message.contains("is not a regular file");
+    assert!(reloaded.faults.iter().any(told), "{:?}", reloaded.faults);
+    let mut client = site.running().connect(v5("c"));
+    assert_eq!((asked(&mut client, "a"), asked(&mut client, "b")), (vec![0], vec![0x87]));
 }
 
 #[test]

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use whimbrel_engine::{
-    AccessOptions, ClientIdOf, Count, DeniedWill, Engine, Limits, Notice, Untold,
+    AccessOptions, ClientIdOf, Count, DeniedWill, Engine, Limits, Notice, Now, Untold,
     rules::{Partly, Rules},
 };
 use whimbrel_testkit::{
     Packet, Property, Publish, QoS0, QoS1, QoS2, Subscribe, publish, v5, v31, v311, will,
 };
 
-use super::worker::{Who, Worker, text};
+use super::{
+    paper::Paper,
+    worker::{START, Who, Worker, messages, text},
+};
 
 const BOTH: &str = "[\"publish\", \"subscribe\"]";
 
@@ -247,6 +250,43 @@ fn a_will_is_judged_again_by_the_rules_of_the_day_on_which_it_is_due() {
     assert_eq!(worker.count(Count::DeniedWill), 1);
 }
 
+/// The journal does not say who left it: rules that ask for that allow nothing.
+#[test]
+fn a_will_that_is_kept_over_a_restart_is_judged_as_of_anybody_with_its_identifier() {
+    let of_user =
+        |says: &str| format!("[[rule]]\n{says} = \"publish\"\ntopics = \"a/#\"\nusers = \"anna\"\n");
+    let ruled = |paper: &Paper, text: &str| {
+        let (rules, options) = (rules(text), AccessOptions::default());
+        let now = Now { mono: START, wall_secs: 1_700_000_000 };
+        let make = |engine: Engine| engine.with_access(rules, options);
+        let mut worker = Worker::of(&paper.start_as(Limits::default(), now, make).0);
+        worker.paper = Some(paper.clone());
+        worker.commits = true;
+        worker
+    };
+    let open = allow("both", "a/#");
+    for (text, expect) in [
+        (open.clone(), true),
+        (allow("both", "a/%c") + &allow("subscribe", "a/#"), true),
+        (allow("subscribe", "a/#"), false),
+        (allow("subscribe", "a/#") + &of_user("allow"), false),
+        (of_user("deny") + &open, false),
+    ] {
+        let paper = Paper::default();
+        let mut worker = ruled(&paper, &open);
+        let reader = worker.connect(v311("reader").resume().keep_alive(0));
+        worker.subscribe(reader, "a/mortal", QoS1);
+        worker.connect(v311("mortal").keep_alive(0).will(will("a/mortal", "gone").qos(QoS1)));
+        worker.commit();
+        let mut after = ruled(&paper.crash(0), &text);
+        after.advance(60_000);
+        let reader = after.connect(v311("reader").resume().keep_alive(0));
+        let expected: &[&str] = if expect { &["gone"] } else { &[] };
+        assert_eq!(after.payloads(reader), expected, "{text}");
+        assert_eq!(after.count(Count::DeniedWill), u64::from(!expect), "{text}");
+    }
+}
+
 #[test]
 fn new_rules_count_at_once_and_end_what_they_do_not_allow() {
     let all = allow("both", "#");
@@ -380,6 +420,101 @@ users = \"guest\"
     }
     assert_eq!(worker.payloads(guest), [""; 0]);
     assert_eq!(worker.payloads(member), ["1", "2", "3", "4"]);
+}
+
+/// Members of a group that have each a message that they do not acknowledge yet: `anna`, who may read everything, and
+/// `guest`, who may not read a/secret; and who publishes.
+fn busy_members() -> (Worker, [Who; 3]) {
+    let options = AccessOptions { partly: Partly::Filter, ..AccessOptions::default() };
+    let mut worker = ruled_with(&not_for("guest"), options);
+    let from = worker.connect(v5("from"));
+    let members = ["anna", "guest"].map(|name| {
+        let who = worker.connect(v5(name).user_name(name).with(Property::ReceiveMaximum(1)));
+        worker.subscribe(who, "$share/g/a/+", QoS1);
+        who
+    });
+    for number in ["1", "2"] {
+        worker.say_acked(from, "a/open", number);
+    }
+    let [anna, guest] = members;
+    (worker, [from, anna, guest])
+}
+
+/// Nobody whose name is this reads a/secret.
+fn not_for(user: &str) -> String {
+    let denied = deny("subscribe", "a/secret") + &format!("users = {user:?}\n");
+    denied + &allow("both", "#")
+}
+
+/// What a client has been sent; it acknowledges that, and what it is sent then waits to be seen.
+fn next_of(worker: &mut Worker, who: Who) -> Vec<String> {
+    let packets = worker.take(who);
+    worker.acknowledge(who, &packets);
+    worker.settle();
+    texts(&messages(packets))
+}
+
+#[test]
+fn a_message_of_a_group_behind_one_that_has_expired_is_not_for_who_may_not_read_it() {
+    let (mut worker, [from, anna, guest]) = busy_members();
+    worker.publish(from, publish("a/open", "expires").expiry(1).at(QoS1, 7));
+    worker.take(from);
+    worker.say_acked(from, "a/secret", "secret");
+    worker.advance(2_000);
+    assert_eq!(next_of(&mut worker, guest), ["2"]);
+    assert_eq!(next_of(&mut worker, guest), [""; 0]);
+    assert_eq!(worker.count(Count::DroppedExpired), 1);
+    assert_eq!(next_of(&mut worker, anna), ["1"]);
+    assert_eq!(next_of(&mut worker, anna), ["secret"]);
+}
+
+#[test]
+fn a_message_of_a_group_that_waits_for_another_member_holds_nobody_up() {
+    let (mut worker, [from, anna, guest]) = busy_members();
+    for (topic, text) in
+        [("a/secret", "secret 1"), ("a/open", "3"), ("a/secret", "secret 2"), ("a/open", "4")]
+    {
+        worker.say_acked(from, topic, text);
+    }
+    for text in ["2", "3", "4"] {
+        assert_eq!(next_of(&mut worker, guest), [text]);
+    }
+    // What comes now is behind the secrets, and the guest has room.
+    worker.say_acked(from, "a/open", "5");
+    assert_eq!(next_of(&mut worker, guest), ["5"]);
+    for text in ["1", "secret 1", "secret 2"] {
+        assert_eq!(next_of(&mut worker, anna), [text]);
+    }
+    assert_eq!(worker.count(Count::DeniedReceive), 0);
+}
+
+#[test]
+fn a_message_of_a_group_that_no_member_may_read_any_more_is_dropped() {
+    let (mut worker, [from, anna, guest]) = busy_members();
+    for (topic, text) in [("a/secret", "secret"), ("a/open", "3"), ("a/secret", "secret"), ("a/open", "4")] {
+        worker.say_acked(from, topic, text);
+    }
+    // The session of the one who could read them ends; what it has not acknowledged comes back.
+    worker.disconnect(anna, 0);
+    for text in ["2", "1", "3", "4"] {
+        assert_eq!(next_of(&mut worker, guest), [text]);
+    }
+    assert_eq!(worker.count(Count::DeniedReceive), 2);
+    assert_eq!(next_of(&mut worker, guest), [""; 0]);
+}
+
+#[test]
+fn who_may_read_little_looks_past_so_many_messages_of_others_and_no_more() {
+    let (mut worker, [from, _anna, guest]) = busy_members();
+    for number in 0..63 {
+        worker.say_acked(from, "a/secret", &number.to_string());
+    }
+    worker.say_acked(from, "a/open", "behind 63");
+    worker.say_acked(from, "a/secret", "64");
+    worker.say_acked(from, "a/open", "behind 64");
+    assert_eq!(next_of(&mut worker, guest), ["2"]);
+    assert_eq!(next_of(&mut worker, guest), ["behind 63"]);
+    assert_eq!(next_of(&mut worker, guest), [""; 0]);
 }
 
 #[test]

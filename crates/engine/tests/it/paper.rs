@@ -168,8 +168,18 @@ impl Paper {
 
     /// An engine with what the records say.
     pub(super) fn start(&self, limits: Limits, now: Now) -> (Arc<Engine>, Restored) {
+        self.start_as(limits, now, |engine| engine)
+    }
+
+    /// The same, of an engine that is made what it shall be before.
+    pub(super) fn start_as(
+        &self,
+        limits: Limits,
+        now: Now,
+        make: impl FnOnce(Engine) -> Engine,
+    ) -> (Arc<Engine>, Restored) {
         let fold = self.fold(limits.queues_spill_bytes);
-        let engine = Engine::new(limits, 11).with_journal(Arc::new(self.clone()));
+        let engine = make(Engine::new(limits, 11).with_journal(Arc::new(self.clone())));
         let restored = fold.restore(&engine, now);
         assert_eq!(restored.missing, 0, "messages that are owed and not there");
         (Arc::new(engine), restored)

@@ -15,7 +15,7 @@ use whimbrel_testkit::{
 use super::{paper::Paper, wire::Pipe};
 
 /// When virtual time begins.
-const START: Millis = Millis(1_000);
+pub(super) const START: Millis = Millis(1_000);
 /// Rounds after which a worker that still is not idle never will be.
 const ROUNDS_MAX: usize = 200_000;
 
