@@ -1,6 +1,6 @@
 //! Whether a request becomes a WebSocket: what a listener asks of it, and the answer in bytes. Not its arrival.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 
 use base64ct::{Base64, Encoding};
 use sha1::{Digest, Sha1};
@@ -80,7 +80,8 @@ fn in_parts(target: &str) -> (Option<&str>, &str) {
 fn leads_here_alone(host: &str) -> bool {
     match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(address) => address.parse::<Ipv6Addr>().is_ok(),
-        None => host.parse::<Ipv4Addr>().is_ok() || host.eq_ignore_ascii_case("localhost"),
+        // Some programs leave the brackets out.
+        None => host.parse::<IpAddr>().is_ok() || host.eq_ignore_ascii_case("localhost"),
     }
 }
 
@@ -376,6 +377,7 @@ mod tests {
         same("localhost", "https://Localhost:8443", true);
         same("127.0.0.1:9001", "http://127.0.0.1:8000", true);
         same("[::1]:9001", "http://[::1]:8000", true);
+        same("::1:9001", "http://::1:9001", true);
         same("[2001:DB8::7]", "https://[2001:db8::7]", true);
         same("localhost:9001", "http://127.0.0.1", false);
         same("localhost", "http://evil.example", false);
