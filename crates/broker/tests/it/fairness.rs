@@ -56,7 +56,8 @@ fn a_client_that_does_not_read_its_answers_is_not_read_from() {
     let pings = Packet::PingReq.encode(Version::V5).repeat(50_000);
     let mut sent = 0;
     let stopped = loop {
-        match deaf.stream().write(&pings) {
+        // What was taken may end within a packet.
+        match deaf.stream().write(&pings[sent % 2..]) {
             Ok(bytes) => sent += bytes,
             Err(error) => break error,
         }
