@@ -1,7 +1,7 @@
 //! WebSocket (RFC 6455) for MQTT: a stream of bytes in binary frames. Not what the bytes say.
 //!
-//! The rules are pure: [`frame`] takes frames apart and makes their heads, [`head`] reads the head of a request by the
-//! letter, [`rules`] judges a request, [`ask`] makes one and judges its answer. [`socket`] is the stream, [`handshake`] is
+//! The rules are pure: `frame` takes frames apart and makes their heads, `head` reads the head of a request by the
+//! letter, `rules` judges a request, `ask` makes one and judges its answer. `socket` is the stream, `handshake` is
 //! how it begins.
 
 mod ask;
