@@ -31,9 +31,10 @@ use whimbrel_engine::{Engine, Turn, proto::Millis};
 
 use crate::{
     auth::PasswordFile,
-    config::{Config, Levels, Method, Problems},
+    config::{Config, Levels, Problems},
+    listeners::Listeners,
     store::StoreView,
-    worker::{Door, Shared},
+    worker::Shared,
 };
 
 pub use answer::Answer;
@@ -101,7 +102,7 @@ struct Inner {
     host: Arc<dyn Host>,
     passwords: Option<Arc<PasswordFile>>,
     store: Option<StoreView>,
-    entrances: Vec<Entrance>,
+    listeners: Arc<Listeners>,
     workers: usize,
     /// What the operator was warned of at the start.
     warnings: Vec<String>,
@@ -121,17 +122,10 @@ struct Loaded {
     log_levels: Levels,
 }
 
-/// A listener that is open.
-pub(crate) struct Entrance {
-    pub(crate) door: Arc<Door>,
-    pub(crate) addresses: Vec<String>,
-    pub(crate) method: Method,
-}
-
 /// What the control door is made from, beside what it shares with the workers.
 pub(crate) struct Parts {
     pub(crate) config: Config,
-    pub(crate) entrances: Vec<Entrance>,
+    pub(crate) listeners: Arc<Listeners>,
     pub(crate) passwords: Option<Arc<PasswordFile>>,
     pub(crate) warnings: Vec<String>,
     pub(crate) workers: usize,
@@ -140,14 +134,14 @@ pub(crate) struct Parts {
 
 impl Control {
     pub(crate) fn new(shared: &Arc<Shared>, host: Arc<dyn Host>, parts: Parts) -> Self {
-        let Parts { config, entrances, passwords, warnings, workers, store } = parts;
+        let Parts { config, listeners, passwords, warnings, workers, store } = parts;
         let log_levels = config.log.level.clone();
         Self(Arc::new(Inner {
             shared: shared.clone(),
             host,
             passwords,
             store,
-            entrances,
+            listeners,
             workers,
             warnings,
             loaded: Mutex::new(Loaded { config, log_levels }),

@@ -18,6 +18,12 @@ pub(super) fn text(reloaded: &Reloaded, paint: Paint) -> String {
     for listener in &reloaded.certificates {
         let _ = writeln!(out, "listener {} has other certificates", shown(listener));
     }
+    for listener in &reloaded.opened {
+        let _ = writeln!(out, "listener {} is open", shown(listener));
+    }
+    for listener in &reloaded.closed {
+        let _ = writeln!(out, "listener {} is closed", shown(listener));
+    }
     for change in &reloaded.changed {
         let _ = writeln!(out, "{}, from now on", shown(&change.to_string()));
     }
