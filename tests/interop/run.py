@@ -20,6 +20,7 @@ ROOT = HERE.parent.parent
 os.environ["PATH"] += os.pathsep + os.pathsep.join(["/usr/sbin", "/sbin"])
 
 import haproxy_cases  # noqa: E402
+import access_cases  # noqa: E402
 import mqttjs_cases  # noqa: E402
 import paho_cases  # noqa: E402
 import password_cases  # noqa: E402
@@ -35,6 +36,7 @@ GROUPS = [
     *paho_cases.GROUPS,
     mqttjs_cases.GROUP,
     password_cases.GROUP,
+    access_cases.GROUP,
     second_address_cases.GROUP,
     tls_cases.GROUP,
     websocket_cases.GROUP,

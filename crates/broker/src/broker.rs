@@ -12,6 +12,7 @@ use whimbrel_engine::{Engine, Now, Progress, Wire, Written, proto::Millis};
 use whimbrel_net::{ListenError, UnixListenError, tls::TlsFault};
 
 use crate::{
+    access::{self, RulesError},
     announcement::{Room, announce, warnings},
     auth::{Anonymous, Authenticator, PasswordFile, PasswordFileError},
     config::{Config, Listener, Method},
@@ -77,6 +78,9 @@ pub enum Error {
     /// The password file cannot be used.
     #[error(transparent)]
     PasswordFile(#[from] PasswordFileError),
+    /// The file of rules cannot be used.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -101,6 +105,8 @@ pub struct Broker {
     control: Control,
     store: Option<Store>,
     listeners: Arc<Listeners>,
+    /// Looks after the file of rules until it is dropped.
+    rules: Option<access::Watch>,
 }
 
 impl Broker {
@@ -127,8 +133,10 @@ impl Broker {
         let started = Instant::now();
         let now = Now { mono: Millis(0), wall_secs: worker::wall_secs() };
         let (authenticators, passwords) = authenticators(config)?;
+        let rules = access::Opened::read(config)?;
         // Before anything listens: nobody is let in who would be sent away again where the store is refused.
         let Kept { engine, mut store, bells } = store::open(config, limits, u64::from_ne_bytes(seed), now)?;
+        let engine = rules.put_in_force(engine, config);
         let doors = doors::open(config, authenticators)?;
         let shared = Shared::new(
             engine,
@@ -145,6 +153,9 @@ impl Broker {
         let threads = usize::from(config.worker.threads.or_else(|| {
             u16::try_from(thread::available_parallelism().map_or(1, usize::from)).unwrap_or(u16::MAX)
         }));
+        let (keeper, rules) = rules
+            .keep(&shared)
+            .map_err(|source| Error::System { what: "the thread that watches the file of rules", source })?;
         let workers = (0..threads)
             .map(|index| worker::start(&shared, index))
             .collect::<io::Result<Vec<_>>>()
@@ -156,6 +167,7 @@ impl Broker {
             config: config.clone(),
             listeners: listeners.clone(),
             passwords,
+            rules: keeper,
             warnings: warnings(config, room),
             workers: threads,
             store: store.as_ref().map(|store| store.view.clone()),
@@ -167,6 +179,7 @@ impl Broker {
             addresses: listeners.addresses(),
             listeners,
             store,
+            rules,
         })
     }
 
@@ -192,6 +205,7 @@ impl Broker {
     /// seconds.
     pub fn stop(mut self) {
         self.listeners.stop();
+        drop(self.rules.take());
         self.publish_wills();
         self.shared.stop();
         let deadline = Instant::now() + STOP_WITHIN;

@@ -3,6 +3,7 @@
 //! [`run`] is the whole broker until a signal ends it; [`Broker`] is the same for whoever embeds it, and
 //! [`control::Control`] the way to look at it and to command it.
 
+pub mod access;
 mod announcement;
 pub mod auth;
 mod broker;

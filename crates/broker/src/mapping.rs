@@ -3,10 +3,11 @@
 use std::{num::NonZeroUsize, time::Duration};
 
 use whimbrel_engine::{
-    DiskFull, Level, Limits, QueueFull, ShareStrategy,
+    AccessOptions, ClientIdOf, DeniedWill, DiskFull, Level, Limits, QueueFull, ShareStrategy, Untold,
     proto::{codec::QoS, server},
 };
 
+use whimbrel_access::Partly;
 use whimbrel_net::{
     tls::{self, AcceptorSettings, CertificateFiles, ClientCa, ClientCertificates, VersionMin},
     ws::{Origins, UpgradeRules},
@@ -175,6 +176,29 @@ fn connection(config: &Config) -> server::Limits {
         subscription_ids_available: session.subscription_ids_available,
         shared_available: session.shared_available,
         client_id_31_strict: session.client_id_31_strict,
+    }
+}
+
+/// What becomes of what the rules deny.
+pub(crate) fn access(config: &Config) -> AccessOptions {
+    let access = &config.access;
+    AccessOptions {
+        untold: match access.denied_publish {
+            config::DeniedPublish::Drop => Untold::Drop,
+            config::DeniedPublish::Disconnect => Untold::Disconnect,
+        },
+        partly: match access.partial_subscriptions {
+            config::PartialSubscriptions::Refuse => Partly::Refuse,
+            config::PartialSubscriptions::Filter => Partly::Filter,
+        },
+        will: match access.denied_will {
+            config::DeniedWill::Refuse => DeniedWill::Refuse,
+            config::DeniedWill::Drop => DeniedWill::Drop,
+        },
+        client_id: match access.client_id_of {
+            config::ClientIdOf::User => ClientIdOf::User,
+            config::ClientIdOf::Anyone => ClientIdOf::Anyone,
+        },
     }
 }
 

@@ -9,6 +9,7 @@
 )]
 
 mod it {
+    mod access;
     mod client;
     mod closing;
     mod connection_limits;

@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
+use whimbrel_access::Who;
 use whimbrel_proto::{
-    Millis, Stage,
+    Stage,
     codec::{QoS, ReasonCode, Version},
     server::{Negotiated, connect::connack_fits},
 };
@@ -43,6 +44,17 @@ impl Attached {
     }
 }
 
+/// What a connection brings to its session; kept by the caller until it has one.
+#[derive(Default)]
+pub struct Coming {
+    /// Its will, until the session has it.
+    pub will: Option<Will>,
+    /// 0 at first: of several connections that ask for one session the latest gets it.
+    pub ticket: u64,
+    /// Who it is, for the rules, with the client identifier that it gets. Absent where there are none.
+    pub who: Option<Arc<Who>>,
+}
+
 /// A CONNECT on its way to its session.
 struct Arrival<'a> {
     negotiated: &'a Negotiated,
@@ -56,6 +68,7 @@ struct Arrival<'a> {
     level: Level,
     /// What its CONNACK promises is durable from here on.
     promised: u64,
+    who: Option<&'a Arc<Who>>,
 }
 
 /// The answer to a CONNECT.
@@ -82,19 +95,6 @@ pub enum End {
     Lost,
 }
 
-/// What the owner of a connection has to know about its link.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
-pub struct Attention {
-    /// The connection is to be closed once what was appended has been flushed.
-    pub closing: Option<ReasonCode>,
-    /// The wire took less than all: wait until it can take more, then [`Engine::writable`].
-    pub blocked: bool,
-    /// So much waits for the client that nothing more is to be read from it.
-    pub hold_reading: bool,
-    /// When the client has taken nothing for too long.
-    pub stalled_at: Millis,
-}
-
 /// What is left of a session that has ended.
 struct Remains {
     subscriptions: Vec<Subscription>,
@@ -105,21 +105,23 @@ struct Remains {
 }
 
 impl Engine {
-    /// Finds or makes the session of a CONNECT and joins the connection to it. `ticket` is 0 at first and kept by the
-    /// caller: of several connections that ask for one session the latest gets it.
+    /// Finds or makes the session of a CONNECT and joins the connection to it.
     pub fn attach(
         &self,
         turn: &mut Turn,
         negotiated: &Negotiated,
-        will: &mut Option<Will>,
-        ticket: &mut u64,
+        Coming { will, ticket, who }: &mut Coming,
         level: Level,
         wire: &Arc<dyn Wire>,
     ) -> Attach {
+        let who = who.as_ref();
         if *ticket == 0 {
             *ticket = self.new_key();
         }
-        let assigned = negotiated.client_id.is_empty().then(|| self.assign_client_id());
+        let assigned = negotiated
+            .client_id
+            .is_empty()
+            .then(|| who.map_or_else(|| self.assign_client_id(), |who| who.client_id.to_string()));
         if !connack_fits(negotiated, assigned.as_deref(), &self.limits.connection) {
             return Attach::Refused(ReasonCode::PacketTooLarge);
         }
@@ -132,7 +134,7 @@ impl Engine {
             return Attach::Wait;
         }
         let mut arrival =
-            Arrival { negotiated, client_id, assigned, wire, ticket, admitted, level, promised };
+            Arrival { negotiated, client_id, assigned, wire, ticket, admitted, level, promised, who };
         let attach = loop {
             let answer = match self.sessions.find(client_id) {
                 None => self.begin_session(turn, &mut arrival, will),
@@ -204,6 +206,10 @@ impl Engine {
             self.sessions.remove(session);
             return None;
         }
+        if self.is_foreign(locked.state.bearing.as_deref(), arrival.who) {
+            turn.count(Count::DeniedClientId, 1);
+            return Some(Attach::Refused(ReasonCode::NotAuthorized));
+        }
         if locked.state.newest > arrival.ticket {
             // A later connection has asked for the session while this one waited.
             return Some(Attach::Refused(ReasonCode::ServerBusy));
@@ -237,6 +243,8 @@ impl Engine {
         if !arrival.negotiated.clean_start && !is_relic {
             let attached = self.join(&mut locked, turn, arrival, will, true);
             drop(locked);
+            // They were somebody else's rules, or other ones, when it subscribed.
+            self.recheck(turn, session);
             self.resume_deliveries(turn, &attached);
             return Some(Attach::Ready(attached));
         }
@@ -306,6 +314,7 @@ impl Engine {
     ) -> Attached {
         let Arrival { negotiated, wire, assigned, .. } = *arrival;
         turn.count(Count::Connected, 1);
+        locked.identify(arrival.who);
         let state = &mut *locked.state;
         state.epoch = state.epoch.wrapping_add(1);
         state.expiry_secs = negotiated.session_expiry_secs;
@@ -320,6 +329,7 @@ impl Engine {
         }
         if let Some(mut will) = will.take() {
             will.charge = Some(self.budget.charge(will.size()));
+            will.who = arrival.who.cloned();
             state.rare().will = Some(will);
         }
         let epoch = state.epoch;
@@ -344,69 +354,6 @@ impl Engine {
         let locked = Locked::new(self, &from.session);
         let own = locked.state.link.as_ref().is_some_and(|link| link.epoch == from.epoch);
         own.then_some(locked)
-    }
-
-    /// The owner looks at its link: what waits is sent as far as it may, and it learns what to do.
-    pub fn attend(&self, turn: &mut Turn, from: &Attached) -> Attention {
-        let Some(mut own) = self.lock_attached(from) else {
-            return Attention { closing: Some(ReasonCode::SessionTakenOver), ..Attention::default() };
-        };
-        own.pump(turn);
-        let limits = &self.limits;
-        let Some(link) = &own.state.link else { return Attention::default() };
-        let stalled_at = link.stuck_since + limits.link_stall_millis;
-        let (waiting, blocked) = (link.out.len(), link.blocked);
-        let held = link.held.as_ref().map_or(0, |held| held.len());
-        let is_owed_much = held >= usize::from(limits.connection.receive_maximum);
-        if waiting > limits.link_hard_bytes + limits.connection.packet_bytes_max as usize {
-            self.close_slow(&mut own, turn, Count::SlowOverflow);
-        } else if stalled_at <= turn.now.mono {
-            self.close_slow(&mut own, turn, Count::SlowStalled);
-        }
-        let closing = own.state.link.as_ref().and_then(|link| link.closing);
-        let hold_reading = is_owed_much || (blocked && waiting >= limits.link_soft_bytes);
-        Attention { closing, blocked, hold_reading, stalled_at }
-    }
-
-    fn close_slow(&self, own: &mut Locked<'_>, turn: &mut Turn, cause: Count) {
-        if own.state.open_link().is_some() {
-            turn.count(cause, 1);
-            turn.notice(crate::Notice::SlowClient { client_id: own.session.client_id.clone(), cause });
-            self.close_link(own, turn, ReasonCode::QuotaExceeded, Some(cause.name()));
-        }
-    }
-
-    /// Whether promises wait for the disk. The wire is woken when they have left.
-    pub(crate) fn owes(&self, from: &Attached) -> bool {
-        let Some(mut own) = self.lock_attached(from) else { return false };
-        let link = own.state.link.as_mut().filter(|link| link.held.is_some());
-        link.map(|link| link.is_awaited = true).is_some()
-    }
-
-    /// Whether so many promises wait for the disk that the client is not listened to.
-    pub(crate) fn owes_much(&self, from: &Attached) -> bool {
-        let most = usize::from(self.limits.connection.receive_maximum);
-        self.store.is_on()
-            && self.lock_attached(from).is_some_and(|own| {
-                let held = own.state.link.as_ref().and_then(|link| link.held.as_ref());
-                held.is_some_and(|held| held.len() >= most)
-            })
-    }
-
-    /// Whether bytes are under way on a link that is not blocked.
-    pub(crate) fn has_output(&self, from: &Attached) -> bool {
-        let Some(own) = self.lock_attached(from) else { return false };
-        own.state.link.as_ref().is_some_and(|link| link.writing || (!link.blocked && !link.out.is_empty()))
-    }
-
-    /// The wire of a blocked link can take more.
-    pub fn writable(&self, turn: &mut Turn, from: &Attached) {
-        let Some(mut own) = self.lock_attached(from) else { return };
-        if let Some(link) = &mut own.state.link {
-            link.blocked = false;
-            self.budget.follow(link);
-        }
-        own.mark_dirty(turn);
     }
 
     /// Ends a connection from the server's side with DISCONNECT (5.0), this reason and, where it fits, its text.

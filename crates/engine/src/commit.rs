@@ -13,6 +13,7 @@ use whimbrel_proto::{
 
 use crate::{
     Engine, Level, Turn,
+    link::Link,
     session::{Locked, Session},
 };
 
@@ -25,9 +26,12 @@ pub(crate) enum Promise<'a> {
     },
     PubAck(PacketId, ReasonCode),
     PubRec(PacketId, ReasonCode),
+    /// PUBACK or PUBREC of a message that is denied, with the reason in words.
+    Denied(PacketType, PacketId, &'a str),
     PubRel(PacketId, ReasonCode),
     PubComp(PacketId, ReasonCode),
-    SubAck(PacketId, &'a [ReasonCode]),
+    /// With the reason of the first denial in words.
+    SubAck(PacketId, &'a [ReasonCode], Option<&'a str>),
     UnsubAck(PacketId, &'a [ReasonCode]),
     /// It promises nothing.
     PingResp,
@@ -80,6 +84,7 @@ pub(crate) fn leave(to: &mut Locked<'_>, turn: &mut Turn, promise: Promise<'_>, 
     let limits = &to.engine.limits.connection;
     let opens = matches!(promise, Promise::ConnAck { .. });
     let Some(link) = to.state.open_link() else { return };
+    let promise = explained(promise, link);
     let waits = !to.engine.store.has_reached(turn, position, link.level);
     // Nothing overtakes CONNACK; PINGRESP, which promises nothing, overtakes what else waits for the disk.
     let passes = matches!(promise, Promise::PingResp) && !link.opening;
@@ -106,6 +111,20 @@ pub(crate) fn leave(to: &mut Locked<'_>, turn: &mut Turn, promise: Promise<'_>, 
     }
 }
 
+/// Leaves the words out where the client wants none, or takes no packet that has room for them [MQTT-3.4.2-2].
+fn explained<'a>(promise: Promise<'a>, link: &Link) -> Promise<'a> {
+    match promise {
+        Promise::SubAck(id, reasons, Some(why)) if !link.takes_words(why.len() + reasons.len()) => {
+            Promise::SubAck(id, reasons, None)
+        }
+        Promise::Denied(kind, id, why) if !link.takes_words(why.len()) => match kind {
+            PacketType::PubRec => Promise::PubRec(id, ReasonCode::NotAuthorized),
+            _ => Promise::PubAck(id, ReasonCode::NotAuthorized),
+        },
+        other => other,
+    }
+}
+
 fn encode(promise: &Promise<'_>, version: Version, limits: &Limits, out: &mut Vec<u8>) {
     let ack = |kind, id, reason, out: &mut Vec<u8>| AckPacket::new(id, reason).encode(kind, version, out);
     match *promise {
@@ -114,10 +133,15 @@ fn encode(promise: &Promise<'_>, version: Version, limits: &Limits, out: &mut Ve
         }
         Promise::PubAck(id, reason) => ack(PacketType::PubAck, id, reason, out),
         Promise::PubRec(id, reason) => ack(PacketType::PubRec, id, reason, out),
+        Promise::Denied(kind, id, why) => {
+            let reason_string = Some(why);
+            AckPacket { reason_string, ..AckPacket::new(id, ReasonCode::NotAuthorized) }
+                .encode(kind, version, out);
+        }
         Promise::PubRel(id, reason) => ack(PacketType::PubRel, id, reason, out),
         Promise::PubComp(id, reason) => ack(PacketType::PubComp, id, reason, out),
         Promise::PingResp => whimbrel_proto::codec::Packet::PingResp.encode(version, out),
-        Promise::SubAck(packet_id, reasons) => {
+        Promise::SubAck(packet_id, reasons, reason_string) => {
             let spoken: Vec<ReasonCode>;
             let mut reasons = reasons;
             if version == Version::V31 {
@@ -129,7 +153,7 @@ fn encode(promise: &Promise<'_>, version: Version, limits: &Limits, out: &mut Ve
                 reasons = &spoken;
             }
             let reasons = Reasons::from_slice(reasons);
-            SubAck { packet_id, reason_string: None, user_properties: Default::default(), reasons }
+            SubAck { packet_id, reason_string, user_properties: Default::default(), reasons }
                 .encode(version, out);
         }
         Promise::UnsubAck(packet_id, reasons) => {

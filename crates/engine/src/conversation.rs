@@ -10,6 +10,7 @@
 
 use std::sync::Arc;
 
+use whimbrel_access::Who;
 use whimbrel_proto::{
     Millis, Violation,
     codec::{Connect, PacketType, ReasonCode, Split, split},
@@ -17,8 +18,8 @@ use whimbrel_proto::{
 };
 
 use crate::{
-    Attach, Attached, Attention, Count, End, Engine, Level, Notice, Progress, Publishing, Turn, Wire,
-    will::Will,
+    Attach, Attached, Attention, Coming, Count, DeniedWill, End, Engine, Level, Notice, Progress, Publishing,
+    Turn, Wire, access::Denied, will::Will,
 };
 
 /// Receivers served and filters entered for one client before others have their turn, whatever its bytes ask for.
@@ -37,6 +38,15 @@ pub struct Question {
     pub user_name: Option<Box<str>>,
     /// Password of CONNECT.
     pub password: Option<Box<[u8]>>,
+}
+
+impl Question {
+    /// Who that is if its word is taken for it: where nobody has to prove anything.
+    #[must_use]
+    pub fn believed(self) -> Who {
+        let Question { client_id, user_name, .. } = self;
+        Who { client_id, user_name: user_name.map(Arc::from), address: None, listener: "".into() }
+    }
 }
 
 /// What the owner of the connection does next.
@@ -58,9 +68,7 @@ pub enum Standing {
 struct Arrival {
     question: Option<Question>,
     negotiated: Negotiated,
-    will: Option<Will>,
-    /// Tells it from other connections that want the same session.
-    ticket: u64,
+    coming: Coming,
     allowed: bool,
 }
 
@@ -229,7 +237,7 @@ impl Conversation {
         match heard {
             Ok(Heard::Nothing) => {}
             Ok(Heard::Arrival(arrival)) => self.arrival = Some(arrival),
-            Ok(Heard::Refused(reason)) => self.refuse(turn, reason),
+            Ok(Heard::Refused(reason)) => self.refuse(turn, reason, None),
             Ok(Heard::Published(progress)) => {
                 self.publishing_own = true;
                 self.note_progress(progress);
@@ -260,6 +268,16 @@ impl Conversation {
         self.arrival.as_mut()?.question.take()
     }
 
+    /// Who the client turned out to be: for the rules, and to be told before [`Self::answer`]. The identifier is that of
+    /// CONNECT; an empty one is replaced.
+    pub fn identify(&mut self, engine: &Engine, mut who: Who) {
+        let Some(arrival) = self.arrival.as_mut().filter(|_| engine.has_rules()) else { return };
+        if who.client_id.is_empty() {
+            who.client_id = engine.assign_client_id().into();
+        }
+        arrival.coming.who = Some(Arc::new(who));
+    }
+
     /// The authenticator has decided.
     pub fn answer(
         &mut self,
@@ -268,27 +286,47 @@ impl Conversation {
         verdict: Result<(), ReasonCode>,
         wire: &Arc<dyn Wire>,
     ) {
+        let denied = match verdict {
+            Ok(()) => self.ask_rules(engine, turn),
+            Err(_) => None,
+        };
         let Some(arrival) = &mut self.arrival else { return };
         match verdict {
+            Ok(()) if denied.is_some() => {
+                let why = denied.as_ref().map(|Denied(why)| &**why);
+                self.refuse(turn, ReasonCode::NotAuthorized, why);
+            }
             Ok(()) => {
                 arrival.allowed = true;
                 arrival.negotiated.durability = engine.told_durability(self.level);
                 self.arrive(engine, turn, wire);
             }
-            Err(reason) => self.refuse(turn, reason),
+            Err(reason) => self.refuse(turn, reason, None),
         }
+    }
+
+    /// What the rules mean for the client, if there are any; why its will keeps it out.
+    fn ask_rules(&mut self, engine: &Engine, turn: &mut Turn) -> Option<Denied> {
+        let options = engine.access_options()?;
+        if self.arrival.as_ref()?.coming.who.is_none() {
+            // Nobody has said who it is: it is nobody in particular.
+            let client_id = self.arrival.as_ref()?.negotiated.client_id.clone();
+            let (user_name, address, listener) = (None, None, "".into());
+            self.identify(engine, Who { client_id, user_name, address, listener });
+        }
+        let coming = &mut self.arrival.as_mut()?.coming;
+        let who = coming.who.as_ref()?;
+        let denied = engine.denies_will(turn, who, coming.will.as_ref()?.question())?;
+        if options.will == DeniedWill::Drop {
+            coming.will = None;
+            return None;
+        }
+        Some(denied)
     }
 
     fn arrive(&mut self, engine: &Engine, turn: &mut Turn, wire: &Arc<dyn Wire>) {
         let Some(mut arrival) = self.arrival.take() else { return };
-        match engine.attach(
-            turn,
-            &arrival.negotiated,
-            &mut arrival.will,
-            &mut arrival.ticket,
-            self.level,
-            wire,
-        ) {
+        match engine.attach(turn, &arrival.negotiated, &mut arrival.coming, self.level, wire) {
             Attach::Ready(attached) => {
                 self.connection.accept(&arrival.negotiated, turn.now.mono);
                 self.attached = Some(attached);
@@ -297,15 +335,15 @@ impl Conversation {
             Attach::Refused(reason) => {
                 let client_id = (*arrival.negotiated.client_id).into();
                 turn.notice(Notice::ConnectRefused { client_id, reason });
-                self.refuse(turn, reason);
+                self.refuse(turn, reason, None);
             }
         }
     }
 
     /// CONNECT is refused: CONNACK with the reason, then the end [MQTT-3.2.2-7].
-    fn refuse(&mut self, turn: &Turn, reason: ReasonCode) {
+    fn refuse(&mut self, turn: &Turn, reason: ReasonCode, why: Option<&str>) {
         turn.count(Count::ConnectRefused, 1);
-        farewell(&self.connection, reason, None, self.last_words.get_or_insert_default());
+        farewell(&self.connection, reason, why, self.last_words.get_or_insert_default());
         self.arrival = None;
         self.closing = true;
     }
@@ -503,8 +541,7 @@ fn arrival(connect: &Connect<'_>, negotiated: Negotiated) -> Arrival {
             password: connect.password.map(Box::from),
         }),
         negotiated,
-        will: connect.will.as_ref().map(Will::new),
-        ticket: 0,
+        coming: Coming { will: connect.will.as_ref().map(Will::new), ..Coming::default() },
         allowed: false,
     }
 }

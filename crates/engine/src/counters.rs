@@ -114,6 +114,20 @@ counts! {
     RefusedReservedTopic = "refused_reserved_topic",
     /// Payloads that were not the UTF-8 which they promised.
     RefusedPayloadFormat = "refused_payload_format",
+    /// Messages that the rules did not let their clients publish.
+    DeniedPublish = "denied_publish",
+    /// Connections ended because the client published what the rules do not allow.
+    DeniedPublishEnds = "denied_publish_disconnects",
+    /// Wills that the rules did not let their clients leave.
+    DeniedWill = "denied_will",
+    /// Topic filters that the rules did not let their clients subscribe to.
+    DeniedSubscribe = "denied_subscribe",
+    /// Deliveries of messages that the rules did not let their receivers read.
+    DeniedReceive = "denied_deliveries",
+    /// CONNECT packets refused because the session of the client identifier is another user's.
+    DeniedClientId = "denied_client_id",
+    /// Subscriptions that ended because new rules do not allow them.
+    SubscriptionsEnded = "subscriptions_ended_by_rules",
     /// Retained messages whose expiry has passed.
     RetainedExpired = "retained_expired",
     /// Retained messages not kept because of the limits.
@@ -155,6 +169,7 @@ impl Count {
             Violation::TopicAliasTooHigh => Count::TopicAliasLimit,
             Violation::QuotaExceeded => Count::RefusedQueueFull,
             Violation::DiskTakesNothing => Count::RefusedDisk,
+            Violation::NotAuthorized => Count::DeniedPublishEnds,
             _ => Count::Violations,
         }
     }

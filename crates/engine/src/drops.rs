@@ -2,8 +2,8 @@
 
 use crate::{Count, Turn, session::Locked};
 
-/// The causes for which a session loses a message while it lives.
-const CAUSES: [Count; 7] = [
+/// The causes for which a session loses a message while it lives, and those for which one of its client is not taken.
+const CAUSES: [Count; 9] = [
     Count::DroppedQos0Blocked,
     Count::DroppedQos0Absent,
     Count::DroppedQueueOldest,
@@ -11,6 +11,8 @@ const CAUSES: [Count; 7] = [
     Count::DroppedQueuesMemory,
     Count::DroppedExpired,
     Count::DroppedTooLarge,
+    Count::DeniedPublish,
+    Count::DeniedReceive,
 ];
 
 /// Messages that a session has lost since it began, by cause.

@@ -17,8 +17,10 @@
 //! journal's staging. Never two sessions; no lock while a wire writes.
 #![forbid(unsafe_code)]
 
+mod access;
 mod acknowledge;
 mod attach;
+mod attention;
 mod budget;
 mod commit;
 mod conversation;
@@ -59,7 +61,9 @@ use std::sync::{
 use whimbrel_proto::{Millis, server::connect::Durability};
 
 use crate::sync::Mutex;
-pub use attach::{Attach, Attached, Attention, End};
+pub use access::{AccessOptions, ClientIdOf, DeniedWill, Untold};
+pub use attach::{Attach, Attached, Coming, End};
+pub use attention::Attention;
 pub use conversation::{Conversation, Question, Standing};
 pub use counters::{Count, Counters};
 pub use inspect::{ConnectionView, SessionView, SubscriptionView, WillView};
@@ -70,6 +74,7 @@ pub use publish::{Progress, Publishing};
 pub use session::Session;
 pub use store::{Journal, Level};
 pub use turn::{Notice, Now, Turn};
+pub use whimbrel_access as rules;
 pub use whimbrel_proto as proto;
 pub use will::Will;
 pub use wire::{Wire, Written};
@@ -79,6 +84,8 @@ const REMINDERS_PER_TICK: usize = 256;
 
 /// Everything that connections share.
 pub struct Engine {
+    /// Absent where everybody may do everything.
+    access: Option<Box<access::Access>>,
     limits: Limits,
     budget: budget::Budget,
     connected: AtomicUsize,
@@ -114,6 +121,7 @@ impl Engine {
     #[must_use]
     pub fn new(limits: Limits, seed: u64) -> Self {
         Engine {
+            access: None,
             limits,
             budget: budget::Budget::default(),
             connected: AtomicUsize::new(0),

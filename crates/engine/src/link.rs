@@ -42,6 +42,8 @@ pub(crate) struct Link {
     /// When CONNECT was accepted.
     pub since: Millis,
     packet_bytes_max: u32,
+    /// It may be told in words why something is not done.
+    problem_information: bool,
     /// Absent where the client allows no alias.
     aliases: Option<Box<AliasesOut>>,
     /// In the dirty list of a turn.
@@ -88,6 +90,7 @@ impl Link {
             keep_alive_secs: negotiated.keep_alive_secs,
             since: now,
             packet_bytes_max: negotiated.packet_bytes_max,
+            problem_information: negotiated.problem_information,
             aliases,
             dirty: false,
             writing: false,
@@ -101,6 +104,12 @@ impl Link {
             is_awaited: false,
             held: None,
         }
+    }
+
+    /// Whether an acknowledgement may have a reason string, where it has so many bytes with it [MQTT-3.1.2-29].
+    pub(crate) fn takes_words(&self, bytes: usize) -> bool {
+        const REST: usize = 24; // More than the header, the identifier and the lengths have.
+        self.problem_information && bytes + REST <= self.packet_bytes_max as usize
     }
 
     /// Whether a packet is not larger than the client takes.

@@ -7,12 +7,13 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use whimbrel_proto::{
     Millis, Violation,
-    codec::{Publish, QoS, ReasonCode, Version},
+    codec::{PacketType, Publish, QoS, ReasonCode, Version},
     server::Ack,
 };
 
 use crate::{
-    Attached, Count, DiskFull, Engine, Level, Notice, QueueFull, Turn, Wire,
+    Attached, Count, DiskFull, Engine, Level, Notice, QueueFull, Turn, Untold, Wire,
+    access::Denied,
     commit::{self, Promise},
     ends::Departure,
     message::{Body, Fresh, Message},
@@ -143,7 +144,7 @@ impl Engine {
     ///
     /// # Errors
     /// The message cannot be taken and the client's version has no packet to say so.
-    pub fn publish(
+    pub(crate) fn publish(
         &self,
         turn: &mut Turn,
         from: &Attached,
@@ -164,6 +165,11 @@ impl Engine {
         }
         if let Some(reason) = refusal(turn, publish, topic) {
             return self.refuse(turn, from, ack, reason, None);
+        }
+        if self.has_rules()
+            && let Some(denied) = self.denies_publish(turn, from, publish, topic)
+        {
+            return self.deny(turn, from, ack.as_ref(), &denied);
         }
         let mut forwarded = std::mem::take(&mut turn.forwarded);
         forwarded.clear();
@@ -414,6 +420,10 @@ impl Engine {
             fresh,
         };
         let mut locked = Locked::new(self, session);
+        if !locked.may_read(granted.free, offer.fresh.body.topic) {
+            locked.lose(turn, Count::DeniedReceive, 1);
+            return false;
+        }
         if matched.is_stale(&self.router) && !locked.is_subscribed_to(offer.fresh.body.topic) {
             return false; // [MQTT-3.10.4-2]: its UNSUBACK may have left.
         }
@@ -500,6 +510,32 @@ impl Engine {
             None if reason == ReasonCode::PayloadFormatInvalid => Err(Violation::PayloadNotUtf8),
             None => Ok(Progress::Done { acknowledged: false }),
         }
+    }
+
+    /// The rules deny the message to its publisher, who is told where its version can tell it.
+    fn deny(
+        &self,
+        turn: &mut Turn,
+        from: &Attached,
+        ack: Option<&Ack>,
+        Denied(why): &Denied,
+    ) -> Result<Progress, Violation> {
+        let is_told = from.version == Version::V5 && ack.is_some();
+        let untold = self.access_options().map(|options| options.untold);
+        if let Some(mut own) = self.lock_attached(from) {
+            own.lose(turn, Count::DeniedPublish, 1);
+            if let Some(ack) = ack.filter(|_| is_told || untold != Some(Untold::Disconnect)) {
+                let kind = match ack.qos {
+                    QoS::ExactlyOnce => PacketType::PubRec,
+                    _ => PacketType::PubAck,
+                };
+                commit::leave(&mut own, turn, Promise::Denied(kind, ack.packet_id, why), 0);
+            }
+        }
+        if !is_told && untold == Some(Untold::Disconnect) {
+            return Err(Violation::NotAuthorized);
+        }
+        Ok(Progress::Done { acknowledged: ack.is_some() })
     }
 
     fn finish(&self, turn: &mut Turn, from: &Attached, ack: &Ack, matched: usize, position: u64) -> Progress {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use whimbrel_proto::{
     Stage,
-    codec::{Ack as AckPacket, PacketType, QoS},
+    codec::{Ack as AckPacket, PacketId, PacketType, QoS},
 };
 
 use crate::{
@@ -86,26 +86,8 @@ impl Locked<'_> {
         let State { link: Some(link), outgoing, .. } = &mut *self.state else { return false };
         let Some(sent) = outgoing.resend(link.receive_maximum) else { return false };
         let packet_id = sent.packet_id();
-        match (sent.stage(), sent.message()) {
-            (Stage::Published(qos), Some(delivery)) => {
-                let delivery = delivery.clone();
-                let sending = Sending {
-                    qos,
-                    retain: delivery.retain,
-                    dup: true, // [MQTT-3.3.1-1]
-                    subscription_ids: delivery.ids(),
-                    dropped_untold: 0,
-                };
-                if link.takes(&delivery.message.body(), &sending, turn.now.mono) {
-                    let _ = link.append_kept(turn, &delivery.message, &sending, Some(packet_id));
-                } else {
-                    // The client takes less than on the connection before: as if it had been sent and acknowledged.
-                    self.lose(turn, Count::DroppedTooLarge, 1);
-                    for gone in self.extract(|sent| sent.packet_id() == packet_id) {
-                        self.strike(turn, &gone);
-                    }
-                }
-            }
+        match (sent.stage(), sent.message().cloned()) {
+            (Stage::Published(qos), Some(delivery)) => self.send_again(turn, qos, packet_id, &delivery),
             _ => link.append(turn, |version, out| {
                 AckPacket::new(packet_id, whimbrel_proto::codec::ReasonCode::Success).encode(
                     PacketType::PubRel,
@@ -116,6 +98,28 @@ impl Locked<'_> {
         }
         self.after_append(turn, false);
         true
+    }
+
+    fn send_again(&mut self, turn: &mut Turn, qos: QoS, packet_id: PacketId, delivery: &Delivery) {
+        let is_denied = !self.may_read(0, delivery.message.topic());
+        let State { link: Some(link), .. } = &mut *self.state else { return };
+        let sending = Sending {
+            qos,
+            retain: delivery.retain,
+            dup: true, // [MQTT-3.3.1-1]
+            subscription_ids: delivery.ids(),
+            dropped_untold: 0,
+        };
+        if !is_denied && link.takes(&delivery.message.body(), &sending, turn.now.mono) {
+            let _ = link.append_kept(turn, &delivery.message, &sending, Some(packet_id));
+            return;
+        }
+        // The client takes less, or may read less, than on the connection before: as if it had been sent and acknowledged.
+        let cause = if is_denied { Count::DeniedReceive } else { Count::DroppedTooLarge };
+        self.lose(turn, cause, 1);
+        for gone in self.extract(|sent| sent.packet_id() == packet_id) {
+            self.strike(turn, &gone);
+        }
     }
 
     fn pump_queue(&mut self, turn: &mut Turn) -> bool {
@@ -149,7 +153,8 @@ impl Locked<'_> {
         let groups = self.state.subscriptions.iter().filter_map(|subscription| subscription.group.as_ref());
         let waiting: Vec<Arc<Group>> = groups.filter(|group| group.has_waiting()).cloned().collect();
         // Where another member takes the last message of a group meanwhile, the next group is asked.
-        let taken = waiting.iter().find_map(|group| group.take_for(self.engine, turn, self.session.key));
+        let engine = self.engine;
+        let taken = waiting.iter().find_map(|group| group.take_for(engine, turn, self));
         let Some(delivery) = taken else { return false };
         self.send_kept(turn, delivery);
         true

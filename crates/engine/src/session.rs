@@ -16,6 +16,7 @@ use whimbrel_proto::{
 
 use crate::{
     Count, Limits, Notice, Turn,
+    access::Bearing,
     budget::{Budget, Charge},
     drops::Drops,
     link::{Link, Sending},
@@ -82,6 +83,8 @@ pub(crate) struct State {
     /// How much of what it is owed may have been sent before it became absent, and from which number on nothing was.
     pub receive_maximum: u16,
     pub unsent_from: u64,
+    /// What the rules mean for the client that has it, or had it last; absent where there are none or nobody knows it.
+    pub bearing: Option<Box<Bearing>>,
 }
 
 impl Default for State {
@@ -108,6 +111,7 @@ impl Default for State {
             absent_since: 0,
             receive_maximum: 0,
             unsent_from: u64::MAX,
+            bearing: None,
         }
     }
 }
@@ -404,6 +408,7 @@ impl<'a> Locked<'a> {
     pub(crate) fn send_entered(&mut self, turn: &mut Turn, delivery: Delivery) -> Offered {
         let dropped_untold = self.state.rare.as_ref().map_or(0, |rare| rare.dropped_untold);
         let message = delivery.message.clone();
+        let is_denied = !self.may_read(0, message.topic());
         let ids = delivery.ids.clone();
         let sending = Sending {
             qos: delivery.qos,
@@ -422,6 +427,8 @@ impl<'a> Locked<'a> {
         }
         let cause = if message.expires() <= now {
             Some(Count::DroppedExpired) // [MQTT-3.3.2-5]
+        } else if is_denied {
+            Some(Count::DeniedReceive)
         } else if !link.takes(&message.body(), &sending, now) {
             Some(Count::DroppedTooLarge)
         } else {

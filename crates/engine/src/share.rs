@@ -65,6 +65,18 @@ struct Member {
     qos: QoS,
     retain_as_published: bool,
     ids: SubscriptionIds,
+    /// As that of an [`Interest`].
+    free: u64,
+}
+
+/// What becomes of a message that is offered to a member.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reply {
+    Took,
+    /// It has no room now, or is gone.
+    Busy,
+    /// It may not read it.
+    Denied,
 }
 
 /// All groups, by share name and filter.
@@ -104,9 +116,19 @@ impl Group {
     }
 
     /// A waiting message for the member `key`, with that member's options; expired ones are dropped on the way.
-    pub(crate) fn take_for(self: &Arc<Self>, engine: &Engine, turn: &mut Turn, key: u64) -> Option<Delivery> {
+    /// A message that this member may not read waits for another.
+    pub(crate) fn take_for(
+        self: &Arc<Self>,
+        engine: &Engine,
+        turn: &mut Turn,
+        taker: &mut Locked<'_>,
+    ) -> Option<Delivery> {
         let mut state = self.state.lock();
+        let key = taker.session.key;
         let member = state.members.iter().find(|member| member.session.key == key)?.clone();
+        if !taker.may_read(member.free, state.queue.front()?.message.topic()) {
+            return None;
+        }
         while let Some(delivery) = state.queue.pop() {
             self.waiting.store(state.queue.len(), Ordering::SeqCst);
             engine.budget.dequeued(1, delivery.message.size());
@@ -212,6 +234,14 @@ impl Member {
 }
 
 impl Group {
+    /// The rules say something else of what a member may read.
+    pub(crate) fn restamp(&self, key: u64, free: u64) {
+        let mut state = self.state.lock();
+        if let Some(member) = state.members.iter_mut().find(|member| member.session.key == key) {
+            member.free = free;
+        }
+    }
+
     /// Remembers an absent session with messages of this group in flight.
     pub(crate) fn strand(&self, session: &Arc<Session>) {
         let mut state = self.state.lock();
@@ -235,6 +265,7 @@ impl Engine {
             qos: interest.qos,
             retain_as_published: interest.retain_as_published,
             ids: (interest.id != 0).then(|| Arc::from([interest.id])),
+            free: interest.free,
         };
         let mut groups = self.groups.groups.lock();
         let hash = self.groups.hash(name, filter.filter);
@@ -322,16 +353,25 @@ impl Engine {
         let strategy = self.limits.share_strategy;
         let left = group.left.load(Ordering::SeqCst);
         let Some(first) = group.first_choice(strategy, fresh.body.publisher) else { return false };
-        if self.offer_to_member(turn, group, &first, left, fresh) {
+        let first_reply = self.offer_to_member(turn, group, &first, left, fresh);
+        if first_reply == Reply::Took {
             return true;
         }
         let others = group.other_choices(strategy, &first);
         turn.work += others.len() as u64;
-        let taker = others.iter().find(|other| self.offer_to_member(turn, group, other, left, fresh));
-        if let Some(taker) = taker {
-            group.note_turn(taker);
+        let mut all_denied = first_reply == Reply::Denied;
+        for other in &others {
+            match self.offer_to_member(turn, group, other, left, fresh) {
+                Reply::Took => {
+                    group.note_turn(other);
+                    return true;
+                }
+                Reply::Busy => all_denied = false,
+                Reply::Denied => {}
+            }
         }
-        taker.is_some()
+        turn.count(Count::DeniedReceive, u64::from(all_denied));
+        all_denied // It would wait for somebody who never comes.
     }
 
     fn offer_to_member(
@@ -341,16 +381,19 @@ impl Engine {
         member: &Member,
         left: usize,
         fresh: &mut Fresh<'_>,
-    ) -> bool {
+    ) -> Reply {
         let qos = delivered_qos(fresh.body.qos, member.qos);
         let retain = member.retain_as_published && fresh.body.retain;
         let mut locked = Locked::new(self, &member.session);
         let is_free = if fresh.ledger.waits { locked.may_take_more() } else { locked.is_free(qos) };
+        if !locked.may_read(member.free, fresh.body.topic) {
+            return Reply::Denied;
+        }
         if !is_free {
-            return false;
+            return Reply::Busy;
         }
         if group.left.load(Ordering::SeqCst) != left && !group.has_member(member.session.key) {
-            return false; // [MQTT-3.10.4-2]: its UNSUBACK may have left.
+            return Reply::Busy; // [MQTT-3.10.4-2]: its UNSUBACK may have left.
         }
         if qos == QoS::AtMostOnce {
             locked.offer(turn, Offer { fresh, qos, retain, ids: &member.ids });
@@ -368,7 +411,7 @@ impl Engine {
             }
             locked.send_kept(turn, delivery);
         }
-        true
+        Reply::Took
     }
 
     /// Puts messages into the group's queue (at its head when they were with a member already), then looks again

@@ -9,6 +9,7 @@ use whimbrel_proto::{
 
 use crate::{
     Attached, Count, Engine, Turn,
+    access::Denied,
     commit::{self, Promise},
     queue::SubscriptionIds,
     retained::Fetch,
@@ -46,14 +47,18 @@ impl Engine {
     /// SUBSCRIBE. Each filter is entered before the SUBACK leaves; retained messages follow it.
     pub fn subscribe(&self, turn: &mut Turn, from: &Attached, subscribe: &Subscribe<'_>) {
         let mut reasons = Vec::with_capacity(subscribe.filters.count());
+        let mut why = None;
         for (filter, options) in subscribe.filters.iter() {
-            let reason = self.subscribe_one(turn, from, filter, options, subscribe.subscription_id);
-            reasons.push(reason);
+            let subscribed = self.subscribe_one(turn, from, filter, options, subscribe.subscription_id);
+            reasons.push(subscribed.unwrap_or_else(|Denied(words)| {
+                why.get_or_insert(words);
+                ReasonCode::NotAuthorized
+            }));
         }
         turn.work += reasons.len() as u64;
         let Some(mut own) = self.lock_attached(from) else { return };
         let last = own.state.last;
-        commit::leave(&mut own, turn, Promise::SubAck(subscribe.packet_id, &reasons), last);
+        commit::leave(&mut own, turn, Promise::SubAck(subscribe.packet_id, &reasons, why.as_deref()), last);
         drop(own);
         if subscribe.filters.iter().any(|(filter, _)| is_shared(filter)) {
             self.rescue_for(turn, &from.session);
@@ -70,20 +75,21 @@ impl Engine {
         text: &str,
         options: SubscribeOptions,
         id: Option<u32>,
-    ) -> ReasonCode {
-        let Ok(filter) = Filter::parse(text) else { return ReasonCode::TopicFilterInvalid };
+    ) -> Result<ReasonCode, Denied> {
+        let Ok(filter) = Filter::parse(text) else { return Ok(ReasonCode::TopicFilterInvalid) };
         if let Err(refused) = refusal(&self.limits.connection, &filter, id) {
-            return refused;
+            return Ok(refused);
         }
-        let Some(mut own) = self.lock_attached(from) else { return ReasonCode::Unspecified };
+        let Some(mut own) = self.lock_attached(from) else { return Ok(ReasonCode::Unspecified) };
+        let free = own.ask_filter(turn, text)?;
         let found = own.state.subscriptions.binary_search_by(|known| (*known.filter).cmp(text));
         if found.is_err() && own.state.subscriptions.len() >= self.limits.subscriptions_max {
             turn.count(Count::SubscriptionsLimit, 1);
-            return ReasonCode::QuotaExceeded;
+            return Ok(ReasonCode::QuotaExceeded);
         }
         if found.is_err() && self.is_full_of_subscriptions(text) {
             turn.count(Count::SubscriptionsTotalLimit, 1);
-            return ReasonCode::QuotaExceeded;
+            return Ok(ReasonCode::QuotaExceeded);
         }
         let granted = options.qos.min(self.limits.connection.qos_max);
         let mut interest = Interest {
@@ -92,6 +98,7 @@ impl Engine {
             retain_as_published: options.retain_as_published,
             id: id.unwrap_or(0),
             since: 0,
+            free,
         };
         // In the session's list before anybody can match it: a fan-out under way asks the list.
         let before = match found {
@@ -122,10 +129,10 @@ impl Engine {
             }
         };
         let fetch = if fetch { self.new_fetch(turn, filter.filter, interest, until) } else { None };
-        let options = |interest: Interest| Interest { since: 0, ..interest };
+        let options = |interest: Interest| Interest { since: 0, free: 0, ..interest };
         let is_news = fetch.is_some() || before.is_none_or(|before| options(before) != options(interest));
         self.note_subscription(turn, from, text, &filter, interest, Entered { group, fetch, is_news });
-        ReasonCode::granted(granted)
+        Ok(ReasonCode::granted(granted))
     }
 
     pub(crate) fn enter(&self, state: &mut State, at: usize, text: &str, interest: Interest) {
@@ -160,7 +167,12 @@ impl Engine {
         }
         let subscriptions = &mut own.state.subscriptions;
         let found = subscriptions.binary_search_by(|known| (*known.filter).cmp(text)).ok();
-        let Some(known) = found.and_then(|at| subscriptions.get_mut(at)) else { return };
+        let Some(known) = found.and_then(|at| subscriptions.get_mut(at)) else {
+            // New rules have ended it before it was whole.
+            drop(own);
+            self.drop_subscription(turn, &from.session, filter, group.as_ref());
+            return;
+        };
         known.interest = interest;
         known.group = group;
         let has_fetch = fetch.is_some();
@@ -216,17 +228,7 @@ impl Engine {
             let found = own.state.subscriptions.binary_search_by(|known| (*known.filter).cmp(text));
             let removed = found.ok().map(|at| own.state.subscriptions.remove(at));
             if let Some(subscription) = &removed {
-                own.record_unsubscribe(turn, subscription);
-            }
-            if removed.is_some() && is_shared(text) {
-                own.state.shared -= 1;
-            }
-            if removed.is_some()
-                && let Some(rare) = &mut own.state.rare
-                && let Ok(filter) = Filter::parse(text)
-                && filter.share.is_none()
-            {
-                rare.fetches.retain(|fetch| !fetch.is_for(filter.filter));
+                own.forget_subscription(turn, subscription);
             }
             drop(own);
             reasons.push(match removed {
@@ -317,7 +319,7 @@ impl Locked<'_> {
         self.state.last = staged.end;
     }
 
-    fn record_unsubscribe(&mut self, turn: &mut Turn, subscription: &Subscription) {
+    pub(crate) fn record_unsubscribe(&mut self, turn: &mut Turn, subscription: &Subscription) {
         if subscription.place == NO_PLACE {
             return;
         }

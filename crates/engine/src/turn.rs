@@ -57,6 +57,22 @@ pub enum Notice {
         /// What the client is told.
         reason: ReasonCode,
     },
+    /// The rules deny something to a client; the first time on its connection.
+    Denied {
+        /// Its client identifier.
+        client_id: Box<str>,
+        /// What it wanted.
+        what: String,
+        /// The rule, and where it stands.
+        by: String,
+    },
+    /// A subscription ended because the rules no longer allow it.
+    SubscriptionEnded {
+        /// The client's identifier.
+        client_id: Box<str>,
+        /// The topic filter.
+        filter: Box<str>,
+    },
     /// A client is disconnected because it does not take what is sent to it.
     SlowClient {
         /// Its client identifier.

@@ -6,7 +6,11 @@
 
 use std::sync::Arc;
 
-use whimbrel_proto::{Millis, codec};
+use whimbrel_access::Who;
+use whimbrel_proto::{
+    Millis,
+    codec::{self, QoS},
+};
 
 use crate::{
     Count, Engine, Progress, Publishing, Turn, WillView, Wire,
@@ -28,6 +32,8 @@ pub struct Will {
     expiry_secs: Option<u32>,
     /// What it costs once a session has it.
     pub(crate) charge: Option<Charge>,
+    /// Who left it, for the rules; absent where there are none, and after a restart.
+    pub(crate) who: Option<Arc<Who>>,
     /// It has left its session.
     pub(crate) departure: Option<Arc<Departure>>,
 }
@@ -53,6 +59,7 @@ impl Will {
             delay_secs: will.delay_secs,
             expiry_secs: will.properties.message_expiry_secs,
             charge: None,
+            who: None,
             departure: None,
         }
     }
@@ -86,7 +93,20 @@ impl Will {
             number: 0,
         };
         let (delay_secs, expiry_secs) = (stored.delay_secs, stored.expiry_secs);
-        Will { message: Message::new(&body), delay_secs, expiry_secs, charge: None, departure: None }
+        Will {
+            message: Message::new(&body),
+            delay_secs,
+            expiry_secs,
+            charge: None,
+            who: None,
+            departure: None,
+        }
+    }
+
+    /// What the rules ask about.
+    pub(crate) fn question(&self) -> (&str, QoS, bool) {
+        let body = self.message.body();
+        (body.topic, body.qos, body.retain)
     }
 
     /// Bytes that it costs its session.
@@ -115,6 +135,12 @@ impl Engine {
         body.publisher = departure.session.key;
         if is_reserved(body.topic) {
             turn.count(Count::RefusedReservedTopic, 1);
+            self.forget_will(turn, &departure.session);
+            return None;
+        }
+        if let Some(who) = &will.who
+            && self.denies_will(turn, who, will.question()).is_some()
+        {
             self.forget_will(turn, &departure.session);
             return None;
         }

@@ -9,6 +9,7 @@
 )]
 
 mod it {
+    mod access;
     mod administration;
     mod answers;
     mod arbitrary;

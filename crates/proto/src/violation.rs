@@ -63,6 +63,8 @@ pub enum Violation {
     QuotaExceeded,
     /// The disk of the server is full or has failed and the policy is to refuse; 3.x has no other way to tell.
     DiskTakesNothing,
+    /// The client may not publish this, and the policy is to disconnect; 3.x and QoS 0 have no other way to tell.
+    NotAuthorized,
 }
 
 impl From<Malformed> for Violation {
@@ -96,6 +98,7 @@ impl Violation {
                 ReasonCode::QuotaExceeded
             }
             Violation::DiskTakesNothing => ReasonCode::ImplementationSpecific,
+            Violation::NotAuthorized => ReasonCode::NotAuthorized,
             Violation::PayloadNotUtf8 => ReasonCode::PayloadFormatInvalid,
             Violation::QosNotSupported => ReasonCode::QoSNotSupported,
             Violation::RetainNotSupported => ReasonCode::RetainNotSupported,
@@ -136,6 +139,7 @@ impl Violation {
             Violation::WildcardNotSupported => "section 3.2.2.3.11",
             Violation::SubscriptionIdNotSupported => "section 3.2.2.3.12",
             Violation::SharedNotSupported => "section 3.2.2.3.13",
+            Violation::NotAuthorized => "section 5.4.2",
             Violation::TopicTooLong
             | Violation::FilterTooLong
             | Violation::UserPropertiesTooMany
@@ -183,6 +187,7 @@ impl fmt::Display for Violation {
             Violation::SharedNotSupported => "shared subscriptions are not available on this server",
             Violation::QuotaExceeded => "the queue of a receiver is full",
             Violation::DiskTakesNothing => "the disk of the server takes nothing",
+            Violation::NotAuthorized => "the client may not publish to this topic",
         };
         f.write_str(text)
     }

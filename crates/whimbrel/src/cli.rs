@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, cert, completions, config_command, ctl, man, passwd, publish, serve, store, subscribe};
+use crate::{
+    acl, bench, cert, completions, config_command, ctl, man, passwd, publish, serve, store, subscribe,
+};
 
 /// Something failed while it ran.
 pub(crate) const FAILED: u8 = 1;
@@ -49,6 +51,8 @@ enum Command {
     Store(store::Args),
     /// Check a configuration, or show what can be configured.
     Config(config_command::Args),
+    /// Tell what the rules of access say of a client, and which of them decide nothing.
+    Acl(acl::Args),
     /// Set, delete or check a user's password in a password file.
     ///
     /// Without an option it sets the password: it asks for it twice on a terminal, and reads one line where
@@ -75,6 +79,7 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Ctl(args)) => ctl::run(args),
         Some(Command::Store(args)) => store::run(args),
         Some(Command::Config(args)) => config_command::run(args),
+        Some(Command::Acl(args)) => acl::run(args),
         Some(Command::Passwd(args)) => passwd::run(args),
         Some(Command::Cert(args)) => cert::run(args),
         Some(Command::Completions(args)) => completions::run(args),

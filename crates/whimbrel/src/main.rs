@@ -1,6 +1,7 @@
 //! The program `whimbrel`: reads its command line and hands over to one command. Not a place for what
 //! commands do.
 
+mod acl;
 mod bench;
 mod cert;
 mod cli;

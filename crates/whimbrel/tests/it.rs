@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 mod it {
+    mod acl;
     mod bench;
     mod command_line;
     mod config;

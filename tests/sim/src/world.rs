@@ -198,7 +198,7 @@ impl World {
         }
         let next = next.max(now + 1);
         if next > deadline {
-            self.move_to(deadline);
+            self.move_to(deadline.max(now)); // A start may have taken longer than that.
             return false;
         }
         self.move_to(next);

@@ -10,9 +10,10 @@ mod password_file;
 mod secret;
 mod stored_hash;
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use tokio::sync::oneshot;
+use whimbrel_access::Who;
 use whimbrel_codec::ReasonCode;
 
 pub use anonymous::Anonymous;
@@ -44,6 +45,14 @@ pub struct Credentials {
 pub struct Identity {
     /// The user name that was proved; `None` where nobody asked for a proof.
     pub user_name: Option<Arc<str>>,
+}
+
+impl Identity {
+    /// The same with everything else that rules ask about.
+    pub(crate) fn who(self, client_id: &str, address: Option<IpAddr>, listener: &Arc<str>) -> Who {
+        let (client_id, listener) = (client_id.into(), listener.clone());
+        Who { client_id, user_name: self.user_name, address, listener }
+    }
 }
 
 /// Whether a client may connect.

@@ -34,6 +34,7 @@ pub(super) fn check(config: &Config, places: &Places) -> Vec<Problem> {
         problems.extend(no_password_file(config, places));
     }
     problems.extend(link_soft_above_hard(config, places));
+    problems.extend(rules_twice(config, places));
     problems
 }
 
@@ -64,6 +65,19 @@ fn no_password_file(config: &Config, places: &Places) -> Option<Problem> {
         false => ("authentication", 0, "method"),
     };
     Some(problem(places, section, number, name, Fault::NoPasswordFile))
+}
+
+/// There is one file of rules: which of two counts first nobody could say.
+fn rules_twice(config: &Config, places: &Places) -> Vec<Problem> {
+    let access = &config.access;
+    let other = "no other file of rules is named in [access]";
+    let named = [
+        ("file", &access.file),
+        ("mosquitto_acl_file", &access.mosquitto_acl_file),
+        ("mosquitto_dynamic_security_file", &access.mosquitto_dynamic_security_file),
+    ];
+    let set = named.into_iter().filter(|(_, path)| path.is_some());
+    set.skip(1).map(|(name, _)| problem(places, "access", 0, name, Fault::NeedsOther { other })).collect()
 }
 
 /// Told where somebody wrote: one of the two can be the default.

@@ -26,6 +26,7 @@ impl Config {
             listener(&mut found, number, of(self).as_ref(), of(after).as_ref());
         }
         room(&mut found, &self.authentication, &after.authentication);
+        room(&mut found, &self.access, &after.access);
         room(&mut found, &self.limits, &after.limits);
         room(&mut found, &self.session, &after.session);
         room(&mut found, &self.store, &after.store);

@@ -5,6 +5,7 @@
 //! defaults, the checks, the messages, the variables, the flags, the default file and the reference all come
 //! from that list.
 
+mod access;
 mod address;
 mod authentication;
 mod check;
@@ -31,6 +32,7 @@ mod tests;
 mod transport;
 mod worker;
 
+pub use access::{Access, ClientIdOf, DeniedPublish, DeniedWill, PartialSubscriptions};
 pub use address::{Address, NotAnAddress};
 pub use authentication::{Authentication, Method};
 pub use control::Control;
@@ -62,6 +64,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// Who may connect.
     pub authentication: Authentication,
+    /// Who may publish and subscribe to what.
+    pub access: Access,
     /// Bounds on what clients can make the broker hold.
     pub limits: Limits,
     /// What the broker offers to its clients.
@@ -119,6 +123,7 @@ impl Default for Config {
         Self {
             listeners: vec![Listener::default()],
             authentication: Authentication::default(),
+            access: Access::default(),
             limits: Limits::default(),
             session: Session::default(),
             store: Store::default(),
@@ -148,10 +153,11 @@ impl Section {
 }
 
 /// Every section, in the order of the file and of the reference.
-fn sections() -> [Section; 9] {
+fn sections() -> [Section; 10] {
     [
         Section::of::<Listener>(),
         Section::of::<Authentication>(),
+        Section::of::<Access>(),
         Section::of::<Limits>(),
         Section::of::<Session>(),
         Section::of::<Store>(),

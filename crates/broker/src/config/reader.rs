@@ -56,6 +56,7 @@ pub(super) fn read(sources: &Sources) -> (Config, Findings) {
     let config = Config {
         listeners: reader.listeners(&document),
         authentication: reader.room(&document),
+        access: reader.room(&document),
         limits: reader.room(&document),
         session: reader.room(&document),
         store: reader.room(&document),

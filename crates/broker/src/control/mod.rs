@@ -30,6 +30,7 @@ use tokio::sync::Notify;
 use whimbrel_engine::{Engine, Turn, proto::Millis};
 
 use crate::{
+    access::Keeper,
     auth::PasswordFile,
     config::{Config, Levels, Problems},
     listeners::Listeners,
@@ -101,6 +102,7 @@ struct Inner {
     shared: Arc<Shared>,
     host: Arc<dyn Host>,
     passwords: Option<Arc<PasswordFile>>,
+    rules: Option<Arc<Keeper>>,
     store: Option<StoreView>,
     listeners: Arc<Listeners>,
     workers: usize,
@@ -127,6 +129,7 @@ pub(crate) struct Parts {
     pub(crate) config: Config,
     pub(crate) listeners: Arc<Listeners>,
     pub(crate) passwords: Option<Arc<PasswordFile>>,
+    pub(crate) rules: Option<Arc<Keeper>>,
     pub(crate) warnings: Vec<String>,
     pub(crate) workers: usize,
     pub(crate) store: Option<StoreView>,
@@ -134,12 +137,13 @@ pub(crate) struct Parts {
 
 impl Control {
     pub(crate) fn new(shared: &Arc<Shared>, host: Arc<dyn Host>, parts: Parts) -> Self {
-        let Parts { config, listeners, passwords, warnings, workers, store } = parts;
+        let Parts { config, listeners, passwords, rules, warnings, workers, store } = parts;
         let log_levels = config.log.level.clone();
         Self(Arc::new(Inner {
             shared: shared.clone(),
             host,
             passwords,
+            rules,
             store,
             listeners,
             workers,

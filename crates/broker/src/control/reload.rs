@@ -1,4 +1,4 @@
-//! A reload, by SIGHUP or through the door: opens the log anew, reads the password file, the certificates and the
+//! A reload, by SIGHUP or through the door: opens the log anew, reads the password file, the rules, the certificates and the
 //! configuration again, and tells what has come of it. Not the reading of a configuration.
 
 use std::path::{Path, PathBuf};
@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
+use whimbrel_access::Mistake;
 use whimbrel_net::tls::TlsFault;
 
 use super::Control;
 use crate::{
+    access::{Applied, RulesError, RulesFile},
     auth::{Counts, FaultAt, PasswordFile, PasswordFileError},
     broker::Error,
     certificates,
@@ -24,6 +26,12 @@ pub struct Reloaded {
     /// Users that the password file has now, where there is one and it was taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub users: Option<usize>,
+    /// The rules that are in force now, where there is a file of them and it was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<usize>,
+    /// Subscriptions that they have ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscriptions_ended: Option<usize>,
     /// Listeners of which certificates, keys, CAs or revocation lists are others from now on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<String>,
@@ -87,6 +95,7 @@ impl Control {
             let mut reloaded = Reloaded::default();
             control.reopen_log(&mut reloaded);
             control.reload_passwords(&mut reloaded);
+            control.reload_rules(&mut reloaded);
             control.reload_certificates(&mut reloaded);
             control.reload_config(&mut reloaded);
             reloaded.tell(asked_by);
@@ -118,6 +127,16 @@ impl Control {
         match read_again(passwords) {
             Ok(users) => reloaded.users = Some(users),
             Err(error) => reloaded.faults.extend(password_faults(&error)),
+        }
+    }
+
+    fn reload_rules(&self, reloaded: &mut Reloaded) {
+        let Some(keeper) = &self.0.rules else { return };
+        match keeper.reload() {
+            Ok(Applied { rules, ended }) => {
+                (reloaded.rules, reloaded.subscriptions_ended) = (Some(rules), Some(ended));
+            }
+            Err(error) => reloaded.faults.extend(rules_faults(&keeper.file, &error)),
         }
     }
 
@@ -253,6 +272,27 @@ fn password_faults(error: &PasswordFileError) -> Vec<Fault> {
     file.faults.iter().map(fault).chain(rest).collect()
 }
 
+fn rules_faults(file: &RulesFile, error: &RulesError) -> Vec<Fault> {
+    let path = || Some(absolute(&file.path));
+    let RulesError::Mistakes(told) = error else {
+        return vec![Fault { message: error.to_string(), ..Fault::default() }];
+    };
+    let fault = |mistake: &Mistake| Fault {
+        file: path(),
+        line: Some(mistake.line),
+        column: mistake.column,
+        key: mistake.key.clone(),
+        message: mistake.message.clone(),
+        ..Fault::default()
+    };
+    let rest = (told.untold > 0).then(|| Fault {
+        file: path(),
+        message: format!("there are {} mistakes more", told.untold),
+        ..Fault::default()
+    });
+    told.mistakes.iter().map(fault).chain(rest).collect()
+}
+
 fn certificate_fault(listener: &str, fault: &TlsFault) -> Fault {
     let text = fault.to_string();
     let Some((path, line)) = fault.place() else {
@@ -326,6 +366,9 @@ impl Reloaded {
         }
         if let Some(users) = self.users {
             tracing::info!("{asked_by}: the password file has {users} users now");
+        }
+        if let (Some(rules), Some(ended)) = (self.rules, self.subscriptions_ended) {
+            tracing::info!("{asked_by}: {rules} rules are in force now; {ended} subscriptions ended");
         }
         for listener in &self.certificates {
             tracing::info!("{asked_by}: listener {listener} has other certificates now");

@@ -412,6 +412,8 @@ impl Task {
             Verdict::Allow(identity) => {
                 let user = identity.user_name.as_deref().map(Words).map(display);
                 tracing::debug!(%client, user, %address, %listener, "a client may connect");
+                let who = identity.who(&claim.client_id, address.ip(), listener);
+                self.conversation.identify(&bench.shared.engine, who);
                 Ok(())
             }
             Verdict::Deny(denial) => {

@@ -20,6 +20,7 @@ pub(super) enum Kind {
     RetainedFull,
     SlowClient,
     Handshake,
+    Denied,
 }
 
 /// A worker's lines about clients, by kind.
@@ -30,6 +31,7 @@ pub(super) struct Telling {
     retained_full: Quota,
     slow_client: Quota,
     handshake: Quota,
+    denied: Quota,
     /// Something was held back and not yet summed up.
     holding: bool,
 }
@@ -93,6 +95,14 @@ impl Telling {
                 let (client, cause) = (Words(client_id), cause.name());
                 tracing::warn!(%client, cause, "disconnected: it does not take what is sent to it");
             }),
+            Notice::Denied { client_id, what, by } => self.tell(Kind::Denied, now, || {
+                let (client, what) = (Words(client_id), Words(what));
+                tracing::info!(%client, %what, "denied to this client: {by}");
+            }),
+            Notice::SubscriptionEnded { client_id, filter } => self.tell(Kind::Denied, now, || {
+                let (client, filter) = (Words(client_id), Words(filter));
+                tracing::info!(%client, %filter, "a subscription ended: the rules do not allow it");
+            }),
             _ => {}
         }
     }
@@ -103,7 +113,7 @@ impl Telling {
             return;
         }
         self.holding = false;
-        for kind in [Kind::Refused, Kind::QueueFull, Kind::RetainedFull, Kind::SlowClient, Kind::Handshake] {
+        for kind in Kind::ALL {
             let quota = self.quota(kind);
             kind.sum_up(quota.overdue(now));
             let holds = quota.held_back > 0;
@@ -118,11 +128,15 @@ impl Telling {
             Kind::RetainedFull => &mut self.retained_full,
             Kind::SlowClient => &mut self.slow_client,
             Kind::Handshake => &mut self.handshake,
+            Kind::Denied => &mut self.denied,
         }
     }
 }
 
 impl Kind {
+    const ALL: [Kind; 6] =
+        [Kind::Refused, Kind::QueueFull, Kind::RetainedFull, Kind::SlowClient, Kind::Handshake, Kind::Denied];
+
     /// The engine names only some where very many come in one turn, so there may have been more.
     fn sum_up(self, more: u64) {
         if more == 0 {
@@ -135,6 +149,9 @@ impl Kind {
             }
             Self::RetainedFull => {
                 tracing::warn!("a message was not retained: at least {more} more like this")
+            }
+            Self::Denied => {
+                tracing::info!("something was denied to a client: at least {more} more like this")
             }
             Self::Handshake => tracing::info!(
                 "a handshake failed, or a certificate is no longer good: {more} more like this"

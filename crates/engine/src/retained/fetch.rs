@@ -6,7 +6,7 @@ use whimbrel_proto::codec::QoS;
 
 use super::walk::{Cursor, Walk};
 use crate::{
-    Turn,
+    Count, Turn,
     message::Message,
     queue::{Delivery, SubscriptionIds},
     routing::Interest,
@@ -110,6 +110,10 @@ fn send(
     ids: &SubscriptionIds,
 ) {
     let qos = delivered_qos(message.body().qos, interest.qos);
+    if !to.may_read(interest.free, message.topic()) {
+        to.lose(turn, Count::DeniedReceive, 1);
+        return;
+    }
     // RETAIN is set: the message comes because of a new subscription [MQTT-3.3.1-8] of 3.1.1.
     to.send_kept(turn, Delivery::new(message.clone(), ids.clone(), qos, true));
 }

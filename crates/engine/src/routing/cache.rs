@@ -131,8 +131,14 @@ mod tests {
     use super::*;
     use crate::{routing::Interest, session::Session};
 
-    const INTEREST: Interest =
-        Interest { qos: QoS::AtMostOnce, no_local: false, retain_as_published: false, id: 0, since: 0 };
+    const INTEREST: Interest = Interest {
+        qos: QoS::AtMostOnce,
+        no_local: false,
+        retain_as_published: false,
+        id: 0,
+        since: 0,
+        free: 0,
+    };
 
     fn subscribe(router: &Router, key: u64, filter: &str) -> Arc<Session> {
         let session = Arc::new(Session::new(key, key.to_string().into(), None));

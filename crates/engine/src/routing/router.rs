@@ -30,6 +30,8 @@ pub(crate) struct Interest {
     pub id: u32,
     /// Retained messages up to this number are brought by SUBSCRIBE, later ones by the live stream.
     pub since: u64,
+    /// The stamp of the rules and the client under which all that it brings may be read; 0: each message is asked about.
+    pub free: u64,
 }
 
 /// Who stands behind a filter.

@@ -18,6 +18,8 @@ pub(crate) struct Granted {
     pub ids: SubscriptionIds,
     /// The oldest of all that match: a retained message up to this number is brought by SUBSCRIBE.
     pub since: u64,
+    /// The latest stamp of any that match: what one of them brings freely is free.
+    pub free: u64,
 }
 
 /// What a session gets of its own messages, when a subscription says No Local.
@@ -105,12 +107,14 @@ fn grant<'a>(interests: impl Iterator<Item = &'a Interest>) -> Option<Granted> {
                     retain_as_published: interest.retain_as_published,
                     ids: None,
                     since: interest.since,
+                    free: interest.free,
                 });
             }
             Some(granted) => {
                 granted.qos = granted.qos.max(interest.qos);
                 granted.retain_as_published |= interest.retain_as_published;
                 granted.since = granted.since.min(interest.since);
+                granted.free = granted.free.max(interest.free);
             }
         }
     }

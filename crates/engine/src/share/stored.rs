@@ -45,8 +45,8 @@ impl Group {
 }
 
 impl Locked<'_> {
-    /// Messages leave this session for their groups: recorded there first, struck off here after. A crash in between
-    /// brings them twice, which QoS 1 allows.
+    /// Messages leave this session for their groups: recorded there first, struck off here after. After a crash in between
+    /// a start does the second ([`Engine::end_given_back`]).
     pub(crate) fn give_back(&mut self, turn: &mut Turn, abandoned: &mut [Delivery]) {
         let store = &self.engine.store;
         // The last one first: each goes before the one that is at the head.
@@ -123,6 +123,17 @@ impl Engine {
             delivery.group = None;
         }
         moved
+    }
+
+    /// Sessions of an earlier life of the server had given these messages back to their groups, which was half recorded.
+    pub(crate) fn end_given_back(&self, given_back: &[(u64, u64)]) {
+        if given_back.is_empty() {
+            return;
+        }
+        let mut turn = self.turn_to_record();
+        for (key, number) in given_back.iter().copied() {
+            self.store.stage(&mut turn, &Record::Done { key, number });
+        }
     }
 
     /// A group of an earlier life of the server has no member any more: the last one's session had ended, but the end of

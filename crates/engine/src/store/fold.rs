@@ -479,6 +479,35 @@ impl Fold {
         }
     }
 
+    /// Takes out what members have given back to their groups where a crash came between the two records of that: a group
+    /// is owed a message once, so what it has itself no member has. Gives the sessions, with the numbers there.
+    pub(super) fn drop_given_back(&mut self) -> Vec<(u64, u64)> {
+        let parked: BTreeSet<(u64, &GroupName)> = self
+            .groups
+            .iter()
+            .flat_map(|(name, queue)| queue.values().map(move |owed| (owed.message, name)))
+            .collect();
+        let is_parked = |owed: &Owed| {
+            let group = owed.rare.as_ref().and_then(|rare| rare.group.as_ref());
+            owed.qos == QoS::AtLeastOnce && group.is_some_and(|group| parked.contains(&(owed.message, group)))
+        };
+        let mut gone = Vec::new();
+        if !parked.is_empty() {
+            for (key, session) in &mut self.sessions {
+                session.owed.retain(|number, owed| {
+                    let goes = is_parked(owed);
+                    if goes {
+                        self.messages.release(owed.message);
+                        gone.push((*key, *number));
+                    }
+                    !goes
+                });
+            }
+        }
+        gone.sort_unstable();
+        gone
+    }
+
     /// Forgets publishes that were never closed: their publishers were not told that they were taken. Gives how many.
     pub(super) fn drop_open(&mut self) -> usize {
         let open = std::mem::take(&mut self.open);

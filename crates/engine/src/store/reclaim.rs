@@ -168,6 +168,14 @@ impl Locked<'_> {
     }
 
     fn reclaim_subscriptions(&mut self, turn: &mut Turn, below: u64) -> u64 {
+        let is_there = self.state.open_link().is_some();
+        if is_there && !self.is_durable() {
+            // The session ends with this connection, and its record says so: after a crash nobody asks for them.
+            for known in self.state.subscriptions.iter_mut().filter(|known| known.place < below) {
+                self.engine.store.needs_not(std::mem::replace(&mut known.place, NO_PLACE));
+            }
+            return 0;
+        }
         let old = self.state.subscriptions.iter().filter(|one| one.place < below);
         let old: Vec<(Box<str>, Interest)> = old.map(|one| (one.filter.clone(), one.interest)).collect();
         for (filter, interest) in &old {

@@ -104,6 +104,7 @@ impl Fold {
         let mut restored = Restored { dropped: self.drop_open(), ..Restored::default() };
         let now = Now { wall_secs: now.wall_secs.max(self.wall_secs), ..now };
         engine.keys.fetch_max(self.key, SeqCst);
+        engine.end_given_back(&self.drop_given_back());
         let folded = std::mem::take(&mut self.messages);
         let store = &engine.store;
         let mut messages =
@@ -198,6 +199,7 @@ impl Engine {
                 retain_as_published: kept.retain_as_published,
                 id: kept.id,
                 since: 0,
+                free: 0,
             };
             let mut group = None;
             match filter.share {

@@ -1,7 +1,7 @@
 //! What the journal says of shared groups whose last member has left: they stay over, and what was theirs is nobody else's.
 
 use whimbrel_engine::{Limits, store::Reclaimed};
-use whimbrel_testkit::{QoS1, v5};
+use whimbrel_testkit::{QoS1, QoS2, v5};
 
 use super::{
     store::{durable, guest, send, subscribe},
@@ -78,4 +78,38 @@ fn who_had_a_message_of_a_group_that_ended_strikes_nothing_off_the_next_one_of_i
     worker.commits = true;
     let stayer = worker.connect(v5("stayer").resume().expiry(1_000).keep_alive(0));
     assert_eq!(worker.payloads(stayer), ["second"]);
+}
+
+#[test]
+fn a_message_that_a_member_gave_back_in_a_crash_is_its_groups_once() {
+    let mut worker = durable();
+    worker.commits = true;
+    let first = worker.connect(v5("first").resume().expiry(1_000).keep_alive(0));
+    worker.subscribe(first, "$share/g/t", QoS1);
+    let writer = guest(&mut worker, "writer");
+    send(&mut worker, writer, 1, "one", QoS2);
+    worker.consume(writer);
+    assert_eq!(worker.payloads(first), ["one"]);
+    worker.cut(first);
+    worker.commits = false;
+    let before = worker.paper.as_ref().unwrap().records();
+    // Who comes then gets what the first one has not acknowledged.
+    let second = worker.start(v5("second").resume().expiry(1_000).keep_alive(0));
+    worker.settle();
+    worker.commit();
+    worker.next_connack(second);
+    worker.send(
+        second,
+        whimbrel_testkit::Packet::Subscribe(whimbrel_testkit::Subscribe::one(1, "$share/g/t", QoS2)),
+    );
+    let told = worker.paper.as_ref().unwrap().told(before);
+    let park = told.iter().position(|record| record.starts_with("Park")).unwrap();
+    assert!(told[park + 1].starts_with("Done"), "{told:?}");
+    let mut worker = worker.crash(Limits::default(), before + park + 1);
+    for _ in 0..2 {
+        worker.commits = true;
+        let second = worker.connect(v5("second").resume().expiry(1_000).keep_alive(0));
+        assert_eq!(worker.payloads(second), ["one"]);
+        worker = worker.crash(Limits::default(), usize::MAX);
+    }
 }

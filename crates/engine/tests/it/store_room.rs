@@ -1,7 +1,7 @@
 //! Whoever waits for room in the journal is let in, whoever has filled it, and whether or not anybody else waits for it.
 
 use whimbrel_engine::{Level, store::Reclaimed};
-use whimbrel_testkit::{Packet, QoS1, Subscribe, will};
+use whimbrel_testkit::{Packet, QoS1, Subscribe, v5, will};
 
 use super::{
     paper::Paper,
@@ -109,4 +109,26 @@ fn who_waits_for_room_is_worth_a_release_where_nothing_is_parked() {
     assert!(!worker.engine.has_waiting());
     worker.commit();
     assert_eq!(worker.take(writer).len(), 1);
+}
+
+#[test]
+fn subscriptions_of_a_session_that_ends_with_its_connection_keep_no_room() {
+    let mut worker = durable();
+    worker.commits = true;
+    let who = worker.connect(v5("who").resume().expiry(1_000).keep_alive(0));
+    worker.subscribe(who, "t", QoS1);
+    worker.cut(who);
+    let who = worker.connect(v5("who").resume().keep_alive(0));
+    let paper = worker.paper.clone().unwrap();
+    clean(&worker, &paper);
+    let (mut turn, below) = (worker.engine.turn(), paper.end());
+    let mut reclaim = worker.engine.begin_reclaim(below);
+    while worker.engine.reclaim(&mut turn, &mut reclaim) == Reclaimed::More {}
+    assert_eq!(paper.live_before(below), 0, "{:?}", paper.needed_before(below));
+    // They are there for as long as it lasts, and count as nothing when it ends.
+    let writer = guest(&mut worker, "writer");
+    send(&mut worker, writer, 1, "live", QoS1);
+    assert_eq!(worker.payloads(who), ["live"]);
+    worker.cut(who);
+    assert_eq!(paper.live(), 0);
 }

@@ -477,7 +477,8 @@ impl Worker {
                 busy = true;
             }
             Standing::Asking => {
-                if conversation.question().is_some() {
+                if let Some(question) = conversation.question() {
+                    conversation.identify(engine, question.believed());
                     conversation.answer(engine, turn, Ok(()), &wire);
                     busy = true;
                 }

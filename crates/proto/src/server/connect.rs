@@ -32,6 +32,8 @@ pub struct Negotiated {
     pub packet_bytes_max: u32,
     /// Topic aliases towards the client.
     pub topic_aliases_max: u16,
+    /// Whether packets other than CONNACK, DISCONNECT and PUBLISH may say why in words [MQTT-3.1.2-29].
+    pub problem_information: bool,
     /// How sure an acknowledgement is, in a word that a 5.0 client is told; nothing where the caller says nothing.
     pub durability: Option<Durability>,
 }
@@ -102,6 +104,7 @@ pub fn negotiate(connect: &Connect<'_>, limits: &Limits) -> Result<Negotiated, R
         receive_maximum: properties.receive_maximum.unwrap_or(u16::MAX).min(limits.inflight_max),
         packet_bytes_max: properties.packet_size_max.unwrap_or(u32::MAX),
         topic_aliases_max: properties.topic_alias_max.unwrap_or(0).min(limits.topic_aliases_out_max),
+        problem_information: v5 && properties.request_problem_information != Some(false),
         durability: None,
     })
 }

@@ -15,6 +15,9 @@ pub(super) fn text(reloaded: &Reloaded, paint: Paint) -> String {
     if let Some(users) = reloaded.users {
         let _ = writeln!(out, "the password file has {users} users");
     }
+    if let (Some(rules), Some(ended)) = (reloaded.rules, reloaded.subscriptions_ended) {
+        let _ = writeln!(out, "{rules} rules are in force; {ended} subscriptions ended");
+    }
     for listener in &reloaded.certificates {
         let _ = writeln!(out, "listener {} has other certificates", shown(listener));
     }
@@ -61,12 +64,16 @@ mod tests {
         let mut reloaded = Reloaded {
             log_reopened: true,
             users: Some(2),
+            rules: Some(3),
+            subscriptions_ended: Some(1),
             certificates: vec!["door".to_owned()],
+            opened: vec!["garden".to_owned()],
+            closed: vec!["cellar".to_owned()],
             changed: vec![change("log.level", "\"debug\"")],
             needs_restart: vec![change("worker.threads", "4")],
             faults: Vec::new(),
         };
-        let head = "the log is open anew\nthe password file has 2 users\nlistener door has other certificates\nlog.level: 1 → \"debug\", from now on\n\
+        let head = "the log is open anew\nthe password file has 2 users\n3 rules are in force; 1 subscriptions ended\nlistener door has other certificates\nlistener garden is open\nlistener cellar is closed\nlog.level: 1 → \"debug\", from now on\n\
                     worker.threads: 1 → 4, after a restart\n";
         assert_eq!(text(&reloaded, Paint::NONE), head);
         reloaded.faults = vec![Fault {
