@@ -21,7 +21,7 @@ impl Room {
 }
 
 /// Says where clients can connect, who may, and what bounds them.
-pub(crate) fn announce(config: &Config, listening: &[(String, &Listener)], room: Room, threads: usize) {
+pub(crate) fn announce(config: &Config, listening: &[(String, Listener)], room: Room, threads: usize) {
     for warning in warnings(config, room) {
         tracing::warn!("{warning}");
     }

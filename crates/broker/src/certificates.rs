@@ -9,7 +9,7 @@ use std::{
     os::unix::fs::MetadataExt,
     path::Path,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::Ordering::Relaxed,
         mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
@@ -19,7 +19,10 @@ use std::{
 
 use whimbrel_net::tls::{Reloaded, TlsFault};
 
-use crate::worker::{Door, Shared};
+use crate::{
+    listeners::Listeners,
+    worker::{Door, Shared},
+};
 
 /// How often the files are looked at. A change counts after the second look that finds it: whoever writes several
 /// files has so long for it.
@@ -46,39 +49,41 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Begins, if any of these speaks TLS.
-    pub(crate) fn start<'a>(
-        doors: impl Iterator<Item = &'a Arc<Door>>,
-        shared: &Arc<Shared>,
-    ) -> io::Result<Option<Watch>> {
-        let mut watched: Vec<Watched> = Vec::new();
-        for door in doors.filter(|door| door.tls.is_some()) {
-            if !watched.iter().any(|known| Arc::ptr_eq(&known.door, door)) {
-                watched.push(Watched::new(door.clone()));
-            }
-        }
-        if watched.is_empty() {
-            return Ok(None);
-        }
+    /// Begins.
+    pub(crate) fn start(listeners: Weak<Listeners>, shared: &Arc<Shared>) -> io::Result<Watch> {
+        let mut watched = Vec::new();
+        follow(&mut watched, &listeners);
         let (stop, stopped) = sync_channel(0);
         let shared = shared.clone();
-        let watch = move || watch(&mut watched, &shared, &stopped);
+        let watch = move || watch(&mut watched, &listeners, &shared, &stopped);
         let thread = thread::Builder::new().name("certificates".into()).spawn(watch)?;
-        Ok(Some(Watch { stop: Some(stop), thread: Some(thread) }))
+        Ok(Watch { stop: Some(stop), thread: Some(thread) })
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
+        if let Some(thread) = self.thread.take_if(|watch| watch.thread().id() != thread::current().id()) {
             let _ = thread.join(); // A panic there was reported where it happened.
         }
     }
 }
 
-fn watch(watched: &mut [Watched], shared: &Shared, stopped: &Receiver<()>) {
+/// Watches the doors that there are now, and no others.
+fn follow(watched: &mut Vec<Watched>, listeners: &Weak<Listeners>) {
+    let doors = listeners.upgrade().map(|listeners| listeners.doors()).unwrap_or_default();
+    watched.retain(|known| doors.iter().any(|door| Arc::ptr_eq(&known.door, door)));
+    for door in doors.into_iter().filter(|door| door.tls.is_some()) {
+        if !watched.iter().any(|known| Arc::ptr_eq(&known.door, &door)) {
+            watched.push(Watched::new(door));
+        }
+    }
+}
+
+fn watch(watched: &mut Vec<Watched>, listeners: &Weak<Listeners>, shared: &Shared, stopped: &Receiver<()>) {
     while stopped.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+        follow(watched, listeners);
         for each in watched.iter_mut().filter_map(Watched::settled) {
             let name = &each.name;
             match reload(each, shared) {

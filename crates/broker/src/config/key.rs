@@ -95,7 +95,8 @@ impl Key {
             flag: None,
             environment_short: None,
             example: None,
-            reload: Reload::Restart,
+            // Listeners are opened, changed and closed by a reload.
+            reload: if matches!(section.as_bytes(), b"listener") { Reload::Live } else { Reload::Restart },
             doc,
             default,
         }

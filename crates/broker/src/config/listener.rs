@@ -18,6 +18,10 @@ room! {
     /// any, the broker listens on localhost only.
     ///
     /// A listener that other machines can reach and that asks nobody for a password or a certificate does not start.
+    ///
+    /// A reload opens the listeners that are new, closes those that are gone (their clients are told so: 0x98), and
+    /// changes the others for whoever connects from then on. If one of them cannot be as it is written, all stay as they
+    /// were. docs/transports.md says who stays connected.
     pub struct Listener(LISTENER) {
         /// The name of the listener in logs and messages. Without one its address serves. Two listeners
         /// cannot have the same.

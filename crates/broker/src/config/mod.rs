@@ -55,7 +55,7 @@ pub use worker::Worker;
 use room::Room;
 
 /// The section that there can be several of.
-const LISTENER: &str = "listener";
+pub(crate) const LISTENER: &str = "listener";
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -33,9 +33,10 @@ use whimbrel_engine::{Engine, Turn, proto::Millis};
 use crate::{
     access::Keeper,
     auth::PasswordFile,
-    config::{Config, Levels, Method, Problems},
+    config::{Config, Levels, Problems},
+    listeners::Listeners,
     store::StoreView,
-    worker::{Door, Shared},
+    worker::Shared,
 };
 
 pub use answer::Answer;
@@ -105,7 +106,7 @@ struct Inner {
     passwords: Option<Arc<PasswordFile>>,
     rules: Option<Arc<Keeper>>,
     store: Option<StoreView>,
-    entrances: Vec<Entrance>,
+    listeners: Arc<Listeners>,
     workers: usize,
     /// What the operator was warned of at the start.
     warnings: Vec<String>,
@@ -125,17 +126,10 @@ struct Loaded {
     log_levels: Levels,
 }
 
-/// A listener that is open.
-pub(crate) struct Entrance {
-    pub(crate) door: Arc<Door>,
-    pub(crate) addresses: Vec<String>,
-    pub(crate) method: Method,
-}
-
 /// What the control door is made from, beside what it shares with the workers.
 pub(crate) struct Parts {
     pub(crate) config: Config,
-    pub(crate) entrances: Vec<Entrance>,
+    pub(crate) listeners: Arc<Listeners>,
     pub(crate) passwords: Option<Arc<PasswordFile>>,
     pub(crate) rules: Option<Arc<Keeper>>,
     pub(crate) warnings: Vec<String>,
@@ -145,7 +139,7 @@ pub(crate) struct Parts {
 
 impl Control {
     pub(crate) fn new(shared: &Arc<Shared>, host: Arc<dyn Host>, parts: Parts) -> Self {
-        let Parts { config, entrances, passwords, rules, warnings, workers, store } = parts;
+        let Parts { config, listeners, passwords, rules, warnings, workers, store } = parts;
         let log_levels = config.log.level.clone();
         Self(Arc::new(Inner {
             shared: shared.clone(),
@@ -153,7 +147,7 @@ impl Control {
             passwords,
             rules,
             store,
-            entrances,
+            listeners,
             workers,
             warnings,
             loaded: Mutex::new(Loaded { config, log_levels }),

@@ -13,8 +13,9 @@ use super::Control;
 use crate::{
     access::{Applied, RulesError, RulesFile},
     auth::{Counts, FaultAt, PasswordFile, PasswordFileError},
+    broker::Error,
     certificates,
-    config::{Config, Difference, Origin, Problem, Reload},
+    config::{Config, Difference, Durability, LISTENER, Origin, Problem, Reload},
 };
 
 /// What has come of a reload. Each part stands by itself: a fault in one does not keep the others from being taken.
@@ -34,6 +35,12 @@ pub struct Reloaded {
     /// Listeners of which certificates, keys, CAs or revocation lists are others from now on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<String>,
+    /// Listeners that were opened.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub opened: Vec<String>,
+    /// Listeners that were closed; their clients are told so (0x98 in 5.0).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closed: Vec<String>,
     /// Keys that were changed in the configuration and count from now on.
     pub changed: Vec<Change>,
     /// Keys that were changed in the configuration and count after a restart.
@@ -78,7 +85,8 @@ pub struct Fault {
 }
 
 impl Control {
-    /// Opens the log anew, reads the password file, the certificates and the configuration again. Who is connected stays connected.
+    /// Opens the log anew, reads the password file, the certificates and the configuration again. Who is connected stays
+    /// connected, unless its listener is gone or lets others in now.
     /// `asked_by` is how the log calls whoever wants it. Needs a tokio runtime: the files are read on a thread for that.
     pub async fn reload(&self, asked_by: &'static str) -> Reloaded {
         let control = self.clone();
@@ -133,11 +141,11 @@ impl Control {
     }
 
     fn reload_certificates(&self, reloaded: &mut Reloaded) {
-        for entrance in &self.0.entrances {
-            match certificates::reload(&entrance.door, &self.0.shared) {
-                Ok(true) => reloaded.certificates.push(entrance.door.name.to_string()),
+        for door in self.0.listeners.doors() {
+            match certificates::reload(&door, &self.0.shared) {
+                Ok(true) => reloaded.certificates.push(door.name.to_string()),
                 Ok(false) => {}
-                Err(fault) => reloaded.faults.push(certificate_fault(&entrance.door.name, &fault)),
+                Err(fault) => reloaded.faults.push(certificate_fault(&door.name, &fault)),
             }
         }
     }
@@ -151,7 +159,14 @@ impl Control {
             }
         };
         let before = self.0.loaded.lock().config.clone();
+        let taken = self.reload_listeners(&before, &after, reloaded);
         for difference in before.differences(&after) {
+            if difference.key.section == LISTENER {
+                if taken {
+                    reloaded.changed.push(difference.into());
+                }
+                continue; // What is wrong with them was told.
+            }
             match self.take(&difference, &after) {
                 Ok(true) => reloaded.changed.push(difference.into()),
                 Ok(false) => reloaded.needs_restart.push(difference.into()),
@@ -159,6 +174,50 @@ impl Control {
                     let key = Some(difference.path);
                     reloaded.faults.push(Fault { key, message, ..Fault::default() });
                 }
+            }
+        }
+    }
+
+    /// Opens, closes and changes listeners; false if all stay as they were.
+    fn reload_listeners(&self, before: &Config, after: &Config, reloaded: &mut Reloaded) -> bool {
+        if before.listeners == after.listeners {
+            return true;
+        }
+        // What else is new in the configuration is not in force yet.
+        let mixed = Config { listeners: after.listeners.clone(), ..before.clone() };
+        let fault = |message: String| Fault {
+            file: self.0.host.config_file().map(|file| absolute(&file)),
+            message: format!("{message}; all listeners stay as they were"),
+            ..Fault::default()
+        };
+        for listener in &after.listeners {
+            let label = listener.label();
+            if mixed.method(listener) != after.method(listener) {
+                let why =
+                    "who may connect there follows from keys of authentication that count after a restart";
+                reloaded.faults.push(fault(format!("listener {label}: {why}")));
+                return false;
+            }
+            if mixed.durability(listener) > Durability::Memory && self.0.store.is_none() {
+                let why = "its durability needs the store, which is opened at a start";
+                reloaded.faults.push(fault(format!("listener {label}: {why}")));
+                return false;
+            }
+        }
+        match self.0.listeners.change(&mixed) {
+            Ok(changed) => {
+                reloaded.opened = changed.opened;
+                reloaded.closed = changed.closed;
+                self.0.loaded.lock().config.listeners = after.listeners.clone();
+                true
+            }
+            Err(Error::Tls { listener, source }) => {
+                reloaded.faults.push(certificate_fault(&listener, &source));
+                false
+            }
+            Err(error) => {
+                reloaded.faults.push(fault(error.to_string()));
+                false
             }
         }
     }
@@ -313,6 +372,12 @@ impl Reloaded {
         }
         for listener in &self.certificates {
             tracing::info!("{asked_by}: listener {listener} has other certificates now");
+        }
+        for listener in &self.opened {
+            tracing::info!("{asked_by}: listener {listener} is open");
+        }
+        for listener in &self.closed {
+            tracing::info!("{asked_by}: listener {listener} is closed, and its clients are disconnected");
         }
         for change in &self.changed {
             tracing::info!("{asked_by}: {change}, from now on");

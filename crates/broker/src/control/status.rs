@@ -7,7 +7,7 @@ use whimbrel_engine::Count;
 use whimbrel_journal::State;
 
 use super::{Control, unix_secs};
-use crate::config::Method;
+use crate::{config::Method, listeners::Entrance};
 
 /// The broker at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -257,7 +257,7 @@ impl Control {
     }
 
     fn listeners(&self) -> Vec<Listening> {
-        let listening = |entrance: &super::Entrance| {
+        let listening = |entrance: Entrance| {
             let door = &entrance.door;
             Listening {
                 name: door.name.to_string(),
@@ -270,7 +270,7 @@ impl Control {
                 connections_max: (door.connections_max < u32::MAX as usize).then_some(door.connections_max),
             }
         };
-        self.0.entrances.iter().map(listening).collect()
+        self.0.listeners.entrances().into_iter().map(listening).collect()
     }
 
     fn counts(&self) -> BTreeMap<String, u64> {

@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use tokio::{
     net::{TcpListener, UnixListener},
     sync::mpsc,
@@ -53,10 +54,29 @@ const REST: Duration = Duration::from_millis(100);
 /// How often the log says that connections are refused, at most.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
 
+/// What those who are accepted come through. It can be replaced while the listener is open.
+pub(crate) struct Doorway(Mutex<Arc<Door>>);
+
+impl Doorway {
+    pub(crate) fn new(door: Arc<Door>) -> Self {
+        Doorway(Mutex::new(door))
+    }
+
+    /// The door for whoever comes now.
+    pub(crate) fn door(&self) -> Arc<Door> {
+        self.0.lock().clone()
+    }
+
+    /// Puts another door in its place, and gives the one that was there.
+    pub(crate) fn replace(&self, door: Arc<Door>) -> Arc<Door> {
+        std::mem::replace(&mut *self.0.lock(), door)
+    }
+}
+
 /// Accepts until it is cancelled.
 pub(crate) async fn accept(
     listener: Entry,
-    door: Arc<Door>,
+    doorway: Arc<Doorway>,
     seats: Arc<[Seat]>,
     shared: Arc<Shared>,
     counters: Arc<Counters>,
@@ -66,6 +86,7 @@ pub(crate) async fn accept(
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
+                let door = doorway.door();
                 resting = false;
                 if !is_full(&door, &shared) {
                     place(stream, peer, &door, &seats, &shared);
@@ -82,7 +103,7 @@ pub(crate) async fn accept(
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 if !resting {
-                    tracing::warn!(listener = %door.name, %error, "no connection can be accepted now; trying again");
+                    tracing::warn!(listener = %doorway.door().name, %error, "no connection can be accepted now; trying again");
                 }
                 resting = true;
                 tokio::time::sleep(REST).await;

@@ -1,7 +1,10 @@
 //! From an accepted socket to a connection on which MQTT is spoken: what a proxy says of it, the handshakes of TLS and of
 //! WebSocket, in their time, and who the client's certificate says it is.
 
-use std::{fmt, io, sync::Arc};
+use std::{
+    fmt, io,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use tokio::time::timeout;
 use whimbrel_engine::Count;
@@ -77,6 +80,7 @@ pub(super) async fn enter(
     };
     match shaken.unwrap_or_else(|_| Err(late())) {
         Ok(None) => {}
+        Ok(Some(_)) if door.closed.load(Relaxed) => {} // The listener was closed meanwhile.
         Ok(Some(Shaken { stream, identity, peer })) => {
             let wire = SocketWire::owned(peer);
             let acceptor = door.tls.as_ref().map(|tls| tls.acceptor.clone());

@@ -44,7 +44,7 @@ use task::Task;
 use turnstile::Turnstile;
 use wrapped::Socket;
 
-pub(crate) use accept::{Entry, accept};
+pub(crate) use accept::{Doorway, Entry, Seat, accept};
 pub(crate) use handshake::{DoorProxy, DoorTls};
 pub(crate) use telling::Words;
 
@@ -58,8 +58,10 @@ pub(crate) struct Door {
     pub authenticator: Arc<dyn Authenticator>,
     /// How sure what is promised here has to be.
     pub level: Level,
-    pub connections: AtomicUsize,
+    pub connections: Arc<AtomicUsize>,
     pub connections_max: usize,
+    /// Nobody is let in any more, and whoever came through it is disconnected.
+    pub closed: AtomicBool,
     /// Present where TLS is spoken.
     pub tls: Option<Arc<DoorTls>>,
     /// Which part of a client's certificate says who it is, and whether that is its client identifier; else it is its
@@ -110,7 +112,7 @@ pub(crate) struct Shared {
     pub stopping: AtomicBool,
     /// The same for those who wait for it.
     pub stopping_told: watch::Sender<bool>,
-    /// Counts changes of whom listeners trust: connections are then judged anew.
+    /// Counts changes of whom listeners trust, and listeners that are closed: connections are then judged anew.
     pub trust_changes: AtomicU32,
     pub sys_interval_secs: u64,
     /// Bytes that clients hold of packets that have not arrived whole and of topic aliases; those of connections whose
@@ -286,6 +288,10 @@ async fn work(
     let room = Arc::new(Room { load, shared, _idle: idle });
     while let Some(guest) = inbox.recv().await {
         let Guest { stream, peer, door } = guest;
+        if door.closed.load(Relaxed) {
+            leave(&room.shared, &door, &room.load);
+            continue;
+        }
         let stream = match link::prepare(stream) {
             Ok(stream) => stream,
             Err(error) => {

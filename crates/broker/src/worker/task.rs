@@ -115,6 +115,9 @@ impl Task {
             // A task keeps its waker for life, so it is named once.
             self.wire.register(context);
             self.keeper_place = Some(bench.wires.add(self.wire.clone()));
+            if self.place.door.closed.load(Relaxed) {
+                self.wire.wake(); // Whoever was there when it was closed was told before us.
+            }
         }
         if let Phase::Talking = self.phase {
             self.talk(bench, context);
@@ -217,13 +220,19 @@ impl Task {
         }
     }
 
-    /// Ends the connection of a client whose certificate is no longer good.
+    /// Ends the connection of a client whose listener was closed, or whose certificate is no longer good.
     fn judge(&mut self, bench: &mut Bench) {
-        let Socket::Wrapped(wrapped) = &mut self.socket else { return };
-        let Err(why) = wrapped.judge() else { return };
+        let why = match &mut self.socket {
+            _ if self.place.door.closed.load(Relaxed) => "its listener is closed".to_owned(),
+            Socket::Wrapped(wrapped) => match wrapped.judge() {
+                Err(why) => why,
+                Ok(()) => return,
+            },
+            Socket::Tcp(_) => return,
+        };
         let (address, listener) = (self.address, &self.place.door.name);
         bench.telling.tell(Kind::Handshake, bench.turn.now.mono, || {
-            tracing::info!(%address, %listener, "disconnected, since whom to trust has changed: {why}");
+            tracing::info!(%address, %listener, "disconnected: {why}");
         });
         let engine = bench.shared.engine.clone();
         self.conversation.close(&engine, &mut bench.turn, ReasonCode::AdministrativeAction);

@@ -5,7 +5,7 @@ use std::{
     net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, Ordering::Relaxed},
         mpsc,
     },
     task::Wake,
@@ -58,7 +58,8 @@ impl House {
             name: "test".into(),
             authenticator: Arc::new(Later(asked)),
             level: Level::default(),
-            connections: AtomicUsize::new(0),
+            connections: Arc::default(),
+            closed: AtomicBool::new(false),
             connections_max: 10,
             tls: None,
             identity: None,

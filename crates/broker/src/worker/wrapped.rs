@@ -166,6 +166,6 @@ impl Wrapped {
             return Ok(());
         }
         *seen = changes;
-        acceptor.judge(&self.stream)
+        acceptor.judge(&self.stream).map_err(|why| format!("whom to trust has changed: {why}"))
     }
 }

@@ -21,6 +21,12 @@ pub(super) fn text(reloaded: &Reloaded, paint: Paint) -> String {
     for listener in &reloaded.certificates {
         let _ = writeln!(out, "listener {} has other certificates", shown(listener));
     }
+    for listener in &reloaded.opened {
+        let _ = writeln!(out, "listener {} is open", shown(listener));
+    }
+    for listener in &reloaded.closed {
+        let _ = writeln!(out, "listener {} is closed", shown(listener));
+    }
     for change in &reloaded.changed {
         let _ = writeln!(out, "{}, from now on", shown(&change.to_string()));
     }
@@ -61,11 +67,13 @@ mod tests {
             rules: Some(3),
             subscriptions_ended: Some(1),
             certificates: vec!["door".to_owned()],
+            opened: vec!["garden".to_owned()],
+            closed: vec!["cellar".to_owned()],
             changed: vec![change("log.level", "\"debug\"")],
             needs_restart: vec![change("worker.threads", "4")],
             faults: Vec::new(),
         };
-        let head = "the log is open anew\nthe password file has 2 users\n3 rules are in force; 1 subscriptions ended\nlistener door has other certificates\nlog.level: 1 → \"debug\", from now on\n\
+        let head = "the log is open anew\nthe password file has 2 users\n3 rules are in force; 1 subscriptions ended\nlistener door has other certificates\nlistener garden is open\nlistener cellar is closed\nlog.level: 1 → \"debug\", from now on\n\
                     worker.threads: 1 → 4, after a restart\n";
         assert_eq!(text(&reloaded, Paint::NONE), head);
         reloaded.faults = vec![Fault {

@@ -1,0 +1,144 @@
+//! Opens a listener: its sockets, its certificates, and what its connections need to know of it. Not its life afterwards.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize},
+    },
+    time::Duration,
+};
+
+use tokio::net::{TcpListener, UnixListener};
+use whimbrel_net::{
+    BACKLOG, IpVersions, ListenError, UnixPlace, listen, listen_unix,
+    tls::{Acceptor, AcceptorSettings},
+};
+
+use crate::{
+    auth::Authenticator,
+    broker::{Authenticators, Error},
+    config::{Address, Config, Listener},
+    mapping,
+    worker::{Door, DoorTls, Entry},
+};
+
+/// A listener that is open.
+pub(crate) struct Opened {
+    pub(crate) sockets: Vec<Listening>,
+    pub(crate) door: Arc<Door>,
+}
+
+/// A socket that listens.
+pub(crate) enum Listening {
+    Tcp(std::net::TcpListener),
+    Unix(std::os::unix::net::UnixListener, UnixPlace),
+}
+
+impl Listening {
+    pub(crate) fn tcp_address(&self) -> Option<SocketAddr> {
+        match self {
+            Listening::Tcp(socket) => socket.local_addr().ok(),
+            Listening::Unix(..) => None,
+        }
+    }
+
+    /// Where it listens, in words.
+    pub(crate) fn place(&self) -> Option<String> {
+        match self {
+            Listening::Tcp(socket) => socket.local_addr().ok().map(|address| address.to_string()),
+            Listening::Unix(_, place) => Some(format!("unix:{}", place.path().display())),
+        }
+    }
+
+    /// For the runtime that this is called in.
+    pub(crate) fn into_entry(self) -> io::Result<Entry> {
+        Ok(match self {
+            Listening::Tcp(socket) => Entry::Tcp(TcpListener::from_std(socket)?),
+            Listening::Unix(socket, place) => {
+                Entry::Unix { listener: UnixListener::from_std(socket)?, _place: place }
+            }
+        })
+    }
+}
+
+/// Opens every listener; nothing is open if one of them cannot be.
+pub(crate) fn open(config: &Config, authenticators: Authenticators) -> Result<Vec<Opened>, Error> {
+    let mut opened = Vec::new();
+    for (listener, authenticator) in config.listeners.iter().zip(authenticators) {
+        let door = door(config, listener, authenticator, Arc::default())?;
+        opened.push(Opened { sockets: open_sockets(listener)?, door });
+    }
+    Ok(opened)
+}
+
+/// The door of a listener; `connections` are those that have come through it already.
+pub(crate) fn door(
+    config: &Config,
+    listener: &Listener,
+    authenticator: Arc<dyn Authenticator>,
+    connections: Arc<AtomicUsize>,
+) -> Result<Arc<Door>, Error> {
+    let tls = mapping::tls(listener).map(|settings| open_tls(listener, settings)).transpose()?;
+    Ok(Arc::new(Door {
+        name: listener.label().into(),
+        authenticator,
+        level: mapping::level(config, listener),
+        connections,
+        connections_max: listener.connections_max.or_else(|| u32::MAX) as usize,
+        tls,
+        identity: mapping::identity(listener),
+        proxy: mapping::proxy(listener),
+        upgrade: mapping::upgrade(listener),
+        handshake_within: Duration::from_secs(listener.handshake_timeout_secs.into()),
+        closed: AtomicBool::new(false),
+    }))
+}
+
+fn open_tls(listener: &Listener, settings: AcceptorSettings) -> Result<Arc<DoorTls>, Error> {
+    let opened = Acceptor::open(settings);
+    let acceptor = opened.map_err(|source| Error::Tls { listener: listener.label(), source })?;
+    for warning in &acceptor.loaded().warnings {
+        tracing::warn!(listener = %listener.label(), "{warning}");
+    }
+    Ok(Arc::new(DoorTls { acceptor: Arc::new(acceptor) }))
+}
+
+/// Opens every address of a listener.
+pub(crate) fn open_sockets(listener: &Listener) -> Result<Vec<Listening>, Error> {
+    if let Address::Unix(path) = &listener.address {
+        let opened = listen_unix(path, listener.unix_mode.bits());
+        let (socket, place) =
+            opened.map_err(|source| Error::ListenUnix { listener: listener.label(), source })?;
+        return Ok(vec![Listening::Unix(socket, place)]);
+    }
+    let versions = if listener.ipv6_only { IpVersions::Six } else { IpVersions::Both };
+    let mut sockets: Vec<std::net::TcpListener> = Vec::new();
+    for mut address in listener.address.sockets() {
+        // `localhost:0` is one port on both addresses.
+        if address.port() == 0
+            && let Some(first) = sockets.first().and_then(|first| first.local_addr().ok())
+        {
+            address.set_port(first.port());
+        }
+        match listen(address, versions, BACKLOG) {
+            Ok(socket) => sockets.push(socket),
+            Err(error) if is_missing(listener, &error) => {
+                tracing::info!("not listening on {address}: this machine does not have it");
+            }
+            Err(source) => return Err(Error::Listen { listener: listener.label(), source }),
+        }
+    }
+    if sockets.is_empty() {
+        return Err(Error::NoLoopback { listener: listener.label() });
+    }
+    Ok(sockets.into_iter().map(Listening::Tcp).collect())
+}
+
+/// Whether the address is the one loopback address of two that the machine does not have.
+fn is_missing(listener: &Listener, error: &ListenError) -> bool {
+    let absent = matches!(error.source.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported)
+        || error.source.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error());
+    matches!(listener.address, Address::Localhost { .. }) && absent
+}
