@@ -26,6 +26,12 @@ pub use stored_hash::{Argon2id, HashFault, SALT_BYTES, Scratch, StoredHash};
 
 /// Decides who may connect.
 pub trait Authenticator: Send + Sync {
+    /// Whether this may be somebody's guess, of which there are only so many. Who is let in whatever it says guesses
+    /// nothing, nor does who gives no password.
+    fn is_guess(&self, credentials: &Credentials) -> bool {
+        credentials.password.is_some()
+    }
+
     /// Judges what a client said of itself in its CONNECT. Never blocks and never takes longer than a
     /// few microseconds: anything slower is an [`Answer::Later`].
     fn authenticate(&self, credentials: Credentials) -> Answer;

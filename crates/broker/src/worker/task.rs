@@ -12,7 +12,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::{io::ReadBuf, sync::oneshot};
+use tokio::io::ReadBuf;
 use tracing::field::display;
 use whimbrel_engine::{
     Conversation, Count, Standing, Wire,
@@ -24,12 +24,13 @@ use whimbrel_net::Peer;
 use super::{
     Bench, Place, READ_BYTES, Shared,
     link::SocketWire,
+    login::{Claim, Login},
     tail::Tail,
     telling::{Kind, Words},
     with_bench,
     wrapped::Socket,
 };
-use crate::auth::{Answer, Credentials, Denial, Secret, Verdict};
+use crate::auth::{Credentials, Secret, Verdict};
 
 /// Reads of one turn; then others go on.
 const READS_PER_TURN: usize = 4;
@@ -53,19 +54,6 @@ enum Phase {
     Ending,
 }
 
-/// Who wants to connect, in the client's own words.
-struct Claim {
-    /// Empty when the server shall assign one.
-    client_id: Box<str>,
-    user_name: Option<Box<str>>,
-}
-
-/// A question that the authenticator answers later.
-struct PendingVerdict {
-    verdict: oneshot::Receiver<Verdict>,
-    claim: Claim,
-}
-
 /// One connection.
 pub(super) struct Task {
     conversation: Conversation,
@@ -76,7 +64,7 @@ pub(super) struct Task {
     /// Whether it is counted with the clients whose CONNECT was accepted.
     accounted_as_known: bool,
     /// Present while CONNECT waits for it.
-    verdict: Option<Box<PendingVerdict>>,
+    login: Option<Box<Login>>,
     phase: Phase,
     /// It was woken and has let others run first.
     stood_back: bool,
@@ -100,7 +88,7 @@ impl Task {
             wire,
             tail: Tail::default(),
             accounted_as_known: false,
-            verdict: None,
+            login: None,
             phase: Phase::Talking,
             stood_back: false,
             address,
@@ -349,26 +337,20 @@ impl Task {
                 user_name: question.user_name,
                 password: question.password.map(|password| Secret::new(password.into_vec())),
             };
-            let answer = match self.vouched(&claim) {
-                Some(verdict) => Answer::Now(verdict),
-                None => self.place.door.authenticator.authenticate(credentials),
-            };
-            match answer {
-                Answer::Now(verdict) => {
-                    self.hear(bench, &claim, verdict);
-                    return Poll::Ready(true);
-                }
-                Answer::Later(verdict) => self.verdict = Some(Box::new(PendingVerdict { verdict, claim })),
-            }
+            let now = bench.turn.now.mono;
+            self.login = Some(Box::new(match self.vouched(&claim) {
+                Some(verdict) => Login::judged(claim, verdict, now),
+                None => Login::new(claim, credentials, now),
+            }));
         }
-        let Some(pending) = &mut self.verdict else { return Poll::Pending };
-        let Poll::Ready(verdict) = Pin::new(&mut pending.verdict).poll(context) else {
+        let Some(login) = &mut self.login else { return Poll::Pending };
+        let Poll::Ready(verdict) = login.poll(bench, &self.place.door, self.address, context) else {
             let stays = self.listen(bench, context);
             self.account_tail(bench);
             return stays;
         };
-        if let Some(pending) = self.verdict.take() {
-            self.hear(bench, &pending.claim, verdict.unwrap_or(Verdict::Deny(Denial::ServerBusy)));
+        if let Some(login) = self.login.take() {
+            self.hear(bench, &login.claim, verdict);
         }
         Poll::Ready(true)
     }
@@ -399,7 +381,7 @@ impl Task {
                 // It has said all that it had to say, and is heard if the verdict is good [MQTT-3.1.4-6].
                 Ok(()) if !self.tail.bytes().is_empty() => return Poll::Pending,
                 Ok(()) | Err(_) => {
-                    self.verdict = None; // The authenticator sees by this that nobody waits.
+                    self.login = None; // The authenticator sees by this that nobody waits.
                     return Poll::Ready(false);
                 }
             }
