@@ -30,7 +30,7 @@ use super::{
     with_bench,
     wrapped::Socket,
 };
-use crate::auth::{Credentials, Secret, Verdict};
+use crate::auth::{Credentials, Denial, Secret, Verdict};
 
 /// Reads of one turn; then others go on.
 const READS_PER_TURN: usize = 4;
@@ -333,14 +333,12 @@ impl Task {
     fn ask(&mut self, bench: &mut Bench, context: &mut Context<'_>) -> Poll<bool> {
         if let Some(question) = self.conversation.question() {
             let claim = Claim { client_id: question.client_id, user_name: question.user_name.clone() };
-            let credentials = Credentials {
-                user_name: question.user_name,
-                password: question.password.map(|password| Secret::new(password.into_vec())),
-            };
+            let (user_name, password) = (question.user_name, question.password);
+            let password = password.map(|password| Secret::new(password.into_vec()));
             let now = bench.turn.now.mono;
             self.login = Some(Box::new(match self.vouched(&claim) {
-                Some(verdict) => Login::judged(claim, verdict, now),
-                None => Login::new(claim, credentials, now),
+                Err(denial) => Login::judged(claim, Verdict::Deny(denial), now),
+                Ok(certificate) => Login::new(claim, Credentials { user_name, password, certificate }, now),
             }));
         }
         let Some(login) = &mut self.login else { return Poll::Pending };
@@ -355,11 +353,15 @@ impl Task {
         Poll::Ready(true)
     }
 
-    /// What the client's certificate decides; nothing where it leaves the question to the authenticator.
-    fn vouched(&self, claim: &Claim) -> Option<Verdict> {
-        let Socket::Wrapped(wrapped) = &self.socket else { return None };
-        let (_, is_client_id) = self.place.door.identity?;
-        wrapped.vouches(is_client_id, &claim.client_id)
+    /// The user name that the client's certificate has, where the listener looks at it; an error where the certificate is
+    /// another client's.
+    fn vouched(&self, claim: &Claim) -> Result<Option<Arc<str>>, Denial> {
+        match (&self.socket, self.place.door.identity) {
+            (Socket::Wrapped(wrapped), Some((_, is_client_id))) => {
+                wrapped.vouches(is_client_id, &claim.client_id)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// While a verdict is awaited: who has gone needs none and takes nobody's place in the queue. What the client says
