@@ -11,6 +11,7 @@ const TABLE: &[(&str, fn())] = &[
     ("authentication.verifications_at_once_max", passwords::verifications_at_once),
     ("authentication.verifications_waiting_max", passwords::verifications_that_wait),
     ("authentication.remembered_max", passwords::verified_passwords_that_are_remembered),
+    ("guard.entries_max", passwords::wrong_passwords_that_are_remembered),
     ("limits.connections_max", connections::connections),
     ("limits.packet_bytes_max", packets::bytes_of_a_packet),
     ("limits.connect_bytes_max", packets::bytes_of_a_connect),
@@ -45,13 +46,11 @@ const TABLE: &[(&str, fn())] = &[
 #[test]
 fn every_key_that_bounds_something_has_a_test() {
     // How long a password is remembered is tested where the time is passed in, with the store of them in the broker.
-    // So is how many wrong passwords are remembered, with the guard.
     // That publishers wait while too much waits for the disk, and what of long queues is on disk alone, is tested in the
     // engine, with a journal.
     let elsewhere = [
         "session.qos_max",
         "authentication.remembered_secs_max",
-        "guard.entries_max",
         "store.staged_bytes_max",
         "limits.queues_spill_bytes",
         "limits.queues_disk_bytes_max",
