@@ -23,6 +23,7 @@ use whimbrel_net::Peer;
 
 use super::{
     Bench, Place, READ_BYTES, Shared,
+    exchange::Authenticating,
     link::SocketWire,
     tail::Tail,
     telling::{Kind, Words},
@@ -54,10 +55,10 @@ enum Phase {
 }
 
 /// Who wants to connect, in the client's own words.
-struct Claim {
+pub(super) struct Claim {
     /// Empty when the server shall assign one.
     client_id: Box<str>,
-    user_name: Option<Box<str>>,
+    pub(super) user_name: Option<Box<str>>,
 }
 
 /// A question that the authenticator answers later.
@@ -68,7 +69,7 @@ struct PendingVerdict {
 
 /// One connection.
 pub(super) struct Task {
-    conversation: Conversation,
+    pub(super) conversation: Conversation,
     socket: Socket,
     wire: Arc<SocketWire>,
     /// Bytes that were read and not yet handled.
@@ -77,13 +78,15 @@ pub(super) struct Task {
     accounted_as_known: bool,
     /// Present while CONNECT waits for it.
     verdict: Option<Box<PendingVerdict>>,
+    /// Present where CONNECT named a method of enhanced authentication that is offered.
+    pub(super) authenticating: Option<Box<Authenticating>>,
     phase: Phase,
     /// It was woken and has let others run first.
     stood_back: bool,
     address: Peer,
     /// Where the keeper finds the wire; from the first poll on.
     keeper_place: Option<u32>,
-    place: Place,
+    pub(super) place: Place,
 }
 
 impl Task {
@@ -101,6 +104,7 @@ impl Task {
             tail: Tail::default(),
             accounted_as_known: false,
             verdict: None,
+            authenticating: None,
             phase: Phase::Talking,
             stood_back: false,
             address,
@@ -182,6 +186,10 @@ impl Task {
                     Poll::Pending => break,
                 },
             }
+        }
+        if self.authenticating.is_some() {
+            // Who authenticates again goes on with everything else meanwhile; a later answer has us polled.
+            let _ = self.advance_exchange(bench, context);
         }
         self.shed_slow_packet(bench);
         let held = self.conversation.standing() == Standing::Waiting;
@@ -345,6 +353,10 @@ impl Task {
     fn ask(&mut self, bench: &mut Bench, context: &mut Context<'_>) -> Poll<bool> {
         if let Some(question) = self.conversation.question() {
             let claim = Claim { client_id: question.client_id, user_name: question.user_name.clone() };
+            if let Some(method) = question.method {
+                self.begin_exchange(bench, claim, *method);
+                return Poll::Ready(true);
+            }
             let credentials = Credentials {
                 user_name: question.user_name,
                 password: question.password.map(|password| Secret::new(password.into_vec())),
@@ -361,6 +373,14 @@ impl Task {
                 Answer::Later(verdict) => self.verdict = Some(Box::new(PendingVerdict { verdict, claim })),
             }
         }
+        if self.authenticating.is_some() {
+            if self.advance_exchange(bench, context).is_ready() {
+                return Poll::Ready(true);
+            }
+            let stays = self.listen(bench, context);
+            self.account_tail(bench);
+            return stays;
+        }
         let Some(pending) = &mut self.verdict else { return Poll::Pending };
         let Poll::Ready(verdict) = Pin::new(&mut pending.verdict).poll(context) else {
             let stays = self.listen(bench, context);
@@ -374,7 +394,7 @@ impl Task {
     }
 
     /// What the client's certificate decides; nothing where it leaves the question to the authenticator.
-    fn vouched(&self, claim: &Claim) -> Option<Verdict> {
+    pub(super) fn vouched(&self, claim: &Claim) -> Option<Verdict> {
         let Socket::Wrapped(wrapped) = &self.socket else { return None };
         let (_, is_client_id) = self.place.door.identity?;
         wrapped.vouches(is_client_id, &claim.client_id)
@@ -399,16 +419,30 @@ impl Task {
                 // It has said all that it had to say, and is heard if the verdict is good [MQTT-3.1.4-6].
                 Ok(()) if !self.tail.bytes().is_empty() => return Poll::Pending,
                 Ok(()) | Err(_) => {
-                    self.verdict = None; // The authenticator sees by this that nobody waits.
+                    // The authenticator sees by this that nobody waits.
+                    (self.verdict, self.authenticating) = (None, None);
                     return Poll::Ready(false);
                 }
             }
         }
     }
 
-    fn hear(&mut self, bench: &mut Bench, claim: &Claim, verdict: Verdict) {
+    pub(super) fn hear(&mut self, bench: &mut Bench, claim: &Claim, verdict: Verdict) {
+        let verdict = self.note(bench, claim, verdict);
+        let engine = bench.shared.engine.clone();
+        let wire = self.dyn_wire();
+        self.conversation.answer(&engine, &mut bench.turn, verdict, &wire);
+    }
+
+    /// Tells the log and, of whoever is let in, the conversation who it is.
+    pub(super) fn note(
+        &mut self,
+        bench: &mut Bench,
+        claim: &Claim,
+        verdict: Verdict,
+    ) -> Result<(), ReasonCode> {
         let (client, address, listener) = (Words(&claim.client_id), self.address, &self.place.door.name);
-        let verdict = match verdict {
+        match verdict {
             Verdict::Allow(identity) => {
                 let user = identity.user_name.as_deref().map(Words).map(display);
                 tracing::debug!(%client, user, %address, %listener, "a client may connect");
@@ -423,10 +457,7 @@ impl Task {
                 });
                 Err(denial.reason())
             }
-        };
-        let engine = bench.shared.engine.clone();
-        let wire = self.dyn_wire();
-        self.conversation.answer(&engine, &mut bench.turn, verdict, &wire);
+        }
     }
 
     /// When the keeper wakes this task.
@@ -436,7 +467,7 @@ impl Task {
         }
     }
 
-    fn dyn_wire(&self) -> Arc<dyn Wire> {
+    pub(super) fn dyn_wire(&self) -> Arc<dyn Wire> {
         self.wire.clone()
     }
 

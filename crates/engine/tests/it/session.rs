@@ -112,6 +112,7 @@ fn attach(worker: &mut Worker, wire: &Arc<Pipe>) -> Attached {
         topic_aliases_max: 0,
         problem_information: true,
         durability: None,
+        authentication: None,
     };
     let wire: Arc<dyn Wire> = wire.clone();
     match worker.engine.attach(&mut worker.turn, &connect, &mut Coming::default(), Level::default(), &wire) {

@@ -4,15 +4,15 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use whimbrel_engine::{
-    Conversation, Count, Engine, Level, Limits, Notice, Now, Progress, Publishing, Standing, Ticked, Turn,
-    Wire, proto::Millis, store::ReadBack,
+    Conversation, Count, Engine, Level, Limits, Notice, Now, Progress, Publishing, Reply, Standing, Ticked,
+    Turn, Wire, proto::Millis, store::ReadBack,
 };
 use whimbrel_testkit::{
     Ack, ConnAck, Connect, Disconnect, Options, Packet, Publish, QoS, Sender, SubAck, Subscribe, Unsubscribe,
     Version, decode, publish,
 };
 
-use super::{paper::Paper, wire::Pipe};
+use super::{exchange, paper::Paper, wire::Pipe};
 
 /// When virtual time begins.
 pub(super) const START: Millis = Millis(1_000);
@@ -477,9 +477,17 @@ impl Worker {
                 busy = true;
             }
             Standing::Asking => {
-                if let Some(question) = conversation.question() {
+                if let Some(mut question) = conversation.question() {
+                    let method = question.method.take();
                     conversation.identify(engine, question.believed());
-                    conversation.answer(engine, turn, Ok(()), &wire);
+                    match method.filter(|method| *method.name == *exchange::METHOD) {
+                        None => conversation.answer(engine, turn, Ok(()), &wire),
+                        Some(method) => {
+                            if let Some(reply) = exchange::reply(method.data.as_deref()) {
+                                conversation.reply(engine, turn, reply, &wire);
+                            }
+                        }
+                    }
                     busy = true;
                 }
             }
@@ -503,11 +511,27 @@ impl Worker {
             }
             Standing::Reading | Standing::Waiting => {}
         }
+        if let Some(said) = conversation.said() {
+            if let Some(reply) = exchange::reply(said.data.as_deref()) {
+                conversation.reply(engine, turn, reply, &wire);
+            }
+            busy = true;
+        }
         if conversation.is_blocked() && client.pipe.has_room() {
             conversation.writable(engine, turn);
             busy = true;
         }
         busy
+    }
+
+    /// The method of this client comes to an answer that it has not given at once.
+    pub(super) fn reply(&mut self, who: Who, reply: Reply) {
+        let Self { engine, turn, clients, .. } = self;
+        let wire: Arc<dyn Wire> = clients[who].pipe.clone();
+        if let Some(conversation) = &mut clients[who].conversation {
+            conversation.reply(engine, turn, reply, &wire);
+        }
+        self.settle();
     }
 
     /// The wire can take bytes, or so the system says.
