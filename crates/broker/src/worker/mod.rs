@@ -11,6 +11,7 @@ mod flusher;
 mod handshake;
 mod keeper;
 mod link;
+mod parting;
 mod releaser;
 mod tail;
 mod task;

@@ -33,17 +33,14 @@ use super::{
 use crate::auth::{Answer, Credentials, Denial, Secret, Verdict};
 
 /// Reads of one turn; then others go on.
-const READS_PER_TURN: usize = 4;
-/// After the last packet the client is given this long to read it and close; what it still sends is thrown away.
-const LINGER_MILLIS: u64 = 1_000;
-const LINGER_BYTES: u32 = 4 << 20;
+pub(super) const READS_PER_TURN: usize = 4;
 /// While much of the memory for unfinished packets is in use, one of more than [`READ_BYTES`] may take so long.
 const PACKET_MILLIS: u64 = 10_000;
 /// Slices of a message under way that are still brought to its receivers when a task is torn down.
 const SLICES_AT_DROP: usize = 1_000;
 
 /// Where the connection is on its way out.
-enum Phase {
+pub(super) enum Phase {
     Talking,
     /// The last packet has been written; until when the client may take it, and how much it may still send.
     Lingering {
@@ -70,8 +67,8 @@ struct PendingVerdict {
 /// One connection.
 pub(super) struct Task {
     pub(super) conversation: Conversation,
-    socket: Socket,
-    wire: Arc<SocketWire>,
+    pub(super) socket: Socket,
+    pub(super) wire: Arc<SocketWire>,
     /// Bytes that were read and not yet handled.
     tail: Tail,
     /// Whether it is counted with the clients whose CONNECT was accepted.
@@ -80,12 +77,12 @@ pub(super) struct Task {
     verdict: Option<Box<PendingVerdict>>,
     /// Present where CONNECT named a method of enhanced authentication that is offered.
     pub(super) authenticating: Option<Box<Authenticating>>,
-    phase: Phase,
+    pub(super) phase: Phase,
     /// It was woken and has let others run first.
     stood_back: bool,
-    address: Peer,
+    pub(super) address: Peer,
     /// Where the keeper finds the wire; from the first poll on.
-    keeper_place: Option<u32>,
+    pub(super) keeper_place: Option<u32>,
     pub(super) place: Place,
 }
 
@@ -206,28 +203,6 @@ impl Task {
         }
     }
 
-    /// The client sends no more.
-    fn hear_the_end(&mut self, bench: &mut Bench, context: &mut Context<'_>, broken: bool) {
-        // Who has only closed its sending half still reads what it was answered.
-        let engine = bench.shared.engine.clone();
-        engine.flush(&mut bench.turn);
-        if self.conversation.has_output(&engine) {
-            let_others_run(context); // Another worker is writing; the next read finds the end again.
-            return;
-        }
-        if !broken && self.conversation.owes(&engine) {
-            return; // What it is promised is on its way to the disk; we are woken when it has left.
-        }
-        self.phase = Phase::Ending;
-        if let Socket::Wrapped(wrapped) = &mut self.socket
-            && !broken
-        {
-            // What was handed over is still to be sent.
-            wrapped.shut_down();
-            self.begin_linger(bench);
-        }
-    }
-
     /// Ends the connection of a client whose listener was closed, or whose certificate is no longer good.
     fn judge(&mut self, bench: &mut Bench) {
         let why = match &mut self.socket {
@@ -313,7 +288,7 @@ impl Task {
         self.conversation.close(&engine, &mut bench.turn, ReasonCode::ServerBusy);
     }
 
-    fn forget_tail(&mut self, bench: &mut Bench) {
+    pub(super) fn forget_tail(&mut self, bench: &mut Bench) {
         self.tail.clear();
         let shared = bench.shared.clone();
         self.forget_account(&shared);
@@ -461,7 +436,7 @@ impl Task {
     }
 
     /// When the keeper wakes this task.
-    fn set_deadline(&self, bench: &mut Bench, deadline: Millis) {
+    pub(super) fn set_deadline(&self, bench: &mut Bench, deadline: Millis) {
         if let Some(place) = self.keeper_place {
             bench.wires.set_deadline(place, deadline);
         }
@@ -491,93 +466,11 @@ impl Task {
             Socket::Wrapped(wrapped) => wrapped.poll_send(&self.wire, context),
         }
     }
-
-    /// Writes what waits, then what only the closing connection says.
-    fn say_goodbye(&mut self, bench: &mut Bench, context: &mut Context<'_>) {
-        let engine = bench.shared.engine.clone();
-        engine.flush(&mut bench.turn);
-        if self.conversation.has_output(&engine) {
-            let_others_run(context); // Another worker is writing; it is a matter of microseconds.
-            return;
-        }
-        if !self.conversation.last_words().is_empty() {
-            // A client that takes not even this is not owed more.
-            let _ = self.wire.write(&[self.conversation.last_words()]);
-        }
-        if let Some(violation) = self.conversation.violation() {
-            let client = self.conversation.attached().map(|attached| attached.session().client_id());
-            tracing::debug!(address = %self.address, client, "closed: {violation}");
-        }
-        // The session is let go of first: a client that sees the close finds nothing of this connection any more, and
-        // who takes the session over does not wait until the client has read its last packet.
-        if !self.conversation.end(&engine, &mut bench.turn) {
-            let_others_run(context);
-        }
-        self.forget_tail(bench);
-        match &mut self.socket {
-            Socket::Tcp(_) => self.wire.shut_down(),
-            Socket::Wrapped(wrapped) => wrapped.bid_farewell(&self.conversation, &bench.shared),
-        }
-        self.begin_linger(bench);
-    }
-
-    fn begin_linger(&mut self, bench: &mut Bench) {
-        let until = bench.turn.now.mono + LINGER_MILLIS;
-        self.set_deadline(bench, until);
-        self.phase = Phase::Lingering { until, bytes: LINGER_BYTES };
-    }
-
-    /// Throws away what still comes: closing a socket with unread bytes would take the last packet back.
-    fn linger(&mut self, bench: &mut Bench, context: &mut Context<'_>) {
-        let Phase::Lingering { until, bytes } = &mut self.phase else { return };
-        let engine = bench.shared.engine.clone();
-        if !self.conversation.end(&engine, &mut bench.turn) && !self.conversation.waits_for_topic() {
-            let_others_run(context); // A will that is due goes on meanwhile.
-        }
-        for _ in 0..READS_PER_TURN {
-            let mut buffer = ReadBuf::new(&mut bench.read);
-            let over = match self.socket.poll_read(context, &mut buffer) {
-                Poll::Pending if bench.turn.now.mono < *until => return,
-                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
-                    *bytes = bytes.saturating_sub(u32::try_from(buffer.filled().len()).unwrap_or(u32::MAX));
-                    *bytes == 0
-                }
-                Poll::Pending | Poll::Ready(_) => true,
-            };
-            if over {
-                if let Socket::Wrapped(wrapped) = &self.socket
-                    && !wrapped.is_shut_down()
-                    && bench.turn.now.mono < *until
-                {
-                    return; // The last bytes are on their way.
-                }
-                self.phase = Phase::Ending;
-                return;
-            }
-        }
-        let_others_run(context);
-    }
-
-    fn leave(&mut self, bench: &mut Bench, context: &mut Context<'_>) -> Poll<()> {
-        let engine = bench.shared.engine.clone();
-        if !self.conversation.end(&engine, &mut bench.turn) {
-            if !self.conversation.waits_for_topic() {
-                let_others_run(context);
-            }
-            return Poll::Pending;
-        }
-        self.forget_tail(bench);
-        if let Some(place) = self.keeper_place.take() {
-            bench.wires.remove(place);
-        }
-        self.wire.set_gone();
-        Poll::Ready(())
-    }
 }
 
 /// Has the task polled again after the others that are ready and after a look at the sockets. A task that woke itself
 /// would be polled dozens of times before the runtime looks at a socket.
-fn let_others_run(context: &mut Context<'_>) {
+pub(super) fn let_others_run(context: &mut Context<'_>) {
     let _ = pin!(tokio::task::yield_now()).poll(context);
 }
 

@@ -1,23 +1,42 @@
 //! Enhanced authentication in a conversation: a method of few words decides, at once or later, and what follows is what
 //! section 4.12 says.
 
-use whimbrel_engine::{Count, Limits, Reply, proto::codec::ReasonCode};
+use std::sync::Arc;
+
+use whimbrel_engine::{Conversation, Count, Engine, Limits, Reply, Turn, Wire, proto::codec::ReasonCode};
 use whimbrel_testkit::{Connect, Disconnect, Packet, Property, QoS1, publish, v5, will};
 
 use super::worker::{Who, Worker};
 
 /// The method of these tests. Its data are words: `more` asks for more, `yes` is right, `later` is answered by the test;
 /// all else is wrong.
-pub(super) const METHOD: &str = "words";
+const METHOD: &str = "words";
 
 /// What the method replies at once.
-pub(super) fn reply(data: Option<&[u8]>) -> Option<Reply> {
+fn reply(data: Option<&[u8]>) -> Option<Reply> {
     match data {
         Some(b"more") => Some(Reply::Continue(Some((*b"which?").into()))),
         Some(b"yes") => Some(Reply::Success(Some((*b"proof").into()))),
         Some(b"later") => None,
         _ => Some(Reply::Denied(ReasonCode::BadUserNameOrPassword)),
     }
+}
+
+fn judge(
+    conversation: &mut Conversation,
+    engine: &Engine,
+    turn: &mut Turn,
+    data: Option<&[u8]>,
+    wire: &Arc<dyn Wire>,
+) {
+    if let Some(reply) = reply(data) {
+        conversation.reply(engine, turn, reply, wire);
+    }
+}
+
+/// The method comes to an answer that it has not given at once.
+fn reply_late(worker: &mut Worker, who: Who, reply: Reply) {
+    worker.intervene(who, |conversation, engine, turn, wire| conversation.reply(engine, turn, reply, wire));
 }
 
 fn method() -> Property {
@@ -37,7 +56,9 @@ fn auth(code: u8, text: &str) -> Packet {
 }
 
 fn worker() -> Worker {
-    Worker::in_memory(Limits::default())
+    let mut worker = Worker::in_memory(Limits::default());
+    worker.judge = Some(judge);
+    worker
 }
 
 fn start(worker: &mut Worker, connect: Connect) -> Who {
@@ -104,7 +125,7 @@ fn v5_4_12_0_4_a_wrong_answer_is_refused_by_connack() {
 
 #[test]
 fn v5_4_12_0_1_a_method_that_nobody_knows_is_refused_whatever_the_password() {
-    let mut worker = worker();
+    let mut worker = Worker::in_memory(Limits::default());
     let other = v5("c").user_name("u").password("p").with(Property::AuthenticationMethod("other".into()));
     let who = start(&mut worker, other);
     assert_eq!(worker.next_connack(who).code, 0x8C);
@@ -167,11 +188,11 @@ fn an_answer_that_takes_its_time_holds_up_the_one_client_alone() {
     assert!(!worker.is_over(who), "the server thinks, and the client is not to blame");
     worker.send(other, Packet::PingReq);
     assert_eq!(worker.take(other), [Packet::PingResp]);
-    worker.reply(who, Reply::Continue(None));
+    reply_late(&mut worker, who, Reply::Continue(None));
     let asked = worker.take(who);
     assert_eq!(asked, [Packet::Auth(Disconnect::new(0x18).with(method()))]);
     worker.send(who, auth(0x18, "later"));
-    worker.reply(who, Reply::Success(None));
+    reply_late(&mut worker, who, Reply::Success(None));
     assert_eq!(worker.next_connack(who).code, 0);
 }
 
@@ -181,7 +202,7 @@ fn an_answer_to_nothing_changes_nothing() {
     let (plain, who) = (worker.connect(v5("plain")), enter(&mut worker));
     for who in [plain, who] {
         for reply in [Reply::Continue(None), Reply::Success(None), Reply::Denied(ReasonCode::NotAuthorized)] {
-            worker.reply(who, reply);
+            reply_late(&mut worker, who, reply);
         }
         assert_eq!(worker.take(who), []);
         assert!(!worker.is_over(who));
@@ -200,7 +221,7 @@ fn v5_4_12_1_1_messages_flow_while_a_client_authenticates_again() {
     assert!(matches!(&worker.take(who)[..], [Packet::Publish(_)]));
     worker.send(who, Packet::PingReq);
     assert_eq!(worker.take(who), [Packet::PingResp]);
-    worker.reply(who, Reply::Continue(Some((*b"which?").into())));
+    reply_late(&mut worker, who, Reply::Continue(Some((*b"which?").into())));
     expect_auth(&mut worker, who, 0x18, "which?");
     worker.send(who, Packet::PingReq);
     assert_eq!(worker.take(who), [Packet::PingResp]);

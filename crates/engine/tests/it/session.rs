@@ -12,8 +12,9 @@ use whimbrel_testkit::{
 };
 
 use super::{
+    threads::settle_all,
     wire::Pipe,
-    worker::{Who, Worker, settle_all, text},
+    worker::{Who, Worker, text},
 };
 
 fn texts(publishes: &[Publish]) -> Vec<String> {
