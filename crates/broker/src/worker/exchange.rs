@@ -4,6 +4,7 @@
 use std::{
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -14,7 +15,7 @@ use super::{
     Bench,
     task::{Claim, Task},
 };
-use crate::auth::{Denial, Exchange, Identity, Said, Step, Verdict};
+use crate::auth::{Denial, Exchange, Said, Step, Verdict};
 
 /// A connection whose CONNECT named a method.
 pub(super) struct Authenticating {
@@ -25,7 +26,7 @@ pub(super) struct Authenticating {
     /// A step that comes later.
     awaited: Option<oneshot::Receiver<Step>>,
     /// Who the client has to be: its certificate says so, or it has been let in as that.
-    bound_to: Option<Identity>,
+    bound_to: Option<Option<Arc<str>>>,
     /// Whether it has been let in.
     is_in: bool,
 }
@@ -34,9 +35,8 @@ impl Task {
     /// CONNECT names a method.
     pub(super) fn begin_exchange(&mut self, bench: &mut Bench, claim: Claim, method: Method) {
         let bound_to = match self.vouched(&claim) {
-            Some(Verdict::Deny(denial)) => return self.hear(bench, &claim, Verdict::Deny(denial)),
-            Some(Verdict::Allow(identity)) => Some(identity),
-            None => None,
+            Err(denial) => return self.hear(bench, &claim, Verdict::Deny(denial)),
+            Ok(certificate) => certificate.map(Some),
         };
         let Some(mut exchange) = self.place.door.authenticator.begin(&method.name) else {
             return self.hear(bench, &claim, Verdict::Deny(Denial::UnknownMethod)); // [MQTT-4.12.0-1]
@@ -88,7 +88,7 @@ impl Task {
             Step::Allow(identity, data) => {
                 authenticating.exchange = None;
                 if !std::mem::replace(&mut authenticating.is_in, true) {
-                    authenticating.bound_to = Some(identity.clone());
+                    authenticating.bound_to = Some(identity.user_name.clone());
                     let _ = self.note(bench, &authenticating.claim, Verdict::Allow(identity));
                 }
                 Reply::Success(data.map(Box::from))
@@ -113,7 +113,7 @@ impl Authenticating {
     /// Whoever is proved to be somebody else than the certificate, CONNECT or the first exchange says is not let in.
     fn judge(&self, step: Step) -> Step {
         let Step::Allow(identity, _) = &step else { return step };
-        let is_other = self.bound_to.as_ref().is_some_and(|bound| bound.user_name != identity.user_name);
+        let is_other = self.bound_to.as_ref().is_some_and(|bound| *bound != identity.user_name);
         let named = self.claim.user_name.as_deref();
         if is_other || named.is_some_and(|named| identity.user_name.as_deref() != Some(named)) {
             return Step::Deny(Denial::NotAuthorized);
