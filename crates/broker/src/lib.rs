@@ -7,6 +7,7 @@ pub mod access;
 mod announcement;
 pub mod auth;
 mod authenticators;
+pub mod bans;
 mod broker;
 mod certificates;
 pub mod config;

@@ -10,6 +10,7 @@
 
 mod it {
     mod access;
+    mod bans;
     mod client;
     mod closing;
     mod connection_limits;

@@ -108,7 +108,7 @@ impl Login {
         let hearing = if door.authenticator.is_guess(&credentials) {
             let now = bench.turn.now.mono;
             let user = credentials.user_name.as_deref().unwrap_or_default();
-            match bench.shared.guard.admit(user, address.ip(), now.0) {
+            match bench.shared.guards.logins.admit(user, address.ip(), now.0) {
                 Admission::Heard(hearing) => Some(hearing),
                 Admission::Unheard(empty) => return self.unheard(bench, door, address, empty),
                 Admission::Wait if now.since(self.began) >= PATIENCE_MILLIS => {
@@ -146,7 +146,7 @@ impl Login {
             let (listener, who) = (&door.name, empty.in_words());
             tracing::warn!(%user, %address, %listener, "too many wrong passwords: {who} is not heard for a while");
         });
-        let until = bench.shared.guard.unheard_until(now.0);
+        let until = bench.shared.guards.logins.unheard_until(now.0);
         let verdict = Verdict::Deny(Denial::BadUserNameOrPassword);
         State::Told { verdict, then: Some(sleep(until.saturating_sub(now.0))) }
     }

@@ -72,6 +72,10 @@ pub(super) struct Task {
     /// Where the keeper finds the wire; from the first poll on.
     pub(super) keeper_place: Option<u32>,
     pub(super) place: Place,
+    /// Who it has proved to be.
+    pub(super) user: Option<Arc<str>>,
+    /// The change of what is trusted and banned by which it was looked at.
+    pub(super) judged: u32,
 }
 
 impl Task {
@@ -95,6 +99,8 @@ impl Task {
             address,
             keeper_place: None,
             place,
+            user: None,
+            judged: shared.trust_changes.load(Relaxed),
         }
     }
 
@@ -137,6 +143,7 @@ impl Task {
                 self.conversation.close(&shared.engine, &mut bench.turn, ReasonCode::ServerShuttingDown);
             }
             self.judge(bench);
+            self.look_for_ban(bench);
             self.conversation.handle_timeout(&shared.engine, &mut bench.turn, &wire);
         } else if self.conversation.standing() == Standing::Working {
             let (engine, wire) = (bench.shared.engine.clone(), self.dyn_wire());
@@ -316,6 +323,10 @@ impl Task {
     fn ask(&mut self, bench: &mut Bench, context: &mut Context<'_>) -> Poll<bool> {
         if let Some(question) = self.conversation.question() {
             let claim = Claim { client_id: question.client_id, user_name: question.user_name.clone() };
+            if let Some(kept_out) = self.is_address_banned(bench) {
+                self.keep_out(bench, &claim, &kept_out);
+                return Poll::Ready(true);
+            }
             if let Some(method) = question.method {
                 self.begin_exchange(bench, claim, *method);
                 return Poll::Ready(true);
@@ -405,7 +416,12 @@ impl Task {
             Verdict::Allow(identity) => {
                 let user = identity.user_name.as_deref().map(Words).map(display);
                 tracing::debug!(%client, user, %address, %listener, "a client may connect");
-                let who = identity.who(&claim.client_id, address.ip(), listener);
+                if let Some(kept_out) = self.is_kept_out(bench, claim, identity.user_name.as_deref()) {
+                    self.keep_out(bench, claim, &kept_out);
+                    return Err(kept_out.reason);
+                }
+                self.user = identity.user_name.clone();
+                let who = identity.who(&claim.client_id, address.ip(), &self.place.door.name);
                 self.conversation.identify(&bench.shared.engine, who);
                 Ok(())
             }
