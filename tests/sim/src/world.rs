@@ -365,7 +365,9 @@ impl Seat {
                 if let Some(link) = &self.link {
                     link.cut(true);
                 }
-                self.let_go(true, false, log);
+                // What it has said last may be lost, its DISCONNECT too: then nobody knows how the server saw the end.
+                let network = self.player.has_disconnected();
+                self.let_go(true, network, log);
             }
             Deed::Silence => {
                 if let Some(link) = &self.link {

@@ -13,7 +13,7 @@ use tokio::{
     runtime::Runtime,
 };
 use whimbrel_broker::config::{
-    ClientCertificates, Config, Identity, IdentityAs, Listener, Protocol, TlsVersion,
+    Auto, ClientCertificates, Config, Identity, IdentityAs, Listener, Method, Methods, Protocol, TlsVersion,
 };
 use whimbrel_engine::Count;
 use whimbrel_net::{
@@ -179,6 +179,35 @@ fn messages_of_any_size_come_back_whole_in_every_version() {
         client.ping().unwrap();
     }
     assert_eq!(running.count(Count::HandshakesFailed), 0);
+}
+
+#[test]
+fn who_has_no_certificate_is_asked_what_stands_behind_it() {
+    let site = Site::new();
+    let passwords = site.path().join("passwords");
+    std::fs::write(&passwords, "# nobody yet\n").unwrap();
+    let named = |authentication: Auto<Methods>| {
+        let mut listener = site.listener();
+        listener.client_certificates = ClientCertificates::Optional;
+        listener.client_ca = Some(site.path().join("ca.pem"));
+        listener.identity = Identity::CommonName;
+        Listener { authentication, ..listener }
+    };
+    let chain = |methods: &[Method]| Auto::Set(methods.iter().copied().collect());
+    let running = start_with(|config: &mut Config| {
+        config.authentication.password_file = Some(passwords);
+        config.listeners = vec![
+            named(Auto::Auto),
+            named(chain(&[Method::Certificate])),
+            named(chain(&[Method::Certificate, Method::Anonymous])),
+            named(chain(&[Method::PasswordFile, Method::Certificate])),
+        ];
+    });
+    let pair = site.ca.client(site.path(), "lamp", Flaw::Nothing);
+    for (at, expected) in running.addresses.iter().zip([5, 5, 0, 5]) {
+        assert_eq!(site.dial(*at, Some(&pair)).unwrap().connect("c"), Ok(0), "{at}: with a certificate");
+        assert_eq!(site.dial(*at, None).unwrap().connect("c"), Ok(expected), "{at}: without one");
+    }
 }
 
 #[test]

@@ -129,6 +129,12 @@ impl Player {
         self.connection.as_ref().is_some_and(Connection::is_closed) && !self.disconnected
     }
 
+    /// Whether it has said DISCONNECT on its connection.
+    #[must_use]
+    pub fn has_disconnected(&self) -> bool {
+        self.disconnected
+    }
+
     /// Takes the bytes for the server.
     pub fn take_out(&mut self) -> Vec<u8> {
         let mut out = std::mem::take(&mut self.out);
