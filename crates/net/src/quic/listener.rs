@@ -43,7 +43,7 @@ pub struct QuicListener {
 
 /// Somebody who wants to connect, of whom nothing is known but an address.
 pub struct QuicArrival {
-    incoming: Option<Incoming>,
+    incoming: Option<Box<Incoming>>,
     shaking: Arc<AtomicUsize>,
 }
 
@@ -104,7 +104,7 @@ impl QuicListener {
                 },
             };
             self.shaking.fetch_add(1, Relaxed);
-            return Ok(QuicArrival { incoming: Some(incoming), shaking: self.shaking.clone() });
+            return Ok(QuicArrival { incoming: Some(Box::new(incoming)), shaking: self.shaking.clone() });
         }
     }
 }
@@ -113,13 +113,13 @@ impl QuicArrival {
     /// The address from which it came; not shown to be true yet.
     #[must_use]
     pub fn peer(&self) -> Option<SocketAddr> {
-        self.incoming.as_ref().map(Incoming::remote_address)
+        self.incoming.as_ref().map(|incoming| incoming.remote_address())
     }
 
     /// Whether it has shown that the address is its own.
     #[must_use]
     pub fn is_proved(&self) -> bool {
-        self.incoming.as_ref().is_some_and(Incoming::remote_address_validated)
+        self.incoming.as_ref().is_some_and(|incoming| incoming.remote_address_validated())
     }
 
     /// Makes the handshake and waits for the stream that the other end opens. Gives it up when the future is dropped.
