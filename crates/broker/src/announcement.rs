@@ -1,8 +1,6 @@
 //! What the broker says of itself at start: who may connect where, what bounds it, and what an operator should look at.
 
-use crate::config::{
-    Address, Auto, ClientCertificates, Config, Durability, Identity, IdentityAs, Listener, Method,
-};
+use crate::config::{Address, Auto, ClientCertificates, Config, Durability, Listener, Method};
 
 /// What the limit of open files means for connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,21 +71,21 @@ fn kept(config: &Config) -> String {
 }
 
 fn who_may_connect(config: &Config, listener: &Listener) -> String {
-    let asked = who_is_asked(config, listener);
-    let named = listener.identity != Identity::None && listener.identity_as == IdentityAs::UserName;
-    match (listener.client_certificates, config.method(listener)) {
-        (ClientCertificates::None, _) => asked,
-        (ClientCertificates::Optional, _) if named => format!("who has a good certificate, and {asked},"),
-        (ClientCertificates::Optional, _) => asked,
-        (ClientCertificates::Required, Method::PasswordFile) if !named => {
-            format!("who has a good certificate and is also {asked}")
-        }
-        (ClientCertificates::Required, _) => "who has a good certificate".to_owned(),
+    let methods = config.methods(listener);
+    let asked: Vec<String> = methods.iter().map(|method| who_is_asked(config, listener, method)).collect();
+    let certificate = "who has a good certificate".to_owned();
+    match (listener.client_certificates, asked.as_slice()) {
+        (ClientCertificates::Required, _) if methods.has(Method::Certificate) => certificate,
+        (ClientCertificates::Required, _) if methods.has(Method::Anonymous) => certificate,
+        (ClientCertificates::Required, _) => format!("{certificate} and is also {}", asked.join(", or ")),
+        (_, [first, others @ ..]) if !others.is_empty() => format!("{first}, and {},", others.join(", and ")),
+        _ => asked.concat(),
     }
 }
 
-fn who_is_asked(config: &Config, listener: &Listener) -> String {
-    match (config.method(listener), &config.authentication.password_file) {
+fn who_is_asked(config: &Config, listener: &Listener, method: Method) -> String {
+    match (method, &config.authentication.password_file) {
+        (Method::Certificate, _) => "who has a good certificate".to_owned(),
         (Method::PasswordFile, Some(file)) => format!("who is in {}", file.display()),
         (Method::PasswordFile, None) => "nobody".to_owned(), // Such a broker does not start.
         (Method::Anonymous, _) if listener.address.is_loopback() => "anybody on this machine".to_owned(),
@@ -97,7 +95,7 @@ fn who_is_asked(config: &Config, listener: &Listener) -> String {
 
 pub(crate) fn warnings(config: &Config, room: Room) -> Vec<String> {
     let open = |listener: &&Listener| {
-        config.method(listener) == Method::Anonymous
+        config.methods(listener).has(Method::Anonymous)
             && !listener.address.is_loopback()
             && listener.client_certificates != ClientCertificates::Required
     };
@@ -129,11 +127,11 @@ pub(crate) fn warnings(config: &Config, room: Room) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Protocol;
+    use crate::config::{Methods, Protocol};
 
     const ROOM: Room = Room { files: 1_024, borne: 912 };
 
-    fn listener(address: &str, authentication: Auto<Method>) -> Listener {
+    fn listener(address: &str, authentication: Auto<Methods>) -> Listener {
         let address = Address::Socket(address.parse().unwrap());
         Listener { authentication, danger_allow_anonymous_on_network: true, ..Listener::on(address) }
     }
@@ -144,8 +142,8 @@ mod tests {
         config.authentication.password_file = Some("house.passwords".into());
         config.listeners = vec![
             listener("[::]:1", Auto::Auto),
-            listener("[::]:2", Auto::Set(Method::Anonymous)),
-            listener("127.0.0.1:3", Auto::Set(Method::Anonymous)),
+            listener("[::]:2", Auto::Set(Method::Anonymous.into())),
+            listener("127.0.0.1:3", Auto::Set(Method::Anonymous.into())),
         ];
         let who = config.listeners.iter().map(|listener| who_may_connect(&config, listener));
         assert_eq!(

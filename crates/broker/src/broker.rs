@@ -14,8 +14,9 @@ use whimbrel_net::{ListenError, UnixListenError, tls::TlsFault};
 use crate::{
     access::{self, RulesError},
     announcement::{Room, announce, warnings},
-    auth::{Anonymous, Authenticator, PasswordFile, PasswordFileError},
-    config::{Config, Listener, Method},
+    auth::PasswordFileError,
+    authenticators::Authenticators,
+    config::Config,
     control::{Control, Embedding, Host, Parts, socket::PlaceError},
     doors, file_limit,
     listeners::Listeners,
@@ -132,12 +133,12 @@ impl Broker {
             .map_err(|error| Error::System { what: "randomness", source: io::Error::other(error) })?;
         let started = Instant::now();
         let now = Now { mono: Millis(0), wall_secs: worker::wall_secs() };
-        let (authenticators, passwords) = authenticators(config)?;
+        let authenticators = Authenticators::open(config)?;
         let rules = access::Opened::read(config)?;
         // Before anything listens: nobody is let in who would be sent away again where the store is refused.
         let Kept { engine, mut store, bells } = store::open(config, limits, u64::from_ne_bytes(seed), now)?;
         let engine = rules.put_in_force(engine, config);
-        let doors = doors::open(config, authenticators)?;
+        let doors = doors::open(config, &authenticators)?;
         let shared = Shared::new(
             engine,
             started,
@@ -161,12 +162,12 @@ impl Broker {
             .collect::<io::Result<Vec<_>>>()
             .map_err(|source| Error::System { what: "a worker thread", source })?;
         let seats = workers.iter().map(|worker| (worker.guests.clone(), worker.load.clone())).collect();
-        let listeners = Listeners::start(config, doors, seats, passwords.clone(), &shared)?;
+        let listeners = Listeners::start(config, doors, seats, authenticators.clone(), &shared)?;
         announce(config, &listeners.places(), room, threads);
         let parts = Parts {
             config: config.clone(),
             listeners: listeners.clone(),
-            passwords,
+            passwords: authenticators.passwords,
             rules: keeper,
             warnings: warnings(config, room),
             workers: threads,
@@ -252,44 +253,10 @@ impl Broker {
     }
 }
 
-/// One for each listener, in the order of the configuration.
-pub(crate) type Authenticators = Vec<Arc<dyn Authenticator>>;
-
-/// Who decides at each listener.
-fn authenticators(config: &Config) -> Result<(Authenticators, Option<Arc<PasswordFile>>), Error> {
-    let mut passwords: Option<Arc<PasswordFile>> = None;
-    let mut authenticators = Authenticators::new();
-    for listener in &config.listeners {
-        authenticators.push(match config.method(listener) {
-            Method::Anonymous => Arc::new(Anonymous),
-            Method::PasswordFile => password_file(config, listener, &mut passwords)?,
-        });
-    }
-    Ok((authenticators, passwords))
-}
-
-fn password_file(
-    config: &Config,
-    listener: &Listener,
-    opened: &mut Option<Arc<PasswordFile>>,
-) -> Result<Arc<PasswordFile>, Error> {
-    if let Some(passwords) = opened {
-        return Ok(passwords.clone());
-    }
-    let Some(options) = mapping::password_file(config) else {
-        return Err(Error::NoPasswordFile { listener: listener.label() });
-    };
-    let (passwords, warnings) = PasswordFile::open(&options)?;
-    for warning in warnings {
-        tracing::warn!("{warning}");
-    }
-    Ok(opened.insert(Arc::new(passwords)).clone())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Address;
+    use crate::config::{Address, Listener};
 
     #[test]
     fn a_password_file_that_is_not_there_is_told_with_the_reason_and_what_to_do() {

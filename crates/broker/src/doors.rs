@@ -19,7 +19,8 @@ use whimbrel_net::{
 
 use crate::{
     auth::Authenticator,
-    broker::{Authenticators, Error},
+    authenticators::Authenticators,
+    broker::Error,
     config::{Address, Config, Listener, Protocol},
     mapping,
     worker::{Door, DoorTls, Entry},
@@ -73,9 +74,10 @@ impl Listening {
 }
 
 /// Opens every listener; nothing is open if one of them cannot be.
-pub(crate) fn open(config: &Config, authenticators: Authenticators) -> Result<Vec<Opened>, Error> {
+pub(crate) fn open(config: &Config, authenticators: &Authenticators) -> Result<Vec<Opened>, Error> {
     let mut opened = Vec::new();
-    for (listener, authenticator) in config.listeners.iter().zip(authenticators) {
+    for listener in &config.listeners {
+        let authenticator = authenticators.chain(listener, &config.methods(listener))?;
         let door = door(config, listener, authenticator, Arc::default())?;
         opened.push(Opened { sockets: open_sockets(listener)?, door });
     }

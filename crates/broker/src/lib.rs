@@ -6,6 +6,7 @@
 pub mod access;
 mod announcement;
 pub mod auth;
+mod authenticators;
 mod broker;
 mod certificates;
 pub mod config;

@@ -15,10 +15,10 @@ use parking_lot::Mutex;
 use tokio::{runtime::Handle, sync::oneshot, task::JoinHandle};
 
 use crate::{
-    auth::{Anonymous, Authenticator, PasswordFile},
+    authenticators::Authenticators,
     broker::Error,
     certificates,
-    config::{Address, Config, Listener, Method, Protocol},
+    config::{Address, Config, Listener, Methods, Protocol},
     doors::{self, Opened},
     worker::{Door, Doorway, Seat, Shared, accept},
 };
@@ -29,7 +29,7 @@ const CLOSED_WITHIN: Duration = Duration::from_secs(1);
 /// The listeners of a broker.
 pub(crate) struct Listeners {
     shared: Arc<Shared>,
-    passwords: Option<Arc<PasswordFile>>,
+    authenticators: Authenticators,
     open: Mutex<Vec<Open>>,
     hall: Mutex<Option<Hall>>,
     watch: Mutex<Option<certificates::Watch>>,
@@ -47,7 +47,7 @@ struct Hall {
 /// A listener that is open.
 struct Open {
     listener: Listener,
-    method: Method,
+    methods: Methods,
     doorway: Arc<Doorway>,
     /// Doors that are no longer entered: connections that came through them may be there still.
     former: Vec<Weak<Door>>,
@@ -65,7 +65,7 @@ struct Socket {
 pub(crate) struct Entrance {
     pub(crate) door: Arc<Door>,
     pub(crate) addresses: Vec<String>,
-    pub(crate) method: Method,
+    pub(crate) methods: Methods,
 }
 
 /// What has come of a reload.
@@ -92,21 +92,21 @@ impl Listeners {
         config: &Config,
         opened: Vec<Opened>,
         seats: Arc<[Seat]>,
-        passwords: Option<Arc<PasswordFile>>,
+        authenticators: Authenticators,
         shared: &Arc<Shared>,
     ) -> Result<Arc<Self>, Error> {
         let system = |what| move |source| Error::System { what, source };
         let hall = Hall::start(seats).map_err(system("the thread that accepts connections"))?;
         let mut open = Vec::new();
         for (listener, opened) in config.listeners.iter().zip(opened) {
-            let method = config.method(listener);
+            let methods = config.methods(listener);
             let listener = listener.clone();
-            let began = hall.open(listener, method, opened, shared);
+            let began = hall.open(listener, methods, opened, shared);
             open.push(began.map_err(system("a socket that accepts connections"))?);
         }
         let listeners = Arc::new(Listeners {
             shared: shared.clone(),
-            passwords,
+            authenticators,
             open: Mutex::new(open),
             hall: Mutex::new(Some(hall)),
             watch: Mutex::default(),
@@ -142,7 +142,7 @@ impl Listeners {
         let entrance = |open: &Open| Entrance {
             door: open.doorway.door(),
             addresses: open.sockets.iter().map(|socket| socket.place.clone()).collect(),
-            method: open.method,
+            methods: open.methods.clone(),
         };
         self.open.lock().iter().map(entrance).collect()
     }
@@ -173,7 +173,7 @@ impl Listeners {
         }
         let (mut changed, mut failed) = (Changed::default(), None);
         for (listener, plan) in config.listeners.iter().zip(plans) {
-            let (listener, method) = (listener.clone(), config.method(listener));
+            let (listener, methods) = (listener.clone(), config.methods(listener));
             match plan {
                 Plan::Keep(before) => open.push(before),
                 Plan::Change(before, door) => {
@@ -184,14 +184,14 @@ impl Listeners {
                         let mode = fs::Permissions::from_mode(listener.unix_mode.bits());
                         let _ = fs::set_permissions(path, mode);
                     }
-                    if lets_others_in(&before, &listener, method) {
+                    if lets_others_in(&before, &listener, &methods) {
                         self.disconnect(&before);
                     }
-                    open.push(before.entered_by(door, listener, method));
+                    open.push(before.entered_by(door, listener, methods));
                 }
                 Plan::Open(opened) => {
                     let label = listener.label();
-                    match hall.open(listener, method, opened, &self.shared) {
+                    match hall.open(listener, methods, opened, &self.shared) {
                         Ok(new) => open.push(new),
                         Err(source) => failed = Some(source),
                     }
@@ -226,7 +226,7 @@ impl Listeners {
 
     /// What is to become of a listener; one that is there already is taken out of `left`.
     fn plan(&self, config: &Config, listener: &Listener, left: &mut Vec<Open>) -> Result<Plan, Error> {
-        let method = config.method(listener);
+        let methods = config.methods(listener);
         // Where the system chooses the port, the address alone does not say which one is meant.
         let chosen = listener.address.sockets().iter().any(|address| address.port() == 0);
         let here = |open: &Open| {
@@ -236,25 +236,23 @@ impl Listeners {
                 && (!chosen || *name == listener.name)
         };
         let Some(at) = left.iter().position(here) else {
-            let door = doors::door(config, listener, self.authenticator(listener, method)?, Arc::default())?;
+            let door = doors::door(
+                config,
+                listener,
+                self.authenticators.chain(listener, &methods)?,
+                Arc::default(),
+            )?;
             return Ok(Plan::Open(Opened { sockets: doors::open_sockets(listener)?, door }));
         };
-        let same = |open: &Open| (&open.listener, open.method) == (listener, method);
+        let same = |open: &Open| (&open.listener, &open.methods) == (listener, &methods);
         if left.get(at).is_some_and(same) {
             return Ok(Plan::Keep(left.remove(at)));
         }
         let connections =
             left.get(at).map(|open| open.doorway.door().connections.clone()).unwrap_or_default();
-        let door = doors::door(config, listener, self.authenticator(listener, method)?, connections)?;
+        let door =
+            doors::door(config, listener, self.authenticators.chain(listener, &methods)?, connections)?;
         Ok(Plan::Change(left.remove(at), door))
-    }
-
-    fn authenticator(&self, listener: &Listener, method: Method) -> Result<Arc<dyn Authenticator>, Error> {
-        match (method, &self.passwords) {
-            (Method::Anonymous, _) => Ok(Arc::new(Anonymous)),
-            (Method::PasswordFile, Some(passwords)) => Ok(passwords.clone()),
-            (Method::PasswordFile, None) => Err(Error::PasswordsAfterRestart { listener: listener.label() }),
-        }
     }
 
     /// Nobody is accepted any more; returns when it is so.
@@ -275,16 +273,16 @@ impl Open {
     }
 
     /// The same sockets with another door behind them.
-    fn entered_by(mut self, door: Arc<Door>, listener: Listener, method: Method) -> Open {
+    fn entered_by(mut self, door: Arc<Door>, listener: Listener, methods: Methods) -> Open {
         let former = self.doorway.replace(door);
         self.former.retain(|door| door.strong_count() > 0);
         self.former.push(Arc::downgrade(&former));
-        Open { listener, method, ..self }
+        Open { listener, methods, ..self }
     }
 }
 
 /// Whether whoever is connected may be somebody who would not be let in now.
-fn lets_others_in(before: &Open, after: &Listener, method: Method) -> bool {
+fn lets_others_in(before: &Open, after: &Listener, methods: &Methods) -> bool {
     let asked = |listener: &Listener| {
         (
             (listener.protocol, listener.proxy_protocol, listener.proxy_trusted.clone()),
@@ -292,7 +290,7 @@ fn lets_others_in(before: &Open, after: &Listener, method: Method) -> bool {
             (listener.identity, listener.identity_as),
         )
     };
-    method != before.method || asked(&before.listener) != asked(after)
+    *methods != before.methods || asked(&before.listener) != asked(after)
 }
 
 impl Plan {
@@ -320,7 +318,7 @@ impl Hall {
     fn open(
         &self,
         listener: Listener,
-        method: Method,
+        methods: Methods,
         opened: Opened,
         shared: &Arc<Shared>,
     ) -> io::Result<Open> {
@@ -334,6 +332,6 @@ impl Hall {
                 accept(entry, doorway.clone(), self.seats.clone(), shared.clone(), shared.engine.counters());
             sockets.push(Socket { place, address, accepting: self.runtime.spawn(accepting) });
         }
-        Ok(Open { listener, method, doorway, former: Vec::new(), sockets })
+        Ok(Open { listener, methods, doorway, former: Vec::new(), sockets })
     }
 }

@@ -130,7 +130,7 @@ fn value_name(kind: Kind) -> &'static str {
     match kind {
         Kind::Switch => "BOOL",
         Kind::Whole => "NUMBER",
-        Kind::Choice(_) => "WORD",
+        Kind::Choice(_) | Kind::Choices(_) => "WORD",
         Kind::Text => "TEXT",
         Kind::Path => "FILE",
         Kind::Paths => "FILES",

@@ -21,7 +21,8 @@ mod tests {
     #[test]
     fn anonymous_lets_everybody_in_and_believes_no_name() {
         for user_name in [None, Some("alice".into())] {
-            let credentials = Credentials { user_name, password: Some(Secret::from(&b"anything"[..])) };
+            let password = Some(Secret::from(&b"anything"[..]));
+            let credentials = Credentials { user_name, password, ..Credentials::default() };
             let Answer::Now(verdict) = Anonymous.authenticate(credentials) else {
                 panic!("an anonymous client is not made to wait");
             };

@@ -1,11 +1,13 @@
-//! Who may connect: the question a connection asks once, at CONNECT, and the two that answer it.
+//! Who may connect: the question a connection asks once, at CONNECT, and those that answer it.
 //! Not what a client may then publish or subscribe to.
 //!
 //! An [`Authenticator`] is called on a worker and must return at once. What takes time is answered
 //! [`Answer::Later`]: the task of that one connection awaits it and reads no further meanwhile;
-//! everybody else goes on.
+//! everybody else goes on. A listener may have several: its [`Chain`].
 
 mod anonymous;
+mod certificate;
+mod chain;
 mod password_file;
 mod secret;
 mod stored_hash;
@@ -17,6 +19,8 @@ use whimbrel_access::Who;
 use whimbrel_codec::ReasonCode;
 
 pub use anonymous::Anonymous;
+pub use certificate::Certificate;
+pub use chain::Chain;
 pub use password_file::{
     CREDENTIALS_BYTES_MAX, Counts, FILE_BYTES_MAX, FaultAt, LineFault, MalformedFile, PasswordFile,
     PasswordFileError, PasswordFileOptions, UserName, UserNameFault, Warning, edit,
@@ -26,18 +30,26 @@ pub use stored_hash::{Argon2id, HashFault, SALT_BYTES, Scratch, StoredHash};
 
 /// Decides who may connect.
 pub trait Authenticator: Send + Sync {
+    /// Whether what a client gave is of the kind that this one judges, right or wrong. In a [`Chain`] what is of another
+    /// kind is passed on; what is of its kind and wrong is refused.
+    fn is_for(&self, _credentials: &Credentials) -> bool {
+        true
+    }
+
     /// Judges what a client said of itself in its CONNECT. Never blocks and never takes longer than a
     /// few microseconds: anything slower is an [`Answer::Later`].
     fn authenticate(&self, credentials: Credentials) -> Answer;
 }
 
-/// What a client gave in its CONNECT to prove who it is.
-#[derive(Debug)]
+/// What a client gave to prove who it is: in its CONNECT, and before.
+#[derive(Debug, Default)]
 pub struct Credentials {
     /// The user name, when the CONNECT has one. It may be empty.
     pub user_name: Option<Box<str>>,
     /// The password, when the CONNECT has one. It may be empty, and need not be text.
     pub password: Option<Secret>,
+    /// The name in its certificate, where the listener takes that for its user name.
+    pub certificate: Option<Arc<str>>,
 }
 
 /// Who a connection turned out to be.

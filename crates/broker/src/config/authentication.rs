@@ -2,16 +2,18 @@
 
 use std::path::PathBuf;
 
-use super::key::Reload;
+use super::key::{Kind, Reload};
 use super::room::room;
-use super::setting::{Auto, Choice};
+use super::setting::{Auto, Choice, Given, Setting, Value, quoted};
 
 room! {
     /// Who may connect, and what it may cost to find out.
     pub struct Authentication("authentication") {
-        /// What a listener does that does not say it itself: `anonymous` lets everybody in, `password_file`
-        /// only who is in the password file. `auto` is `password_file` if there is one, else `anonymous`.
-        method: Auto<Method> = Auto::Auto;
+        /// Who may connect at a listener that does not say it itself: `password_file` is who is in the password file,
+        /// `certificate` who has a certificate that says who it is (listener.identity), `anonymous` everybody. Several in []
+        /// are asked in their order, and the first for which what a client gives is of its kind decides: docs/access.md
+        /// shows it. `auto` is `password_file` if there is one, else `anonymous`.
+        method: Auto<Methods> = Auto::Auto;
 
         /// The file with the names and the hashed passwords. `whimbrel passwd` writes it; files of Mosquitto
         /// are read as they are. SIGHUP takes changes of its content in: who is connected stays, and a file with
@@ -44,21 +46,120 @@ room! {
 pub enum Method {
     /// Everybody may connect; names and passwords are not looked at.
     Anonymous,
+    /// Who has a certificate with a name in it.
+    Certificate,
     /// Only a name with its password as the password file has them.
     PasswordFile,
 }
 
 impl Choice for Method {
-    const WORDS: &'static [&'static str] = &["anonymous", "password_file"];
-    const VALUES: &'static [Self] = &[Self::Anonymous, Self::PasswordFile];
+    const WORDS: &'static [&'static str] = &["anonymous", "certificate", "password_file"];
+    const VALUES: &'static [Self] = &[Self::Anonymous, Self::Certificate, Self::PasswordFile];
+}
+
+/// How a listener finds out who may connect: at least one way, the one that is asked first in front.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Methods(Vec<Method>);
+
+impl Methods {
+    /// From the first to the last.
+    pub fn iter(&self) -> impl Iterator<Item = Method> + '_ {
+        self.0.iter().copied()
+    }
+
+    /// Whether this one is among them.
+    pub fn has(&self, method: Method) -> bool {
+        self.0.contains(&method)
+    }
+
+    /// With this one in front, unless it is among them.
+    pub(super) fn after(mut self, first: Method) -> Self {
+        if !self.has(first) {
+            self.0.insert(0, first);
+        }
+        self
+    }
+
+    /// The method that makes another one pointless, with that one, if there are such.
+    pub(super) fn pointless(&self) -> Option<(Method, Method)> {
+        let mut earlier: Vec<Method> = Vec::new();
+        for method in self.iter() {
+            let before =
+                earlier.iter().copied().find(|before| *before == method || before.takes_all_of(method));
+            if let Some(before) = before {
+                return Some((before, method));
+            }
+            earlier.push(method);
+        }
+        None
+    }
+}
+
+impl Method {
+    /// Whether nothing reaches another method that stands behind this one.
+    fn takes_all_of(self, _behind: Method) -> bool {
+        self == Self::Anonymous
+    }
+
+    /// The word in the file.
+    pub fn word(self) -> &'static str {
+        let at = Self::VALUES.iter().position(|value| *value == self);
+        at.and_then(|at| Self::WORDS.get(at)).copied().unwrap_or_default()
+    }
+}
+
+impl From<Method> for Methods {
+    fn from(method: Method) -> Self {
+        Self(vec![method])
+    }
+}
+
+impl FromIterator<Method> for Methods {
+    fn from_iter<I: IntoIterator<Item = Method>>(methods: I) -> Self {
+        Self(methods.into_iter().collect())
+    }
+}
+
+impl std::fmt::Display for Methods {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let words: Vec<&str> = self.iter().map(Method::word).collect();
+        out.write_str(&words.join(", "))
+    }
+}
+
+impl Setting for Methods {
+    const KIND: Kind = Kind::Choices(Method::WORDS);
+
+    fn read(given: &Given<'_>, bounds: (u64, u64)) -> Option<Self> {
+        let words = match &given.value {
+            Value::Texts(texts) if !texts.is_empty() => texts.clone(),
+            Value::Text(text) => vec![*text],
+            Value::Word(word) => word.split(',').map(str::trim).collect(),
+            _ => return None,
+        };
+        let method = |word| Method::read(&Given { value: Value::Text(word), folder: None }, bounds);
+        words.into_iter().map(method).collect()
+    }
+
+    fn show(&self) -> Option<String> {
+        match self.0.as_slice() {
+            [one] => one.show(),
+            several => {
+                let words: Vec<String> = several.iter().map(|method| quoted(method.word())).collect();
+                Some(format!("[{}]", words.join(", ")))
+            }
+        }
+    }
 }
 
 impl Authentication {
     /// What a listener does that does not say it itself.
-    pub fn method(&self) -> Method {
-        self.method.or_else(|| match self.password_file {
-            Some(_) => Method::PasswordFile,
-            None => Method::Anonymous,
+    pub fn methods(&self) -> Methods {
+        self.method.clone().or_else(|| {
+            Methods::from(match self.password_file {
+                Some(_) => Method::PasswordFile,
+                None => Method::Anonymous,
+            })
         })
     }
 }

@@ -1,11 +1,12 @@
 //! What several keys say together: a listener that nobody guards, two on one address, limits that contradict
 //! each other. What one key allows has been checked before.
 
-use super::authentication::Method;
+use super::authentication::{Method, Methods};
 use super::key::grouped;
-use super::listener::{ClientCertificates, Listener};
+use super::listener::{ClientCertificates, Identity, IdentityAs, Listener, Protocol};
 use super::problem::{Fault, Problem};
 use super::reader::Places;
+use super::setting::Auto;
 use super::{Config, LISTENER, transport};
 
 /// Everything that is wrong between keys. Keys whose own value was refused are left out.
@@ -32,6 +33,7 @@ pub(super) fn check(config: &Config, places: &Places) -> Vec<Problem> {
     }
     if authentication_good {
         problems.extend(no_password_file(config, places));
+        problems.extend(chains(config, places));
     }
     problems.extend(link_soft_above_hard(config, places));
     problems.extend(rules_twice(config, places));
@@ -39,7 +41,7 @@ pub(super) fn check(config: &Config, places: &Places) -> Vec<Problem> {
 }
 
 fn open_to_network(config: &Config, places: &Places, number: usize, listener: &Listener) -> Option<Problem> {
-    let open = config.method(listener) == Method::Anonymous
+    let open = config.methods(listener).has(Method::Anonymous)
         && !listener.address.is_loopback()
         && listener.client_certificates != ClientCertificates::Required
         && !listener.danger_allow_anonymous_on_network;
@@ -48,7 +50,10 @@ fn open_to_network(config: &Config, places: &Places, number: usize, listener: &L
 }
 
 fn address_taken(places: &Places, number: usize, listener: &Listener, other: &Listener) -> Option<Problem> {
-    let taken = listener.address.collides(listener.ipv6_only, &other.address, other.ipv6_only);
+    // The ports of UDP are others than those of TCP.
+    let is_quic = |listener: &Listener| listener.protocol == Protocol::Quic;
+    let taken = is_quic(listener) == is_quic(other)
+        && listener.address.collides(listener.ipv6_only, &other.address, other.ipv6_only);
     let by = other.address.to_string();
     taken.then(|| problem(places, LISTENER, number, "address", Fault::AddressTaken { by }))
 }
@@ -58,13 +63,43 @@ fn no_password_file(config: &Config, places: &Places) -> Option<Problem> {
     if config.authentication.password_file.is_some() {
         return None;
     }
-    let asking = |(_, listener): &(usize, &Listener)| config.method(listener) == Method::PasswordFile;
+    let asking = |(_, listener): &(usize, &Listener)| config.methods(listener).has(Method::PasswordFile);
     let (number, _) = (1..).zip(&config.listeners).find(asking)?;
     let (section, number, name) = match places.is_given(LISTENER, number, "authentication") {
         true => (LISTENER, number, "authentication"),
         false => ("authentication", 0, "method"),
     };
     Some(problem(places, section, number, name, Fault::NoPasswordFile))
+}
+
+/// What is wrong with the order of the methods, and with one that finds nothing to look at.
+fn chains(config: &Config, places: &Places) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let never = |methods: &Methods| {
+        let (before, method) = methods.pointless()?;
+        Some(Fault::NeverAsked { method: method.word(), before: before.word() })
+    };
+    if let Auto::Set(methods) = &config.authentication.method {
+        problems.extend(never(methods).map(|fault| problem(places, "authentication", 0, "method", fault)));
+    }
+    let of_listener = ["authentication", "identity", "identity_as"];
+    for (number, listener) in (1..).zip(&config.listeners) {
+        if !places.are_good(LISTENER, number, &of_listener) {
+            continue;
+        }
+        let put = |fault| problem(places, LISTENER, number, "authentication", fault);
+        if let Auto::Set(methods) = &listener.authentication {
+            problems.extend(never(methods).map(put));
+        }
+        let named = listener.identity != Identity::None && listener.identity_as == IdentityAs::UserName;
+        let methods = config.methods(listener);
+        let counts_on_it = listener.authentication != Auto::Auto || methods.iter().count() == 1;
+        if methods.has(Method::Certificate) && counts_on_it && !named {
+            let other = "identity names a part of the certificate, and identity_as is \"user_name\"";
+            problems.push(put(Fault::NeedsOther { other }));
+        }
+    }
+    problems
 }
 
 /// There is one file of rules: which of two counts first nobody could say.

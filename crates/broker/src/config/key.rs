@@ -37,6 +37,8 @@ pub enum Kind {
     Whole,
     /// One of these words.
     Choice(&'static [&'static str]),
+    /// One of these words, or several.
+    Choices(&'static [&'static str]),
     /// Any text that is not empty.
     Text,
     /// The path of a file.
@@ -185,6 +187,10 @@ impl Kind {
             Self::Choice(words) => {
                 let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
                 quoted.join(" or ")
+            }
+            Self::Choices(words) => {
+                let one = Self::Choice(words).in_words((min, max));
+                format!("{one}, or several in [], in the environment with commas between them")
             }
             Self::Text => "a text that is not empty".to_owned(),
             Self::Path => "the path of a file".to_owned(),

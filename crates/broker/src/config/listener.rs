@@ -6,7 +6,7 @@ use whimbrel_net::Network;
 
 use super::LISTENER;
 use super::address::Address;
-use super::authentication::Method;
+use super::authentication::Methods;
 use super::form::{FileMode, PageOrigin, UrlPath};
 use super::key::Reload;
 use super::room::room;
@@ -121,9 +121,10 @@ room! {
         /// listeners together.
         connections_max: Auto<u32> = Auto::Auto, within(1, 10_000_000), unit("connections");
 
-        /// Who may connect here: `anonymous` is everybody, `password_file` only who is in
-        /// authentication.password_file. `auto` is what authentication.method says.
-        authentication: Auto<Method> = Auto::Auto;
+        /// Who may connect here, as authentication.method says it: `["certificate", "password_file"]` is who has a
+        /// certificate with a name in it, and of those without one who is in authentication.password_file. Where identity
+        /// is a user name, `certificate` comes first if it is not named. `auto` is what authentication.method says.
+        authentication: Auto<Methods> = Auto::Auto;
 
         /// How sure what is promised to clients of this listener has to be: `memory`, `process` or `power`. `auto` is what
         /// store.durability says.

@@ -34,7 +34,7 @@ mod worker;
 
 pub use access::{Access, ClientIdOf, DeniedPublish, DeniedWill, PartialSubscriptions};
 pub use address::{Address, NotAnAddress};
-pub use authentication::{Authentication, Method};
+pub use authentication::{Authentication, Method, Methods};
 pub use control::Control;
 pub use default_file::default_file;
 pub use difference::Difference;
@@ -101,8 +101,10 @@ impl Config {
     }
 
     /// How a listener finds out who may connect.
-    pub fn method(&self, listener: &Listener) -> Method {
-        listener.authentication.or_else(|| self.authentication.method())
+    pub fn methods(&self, listener: &Listener) -> Methods {
+        let methods = listener.authentication.clone().or_else(|| self.authentication.methods());
+        let named = listener.identity != Identity::None && listener.identity_as == IdentityAs::UserName;
+        if named { methods.after(Method::Certificate) } else { methods }
     }
 }
 

@@ -66,6 +66,13 @@ pub enum Fault {
     },
     /// Passwords are asked for and there are none.
     NoPasswordFile,
+    /// Of the ways to find out who may connect, one is never asked.
+    NeverAsked {
+        /// Its word.
+        method: &'static str,
+        /// The one in front of it that leaves nothing.
+        before: &'static str,
+    },
     /// Two listeners cannot both have their address.
     AddressTaken {
         /// The address of the other.
@@ -155,6 +162,13 @@ impl fmt::Display for Fault {
             Self::NoPasswordFile => out.write_str(
                 "clients must give a password, but there is no file to look it up in. Make one with \
                  `whimbrel passwd` and name it in authentication.password_file",
+            ),
+            Self::NeverAsked { method, before } if method == before => {
+                write!(out, "{method} stands there twice; once is enough")
+            }
+            Self::NeverAsked { method, before } => write!(
+                out,
+                "{method} is never asked, since {before} stands in front of it and leaves nobody to it; put {before} behind it"
             ),
             Self::AddressTaken { by } => {
                 write!(out, "the listener on {by} has this address already; change one of them or delete it")

@@ -192,7 +192,7 @@ impl Control {
         };
         for listener in &after.listeners {
             let label = listener.label();
-            if mixed.method(listener) != after.method(listener) {
+            if mixed.methods(listener) != after.methods(listener) {
                 let why =
                     "who may connect there follows from keys of authentication that count after a restart";
                 reloaded.faults.push(fault(format!("listener {label}: {why}")));

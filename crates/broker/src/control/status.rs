@@ -7,7 +7,7 @@ use whimbrel_engine::Count;
 use whimbrel_journal::State;
 
 use super::{Control, unix_secs};
-use crate::{config::Method, listeners::Entrance};
+use crate::listeners::Entrance;
 
 /// The broker at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -262,10 +262,7 @@ impl Control {
             Listening {
                 name: door.name.to_string(),
                 addresses: entrance.addresses.clone(),
-                authentication: match entrance.method {
-                    Method::Anonymous => "anonymous".to_owned(),
-                    Method::PasswordFile => "password_file".to_owned(),
-                },
+                authentication: entrance.methods.to_string(),
                 connections: door.connections.load(Relaxed),
                 connections_max: (door.connections_max < u32::MAX as usize).then_some(door.connections_max),
             }

@@ -345,13 +345,14 @@ impl Task {
     fn ask(&mut self, bench: &mut Bench, context: &mut Context<'_>) -> Poll<bool> {
         if let Some(question) = self.conversation.question() {
             let claim = Claim { client_id: question.client_id, user_name: question.user_name.clone() };
-            let credentials = Credentials {
-                user_name: question.user_name,
-                password: question.password.map(|password| Secret::new(password.into_vec())),
-            };
+            let (user_name, password) = (question.user_name, question.password);
+            let password = password.map(|password| Secret::new(password.into_vec()));
             let answer = match self.vouched(&claim) {
-                Some(verdict) => Answer::Now(verdict),
-                None => self.place.door.authenticator.authenticate(credentials),
+                Err(denial) => Answer::Now(Verdict::Deny(denial)),
+                Ok(certificate) => {
+                    let credentials = Credentials { user_name, password, certificate };
+                    self.place.door.authenticator.authenticate(credentials)
+                }
             };
             match answer {
                 Answer::Now(verdict) => {
@@ -373,11 +374,15 @@ impl Task {
         Poll::Ready(true)
     }
 
-    /// What the client's certificate decides; nothing where it leaves the question to the authenticator.
-    fn vouched(&self, claim: &Claim) -> Option<Verdict> {
-        let Socket::Wrapped(wrapped) = &self.socket else { return None };
-        let (_, is_client_id) = self.place.door.identity?;
-        wrapped.vouches(is_client_id, &claim.client_id)
+    /// The user name that the client's certificate has, where the listener looks at it; an error where the certificate is
+    /// another client's.
+    fn vouched(&self, claim: &Claim) -> Result<Option<Arc<str>>, Denial> {
+        match (&self.socket, self.place.door.identity) {
+            (Socket::Wrapped(wrapped), Some((_, is_client_id))) => {
+                wrapped.vouches(is_client_id, &claim.client_id)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// While a verdict is awaited: who has gone needs none and takes nobody's place in the queue. What the client says

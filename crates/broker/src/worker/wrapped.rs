@@ -16,7 +16,7 @@ use whimbrel_engine::Conversation;
 use whimbrel_net::{Stream, tls::Acceptor, ws::CloseCode};
 
 use super::{Shared, link::SocketWire};
-use crate::auth::{Denial, Identity, Verdict};
+use crate::auth::Denial;
 
 /// What is read from.
 pub(super) enum Socket {
@@ -149,13 +149,13 @@ impl Wrapped {
         self.end == End::Over
     }
 
-    /// What the client's certificate decides; nothing where it leaves the question to the authenticator.
-    pub(super) fn vouches(&self, is_client_id: bool, client_id: &str) -> Option<Verdict> {
-        let name = self.identity.as_ref()?;
-        if !is_client_id {
-            return Some(Verdict::Allow(Identity { user_name: Some(name.clone()) }));
+    /// The user name that the client's certificate has, if it has one.
+    pub(super) fn vouches(&self, is_client_id: bool, client_id: &str) -> Result<Option<Arc<str>>, Denial> {
+        match &self.identity {
+            Some(name) if !is_client_id => Ok(Some(name.clone())),
+            Some(name) if *client_id != **name => Err(Denial::ForeignClientId),
+            _ => Ok(None),
         }
-        (*client_id != **name).then_some(Verdict::Deny(Denial::ForeignClientId))
     }
 
     /// Whether the client would still be let in, if whom to trust was changed since it was asked last.

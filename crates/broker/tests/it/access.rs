@@ -203,7 +203,7 @@ addresses = \"127.0.0.0/8\"
         config.authentication.password_file = Some(passwords);
         let open = Listener {
             name: Some("open".to_owned()),
-            authentication: Auto::Set(Method::Anonymous),
+            authentication: Auto::Set(Method::Anonymous.into()),
             ..loopback()
         };
         config.listeners = vec![loopback(), open];

@@ -32,7 +32,7 @@ fn passwords(change: impl FnOnce(&mut Config)) -> Passwords {
         config.worker.threads = Auto::Set(1);
         config.authentication.password_file = Some(path);
         config.listeners =
-            vec![loopback(), Listener { authentication: Auto::Set(Method::Anonymous), ..loopback() }];
+            vec![loopback(), Listener { authentication: Auto::Set(Method::Anonymous.into()), ..loopback() }];
         change(config);
     });
     Passwords { running, _file: file }
@@ -75,6 +75,26 @@ fn a_listener_without_passwords_asks_for_none() {
     let Passwords { running, _file } = passwords(|_| {});
     let mut client = Client::open(running.addresses[1], Version::V5);
     assert_eq!(client.connect(v5("c").user_name("anna").password("wrong")).code, 0);
+}
+
+#[test]
+fn behind_the_passwords_only_who_gives_none_is_asked_otherwise() {
+    let Passwords { running, _file } = passwords(|config| {
+        let chain = [Method::PasswordFile, Method::Anonymous].into_iter().collect();
+        config.listeners[0].authentication = Auto::Set(chain);
+    });
+    for (connect, expected) in [
+        (v5("c"), 0),
+        (v5("c").user_name("anna").password("right"), 0),
+        (v5("c").user_name("anna").password("wrong"), 0x86),
+        (v5("c").user_name("anna"), 0x86),
+        (v5("c").user_name("nobody").password("right"), 0x86),
+        (v5("c").user_name(""), 0x86),
+        (v5("c").password("right"), 0x87),
+    ] {
+        let what = format!("{:?} {:?}", connect.user_name, connect.password);
+        assert_eq!(running.open(Version::V5).connect(connect).code, expected, "{what}");
+    }
 }
 
 #[test]

@@ -126,7 +126,7 @@ fn a_client_without_a_certificate_is_asked_for_its_password_where_it_need_not_ha
         Listener { proxy_protocol: true, proxy_trusted: vec!["127.0.0.1".parse().unwrap()], ..loopback() };
     listener.client_certificates = ClientCertificates::Optional;
     listener.identity = Identity::CommonName;
-    listener.authentication = Auto::Set(Method::PasswordFile);
+    listener.authentication = Auto::Set(Method::PasswordFile.into());
     let running = start_with(|config| {
         config.listeners = vec![listener];
         config.authentication.password_file = Some(file.clone());

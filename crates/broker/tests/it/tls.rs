@@ -13,7 +13,7 @@ use tokio::{
     runtime::Runtime,
 };
 use whimbrel_broker::config::{
-    ClientCertificates, Config, Identity, IdentityAs, Listener, Protocol, TlsVersion,
+    Auto, ClientCertificates, Config, Identity, IdentityAs, Listener, Method, Methods, Protocol, TlsVersion,
 };
 use whimbrel_engine::Count;
 use whimbrel_net::{
@@ -99,9 +99,15 @@ impl Tls {
 
     /// The same by another transport.
     pub(super) fn dial_with(mut dialler: Dialler, address: &Address) -> Result<Tls, String> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        // One that runs on between the calls: a connection of QUIC has things to say of its own.
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let stream = runtime.block_on(dialler.dial(address, DEADLINE)).map_err(|error| error.to_string())?;
         Ok(Tls { runtime, stream })
+    }
+
+    pub(super) fn into_parts(self) -> (Runtime, Stream) {
+        (self.runtime, self.stream)
     }
 
     pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
@@ -179,6 +185,35 @@ fn messages_of_any_size_come_back_whole_in_every_version() {
         client.ping().unwrap();
     }
     assert_eq!(running.count(Count::HandshakesFailed), 0);
+}
+
+#[test]
+fn who_has_no_certificate_is_asked_what_stands_behind_it() {
+    let site = Site::new();
+    let passwords = site.path().join("passwords");
+    std::fs::write(&passwords, "# nobody yet\n").unwrap();
+    let named = |authentication: Auto<Methods>| {
+        let mut listener = site.listener();
+        listener.client_certificates = ClientCertificates::Optional;
+        listener.client_ca = Some(site.path().join("ca.pem"));
+        listener.identity = Identity::CommonName;
+        Listener { authentication, ..listener }
+    };
+    let chain = |methods: &[Method]| Auto::Set(methods.iter().copied().collect());
+    let running = start_with(|config: &mut Config| {
+        config.authentication.password_file = Some(passwords);
+        config.listeners = vec![
+            named(Auto::Auto),
+            named(chain(&[Method::Certificate])),
+            named(chain(&[Method::Certificate, Method::Anonymous])),
+            named(chain(&[Method::PasswordFile, Method::Certificate])),
+        ];
+    });
+    let pair = site.ca.client(site.path(), "lamp", Flaw::Nothing);
+    for (at, expected) in running.addresses.iter().zip([5, 5, 0, 5]) {
+        assert_eq!(site.dial(*at, Some(&pair)).unwrap().connect("c"), Ok(0), "{at}: with a certificate");
+        assert_eq!(site.dial(*at, None).unwrap().connect("c"), Ok(expected), "{at}: without one");
+    }
 }
 
 #[test]

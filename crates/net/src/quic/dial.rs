@@ -25,7 +25,7 @@ pub(crate) async fn connect(connector: &Connector, host: &str, address: SocketAd
         SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
     };
     let endpoint = Endpoint::client(any)?;
-    let name = connector.name_for(host)?;
+    let name = connector.name_of(host)?;
     let connecting = endpoint
         .connect_with(config, address, &name.to_str())
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;

@@ -79,6 +79,7 @@ fn broker_lets_in(path: PathBuf, user_name: &str, password: &str) -> bool {
     let answer = file.authenticate(Credentials {
         user_name: Some(user_name.into()),
         password: Some(Secret::from(password.as_bytes())),
+        ..Credentials::default()
     });
     match answer {
         Answer::Now(verdict) => matches!(verdict, Verdict::Allow(_)),

@@ -136,8 +136,14 @@ impl PasswordFile {
 }
 
 impl Authenticator for PasswordFile {
+    /// Any name and any password: who is not in the file is refused like somebody with a wrong password, so that nobody learns
+    /// who is in it.
+    fn is_for(&self, credentials: &Credentials) -> bool {
+        credentials.user_name.is_some() || credentials.password.is_some()
+    }
+
     fn authenticate(&self, credentials: Credentials) -> Answer {
-        let Credentials { user_name, password } = credentials;
+        let Credentials { user_name, password, .. } = credentials;
         let Some(user_name) = user_name else {
             return Answer::Now(self.verifier.deny(Denial::NotAuthorized));
         };

@@ -83,7 +83,8 @@ impl Door {
 }
 
 fn credentials(user_name: Option<&str>, password: Option<&[u8]>) -> Credentials {
-    Credentials { user_name: user_name.map(Into::into), password: password.map(Secret::from) }
+    let (user_name, password) = (user_name.map(Into::into), password.map(Secret::from));
+    Credentials { user_name, password, ..Credentials::default() }
 }
 
 /// The verdict, if it is there.
@@ -130,6 +131,19 @@ fn who_names_no_user_or_no_password_is_refused_at_once() {
     assert_eq!(ask(Some("alice"), None), Some(BAD));
     assert_eq!(ask(Some("mallory"), None), Some(BAD));
     assert_eq!(door.file.counts().denied, 4);
+}
+
+#[test]
+fn who_names_neither_user_nor_password_is_somebody_elses_affair() {
+    let door = Door::new(ALICE);
+    for (user_name, password, expected) in [
+        (None, None, false),
+        (None, Some(RIGHT), true),
+        (Some("mallory"), None, true),
+        (Some(""), None, true),
+    ] {
+        assert_eq!(door.file.is_for(&credentials(user_name, password)), expected, "{user_name:?}");
+    }
 }
 
 #[test]

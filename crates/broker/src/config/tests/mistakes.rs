@@ -164,6 +164,43 @@ fn asking_for_passwords_without_a_file_is_refused_where_it_was_asked() {
 }
 
 #[test]
+fn a_way_to_find_out_who_may_connect_that_is_never_asked_is_refused() {
+    let with_file = |text: &str| file(&format!("{text}\n[authentication]\npassword_file = \"passwords\"\n"));
+    check(
+        with_file("[[listener]]\nauthentication = [\"anonymous\", \"password_file\"]"),
+        &[
+            "whimbrel.toml:2:18: listener.authentication: password_file is never asked, since anonymous stands in \
+           front of it and leaves nobody to it; put anonymous behind it",
+        ],
+    );
+    check(
+        with_file("[[listener]]\nauthentication = [\"password_file\", \"password_file\"]"),
+        &["whimbrel.toml:2:18: listener.authentication: password_file stands there twice"],
+    );
+    check(
+        file("[authentication]\nmethod = [\"anonymous\", \"anonymous\"]\n"),
+        &["whimbrel.toml:2:10: authentication.method: anonymous stands there twice"],
+    );
+    check(
+        with_file("[[listener]]\nauthentication = [\"certificate\", \"password_file\"]"),
+        &[
+            "whimbrel.toml:2:18: listener.authentication: this counts only if identity names a part of the certificate",
+        ],
+    );
+    check(
+        file("[[listener]]\nauthentication = [\"password\"]\n"),
+        &[
+            "whimbrel.toml:2:18: listener.authentication: [\"password\"] is not allowed here; allowed is \"auto\" or \
+           \"anonymous\" or \"certificate\" or \"password_file\", or several in []",
+        ],
+    );
+    check(
+        file("[[listener]]\nauthentication = []\n"),
+        &["whimbrel.toml:2:18: listener.authentication: [] is not"],
+    );
+}
+
+#[test]
 fn two_listeners_cannot_have_one_address() {
     let check_pair = |one: &str, other: &str, expect: bool| {
         let danger = "danger_allow_anonymous_on_network = true";

@@ -14,7 +14,7 @@ fn another(key: &Key) -> String {
     let candidates: Vec<String> = match &inner(key.kind) {
         Kind::Switch => vec!["true".to_owned(), "false".to_owned()],
         Kind::Whole => vec![key.bounds.0.to_string(), key.bounds.1.to_string()],
-        Kind::Choice(words) => words.iter().map(|word| (*word).to_owned()).collect(),
+        Kind::Choice(words) | Kind::Choices(words) => words.iter().map(|word| (*word).to_owned()).collect(),
         Kind::Text | Kind::Path | Kind::Paths => vec!["another".to_owned()],
         Kind::Form { example, .. } | Kind::Forms { example, .. } => vec![(*example).to_owned()],
         Kind::Address => vec!["127.0.0.1:1884".to_owned()],
@@ -170,7 +170,7 @@ fn without_any_source_the_configuration_is_the_default() {
     let [listener] = &config.listeners[..] else { panic!("there is one listener: {config:?}") };
     let sockets: Vec<String> = listener.address.sockets().iter().map(ToString::to_string).collect();
     assert_eq!(sockets, ["127.0.0.1:1883", "[::1]:1883"]);
-    assert_eq!(config.method(listener), Method::Anonymous);
+    assert_eq!(config.methods(listener), Method::Anonymous.into());
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn the_listen_flag_replaces_every_other_listener() {
     let config = load(sources).expect("it is allowed");
     let expected = ["0.0.0.0:3", "[::1]:4"].map(|text| Listener::on(text.parse().expect("an address")));
     assert_eq!(config.listeners, expected);
-    assert!(config.listeners.iter().all(|listener| config.method(listener) == Method::PasswordFile));
+    assert!(config.listeners.iter().all(|listener| config.methods(listener) == Method::PasswordFile.into()));
 }
 
 #[test]
@@ -271,13 +271,45 @@ fn a_password_file_alone_asks_every_listener_for_passwords() {
     let mut sources = environment(&[("WHIMBREL_AUTHENTICATION_PASSWORD_FILE", "passwords")]);
     let method = |sources: &Sources| {
         let config = Config::load(sources).expect("it is allowed");
-        config.method(&config.listeners[0])
+        config.methods(&config.listeners[0])
     };
-    assert_eq!(method(&sources), Method::PasswordFile);
+    assert_eq!(method(&sources), Method::PasswordFile.into());
     sources.environment.insert("WHIMBREL_AUTHENTICATION_METHOD".to_owned(), "anonymous".to_owned());
-    assert_eq!(method(&sources), Method::Anonymous);
+    assert_eq!(method(&sources), Method::Anonymous.into());
     sources.environment.insert("WHIMBREL_LISTENER_1_AUTHENTICATION".to_owned(), "password_file".to_owned());
-    assert_eq!(method(&sources), Method::PasswordFile);
+    assert_eq!(method(&sources), Method::PasswordFile.into());
+}
+
+#[test]
+fn several_ways_to_find_out_who_may_connect_keep_their_order() {
+    let methods = |sources: &Sources| {
+        let config = Config::load(sources).expect("it is allowed");
+        config.methods(&config.listeners[0]).to_string()
+    };
+    let mut sources =
+        file("authentication = { method = ['password_file', 'anonymous'], password_file = 'p' }\n");
+    assert_eq!(methods(&sources), "password_file, anonymous");
+    sources
+        .environment
+        .insert("WHIMBREL_LISTENER_1_AUTHENTICATION".to_owned(), "password_file, anonymous".to_owned());
+    assert_eq!(methods(&sources), "password_file, anonymous");
+    // A certificate that says who somebody is comes first where nobody says otherwise.
+    let with_names = |authentication: &str| {
+        let text = format!(
+            "[[listener]]\nprotocol = 'mqtts'\ncertificate = 'c'\nkey = 'k'\nclient_certificates = 'optional'\n\
+             client_ca = 'ca'\nidentity = 'common_name'\n{authentication}\n[authentication]\npassword_file = 'p'\n"
+        );
+        methods(&file(&text))
+    };
+    assert_eq!(with_names(""), "certificate, password_file");
+    assert_eq!(with_names("authentication = 'password_file'"), "certificate, password_file");
+    assert_eq!(with_names("authentication = 'certificate'"), "certificate");
+    let last = "authentication = ['password_file', 'certificate', 'anonymous']";
+    assert_eq!(with_names(last), "password_file, certificate, anonymous");
+    assert_eq!(
+        with_names(&format!("{last}\nidentity_as = 'user_name'")),
+        "password_file, certificate, anonymous"
+    );
 }
 
 #[test]
