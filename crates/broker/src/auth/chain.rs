@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Answer, Authenticator, Credentials, Denial, Verdict};
+use super::{Answer, Authenticator, Credentials, Denial, Exchange, Verdict};
 
 /// The authenticators of a listener. What none of them is there for is refused.
 pub struct Chain(Vec<Arc<dyn Authenticator>>);
@@ -28,6 +28,10 @@ impl Authenticator for Chain {
                 Some(_) => Denial::BadUserNameOrPassword,
             })),
         }
+    }
+
+    fn begin(&self, method: &str) -> Option<Box<dyn Exchange>> {
+        self.0.iter().find_map(|member| member.begin(method))
     }
 }
 

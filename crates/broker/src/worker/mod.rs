@@ -6,10 +6,12 @@
 //! deadlines, [`flusher`] writes what a turn has appended, [`releaser`] lets go what has waited for the disk, [`telling`] keeps the log readable.
 
 mod accept;
+mod exchange;
 mod flusher;
 mod handshake;
 mod keeper;
 mod link;
+mod parting;
 mod releaser;
 mod tail;
 mod task;
