@@ -49,7 +49,6 @@ fn what_is_no_address_says_what_to_write() {
     check("[::1]1883", "brackets");
     check("[broker]:1883", "brackets");
     check("http://broker", "quic://");
-    check("http://broker", "quic://");
     check("mqtt://broker/topic", "no host name");
     check("user@broker", "no host name");
     check("unix:", "names no socket");
