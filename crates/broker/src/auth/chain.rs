@@ -20,6 +20,13 @@ impl Authenticator for Chain {
         self.0.iter().any(|member| member.is_for(credentials))
     }
 
+    fn is_guess(&self, credentials: &Credentials) -> bool {
+        self.0
+            .iter()
+            .find(|member| member.is_for(credentials))
+            .is_some_and(|member| member.is_guess(credentials))
+    }
+
     fn authenticate(&self, credentials: Credentials) -> Answer {
         match self.0.iter().find(|member| member.is_for(&credentials)) {
             Some(member) => member.authenticate(credentials),

@@ -38,6 +38,12 @@ pub trait Authenticator: Send + Sync {
         true
     }
 
+    /// Whether it may be somebody's guess, of which there are only so many. Who is let in whatever it says guesses
+    /// nothing, nor does who gives no password, or one that nobody can guess, such as a signed token.
+    fn is_guess(&self, credentials: &Credentials) -> bool {
+        credentials.password.is_some()
+    }
+
     /// Judges what a client said of itself in its CONNECT. Never blocks and never takes longer than a
     /// few microseconds: anything slower is an [`Answer::Later`].
     fn authenticate(&self, credentials: Credentials) -> Answer;

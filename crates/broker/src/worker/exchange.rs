@@ -11,10 +11,7 @@ use std::{
 use tokio::sync::oneshot;
 use whimbrel_engine::{Method, Reply};
 
-use super::{
-    Bench,
-    task::{Claim, Task},
-};
+use super::{Bench, login::Claim, task::Task};
 use crate::auth::{Denial, Exchange, Said, Step, Verdict};
 
 /// A connection whose CONNECT named a method.

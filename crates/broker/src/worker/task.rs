@@ -12,7 +12,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::{io::ReadBuf, sync::oneshot};
+use tokio::io::ReadBuf;
 use tracing::field::display;
 use whimbrel_engine::{
     Conversation, Count, Standing, Wire,
@@ -25,12 +25,13 @@ use super::{
     Bench, Place, READ_BYTES, Shared,
     exchange::Authenticating,
     link::SocketWire,
+    login::{Claim, Login},
     tail::Tail,
     telling::{Kind, Words},
     with_bench,
     wrapped::Socket,
 };
-use crate::auth::{Answer, Credentials, Denial, Secret, Verdict};
+use crate::auth::{Credentials, Denial, Secret, Verdict};
 
 /// Reads of one turn; then others go on.
 pub(super) const READS_PER_TURN: usize = 4;
@@ -51,19 +52,6 @@ pub(super) enum Phase {
     Ending,
 }
 
-/// Who wants to connect, in the client's own words.
-pub(super) struct Claim {
-    /// Empty when the server shall assign one.
-    client_id: Box<str>,
-    pub(super) user_name: Option<Box<str>>,
-}
-
-/// A question that the authenticator answers later.
-struct PendingVerdict {
-    verdict: oneshot::Receiver<Verdict>,
-    claim: Claim,
-}
-
 /// One connection.
 pub(super) struct Task {
     pub(super) conversation: Conversation,
@@ -74,7 +62,7 @@ pub(super) struct Task {
     /// Whether it is counted with the clients whose CONNECT was accepted.
     accounted_as_known: bool,
     /// Present while CONNECT waits for it.
-    verdict: Option<Box<PendingVerdict>>,
+    login: Option<Box<Login>>,
     /// Present where CONNECT named a method of enhanced authentication that is offered.
     pub(super) authenticating: Option<Box<Authenticating>>,
     pub(super) phase: Phase,
@@ -100,7 +88,7 @@ impl Task {
             wire,
             tail: Tail::default(),
             accounted_as_known: false,
-            verdict: None,
+            login: None,
             authenticating: None,
             phase: Phase::Talking,
             stood_back: false,
@@ -334,20 +322,11 @@ impl Task {
             }
             let (user_name, password) = (question.user_name, question.password);
             let password = password.map(|password| Secret::new(password.into_vec()));
-            let answer = match self.vouched(&claim) {
-                Err(denial) => Answer::Now(Verdict::Deny(denial)),
-                Ok(certificate) => {
-                    let credentials = Credentials { user_name, password, certificate };
-                    self.place.door.authenticator.authenticate(credentials)
-                }
-            };
-            match answer {
-                Answer::Now(verdict) => {
-                    self.hear(bench, &claim, verdict);
-                    return Poll::Ready(true);
-                }
-                Answer::Later(verdict) => self.verdict = Some(Box::new(PendingVerdict { verdict, claim })),
-            }
+            let now = bench.turn.now.mono;
+            self.login = Some(Box::new(match self.vouched(&claim) {
+                Err(denial) => Login::judged(claim, Verdict::Deny(denial), now),
+                Ok(certificate) => Login::new(claim, Credentials { user_name, password, certificate }, now),
+            }));
         }
         if self.authenticating.is_some() {
             if self.advance_exchange(bench, context).is_ready() {
@@ -357,14 +336,14 @@ impl Task {
             self.account_tail(bench);
             return stays;
         }
-        let Some(pending) = &mut self.verdict else { return Poll::Pending };
-        let Poll::Ready(verdict) = Pin::new(&mut pending.verdict).poll(context) else {
+        let Some(login) = &mut self.login else { return Poll::Pending };
+        let Poll::Ready(verdict) = login.poll(bench, &self.place.door, self.address, context) else {
             let stays = self.listen(bench, context);
             self.account_tail(bench);
             return stays;
         };
-        if let Some(pending) = self.verdict.take() {
-            self.hear(bench, &pending.claim, verdict.unwrap_or(Verdict::Deny(Denial::ServerBusy)));
+        if let Some(login) = self.login.take() {
+            self.hear(bench, &login.claim, verdict);
         }
         Poll::Ready(true)
     }
@@ -400,7 +379,7 @@ impl Task {
                 Ok(()) if !self.tail.bytes().is_empty() => return Poll::Pending,
                 Ok(()) | Err(_) => {
                     // The authenticator sees by this that nobody waits.
-                    (self.verdict, self.authenticating) = (None, None);
+                    (self.login, self.authenticating) = (None, None);
                     return Poll::Ready(false);
                 }
             }
