@@ -24,6 +24,7 @@ use whimbrel_net::Peer;
 use super::{
     Bench, Place, READ_BYTES, Shared,
     exchange::Authenticating,
+    keeper::Peg,
     link::SocketWire,
     login::{Claim, Login},
     tail::Tail,
@@ -70,7 +71,7 @@ pub(super) struct Task {
     stood_back: bool,
     pub(super) address: Peer,
     /// Where the keeper finds the wire; from the first poll on.
-    pub(super) keeper_place: Option<u32>,
+    pub(super) peg: Option<Peg>,
     pub(super) place: Place,
 }
 
@@ -93,17 +94,17 @@ impl Task {
             phase: Phase::Talking,
             stood_back: false,
             address,
-            keeper_place: None,
+            peg: None,
             place,
         }
     }
 
     fn turn(&mut self, bench: &mut Bench, context: &mut Context<'_>) -> Poll<()> {
         bench.begin();
-        if self.keeper_place.is_none() {
+        if self.peg.is_none() {
             // A task keeps its waker for life, so it is named once.
             self.wire.register(context);
-            self.keeper_place = Some(bench.wires.add(self.wire.clone()));
+            self.peg = Some(bench.wires.add(self.wire.clone()));
             if self.place.door.closed.load(Relaxed) {
                 self.wire.wake(); // Whoever was there when it was closed was told before us.
             }
@@ -421,8 +422,8 @@ impl Task {
 
     /// When the keeper wakes this task.
     pub(super) fn set_deadline(&self, bench: &mut Bench, deadline: Millis) {
-        if let Some(place) = self.keeper_place {
-            bench.wires.set_deadline(place, deadline);
+        if let Some(peg) = self.peg {
+            bench.wires.set_deadline(peg, deadline);
         }
     }
 
@@ -475,7 +476,7 @@ impl Drop for Task {
     /// A task that is torn down before its end (it panicked) lets go of its session all the same: the client can come
     /// back.
     fn drop(&mut self) {
-        if self.keeper_place.is_none() {
+        if self.peg.is_none() {
             return;
         }
         with_bench(|bench| {
@@ -488,8 +489,8 @@ impl Drop for Task {
                 }
                 self.conversation.give_up_waiting();
             }
-            if let Some(place) = self.keeper_place.take() {
-                bench.wires.remove(place);
+            if let Some(peg) = self.peg.take() {
+                bench.wires.remove(peg);
             }
             bench.finish();
         });
