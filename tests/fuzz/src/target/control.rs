@@ -5,6 +5,7 @@ use std::{
     cell::RefCell,
     io::{BufRead as _, BufReader, Write as _},
     os::unix::net::UnixStream,
+    time::Instant,
 };
 
 use whimbrel_broker::{
@@ -16,6 +17,8 @@ use whimbrel_broker::{
 /// A broker, and a visit at its control socket that goes on from input to input.
 struct Visit {
     heard: BufReader<UnixStream>,
+    /// When it was last heard.
+    at: Instant,
     _broker: Broker,
     _socket: socket::Socket,
 }
@@ -39,7 +42,7 @@ impl Visit {
         let reserved = socket::Reserved::open(&config.control).expect("a socket").expect("a socket");
         let socket = reserved.serve(broker.control()).expect("a thread");
         let heard = BufReader::new(UnixStream::connect(socket.path()).expect("somebody listens"));
-        Visit { heard, _broker: broker, _socket: socket }
+        Visit { heard, at: Instant::now(), _broker: broker, _socket: socket }
     }
 
     fn ask(&mut self, line: &[u8]) {
@@ -54,6 +57,7 @@ impl Visit {
                 break;
             }
         }
+        self.at = Instant::now();
         assert!(self.heard.buffer().is_empty(), "more than one answer to {}", line.escape_ascii());
     }
 }
@@ -69,6 +73,10 @@ pub(super) fn control(data: &[u8]) {
                 continue;
             }
         }
-        VISIT.with_borrow_mut(|visit| visit.get_or_insert_with(Visit::begin).ask(line));
+        VISIT.with_borrow_mut(|visit| {
+            // Who says nothing for long is let go.
+            visit.take_if(|visit| visit.at.elapsed().as_secs() >= socket::REQUEST_SECS_MAX / 2);
+            visit.get_or_insert_with(Visit::begin).ask(line);
+        });
     }
 }
