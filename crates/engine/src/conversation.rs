@@ -54,7 +54,7 @@ impl Question {
     }
 }
 
-pub use exchange::{Method, Reply, Said};
+pub use exchange::{Method, Reply};
 
 /// What the owner of the connection does next.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -104,8 +104,6 @@ pub struct Conversation {
     attention: Attention,
     /// How sure what the client is promised has to be.
     level: Level,
-    /// What the client has said for its authentication method, until somebody takes it.
-    said: Option<Box<Said>>,
 }
 
 impl Conversation {
@@ -127,7 +125,6 @@ impl Conversation {
             deaf_until: Millis(0),
             attention: Attention { stalled_at: Millis::NEVER, ..Attention::default() },
             level: Level::default(),
-            said: None,
         }
     }
 
@@ -254,7 +251,6 @@ impl Conversation {
                 self.note_progress(progress);
             }
             Ok(Heard::Released) => self.connection.acknowledged(),
-            Ok(Heard::Said(said)) => self.said = Some(said),
             Ok(Heard::Disconnect(end)) => {
                 self.end = end;
                 self.arrival = None; // It has gone in the middle of its authentication.
@@ -538,7 +534,6 @@ enum Heard {
     Refused(ReasonCode),
     Published(Progress),
     Released,
-    Said(Box<Said>),
     Disconnect(End),
 }
 
@@ -571,8 +566,9 @@ fn hear(
         Event::Subscribe(subscribe) => engine.subscribe(turn, from, &subscribe),
         Event::Unsubscribe(unsubscribe) => engine.unsubscribe(turn, from, &unsubscribe),
         Event::Ping => engine.ping(turn, from),
-        Event::Auth(_) | Event::Disconnect(_) => return Ok(hear_early(&event)),
-        Event::Connect(_) => {}
+        Event::Disconnect(_) => return Ok(hear_early(&event)),
+        // What AUTH says is taken by whoever knows the method.
+        Event::Auth | Event::Connect(_) => {}
     }
     Ok(Heard::Nothing)
 }
@@ -580,7 +576,6 @@ fn hear(
 /// What may come before there is a session.
 fn hear_early(event: &Event<'_>) -> Heard {
     match event {
-        Event::Auth(auth) => Heard::Said(Said::new(auth)),
         Event::Disconnect(disconnect) => Heard::Disconnect(End::Disconnect {
             reason: disconnect.reason,
             session_expiry_secs: disconnect.session_expiry_secs,

@@ -1,13 +1,13 @@
 //! What keeps a client out, or ends its connection, whoever it has proved to be: bans, and falls without end. Not
 //! authentication.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use whimbrel_engine::{Count, proto::codec::ReasonCode};
 
 use super::{
     Bench,
-    login::Claim,
+    login::{Claim, Login},
     task::Task,
     telling::{Kind, Words},
 };
@@ -19,7 +19,31 @@ pub(super) struct KeptOut {
     pub(super) why: String,
 }
 
+/// Who is at the other end of a connection, from CONNECT on.
+pub(super) enum Visitor {
+    /// It says who it is.
+    Coming(Box<Login>),
+    /// It has been let in.
+    Known(Known),
+}
+
+/// What is known of a client that was let in.
+pub(super) struct Known {
+    /// The user name that it has proved.
+    pub(super) user: Option<Arc<str>>,
+    /// The change of what is trusted and banned by which it was looked at.
+    pub(super) judged: u32,
+}
+
 impl Task {
+    /// The user name that the client has proved.
+    fn user(&self) -> Option<&str> {
+        match self.visitor.as_deref()? {
+            Visitor::Known(known) => known.user.as_deref(),
+            Visitor::Coming(_) => None,
+        }
+    }
+
     /// Why nobody from this address is let in: asked before anything that a client says is looked at.
     pub(super) fn is_address_banned(&self, bench: &Bench) -> Option<KeptOut> {
         let shared = &bench.shared;
@@ -64,16 +88,15 @@ impl Task {
     pub(super) fn look_for_ban(&mut self, bench: &mut Bench) {
         let shared = bench.shared.clone();
         let changes = shared.trust_changes.load(Relaxed);
-        if std::mem::replace(&mut self.judged, changes) == changes {
+        let Some(Visitor::Known(known)) = self.visitor.as_deref_mut() else { return };
+        let Some(attached) = self.conversation.attached() else { return }; // It is looked at when it has its session.
+        if std::mem::replace(&mut known.judged, changes) == changes {
             return;
         }
-        let Some(client_id) = self.conversation.attached().map(|attached| attached.session().client_id())
-        else {
-            return; // It is looked at when it is let in.
-        };
+        let client_id = attached.session().client_id();
         let (bans, now_secs) = (&shared.guards.bans, shared.now().wall_secs);
         let banned = bans.of_address(self.address.ip(), now_secs);
-        let Some(why) = banned.or_else(|| bans.of_client(client_id, self.user.as_deref(), now_secs)) else {
+        let Some(why) = banned.or_else(|| bans.of_client(client_id, self.user(), now_secs)) else {
             return;
         };
         let (client, address) = (Words(client_id), self.address);
@@ -93,7 +116,7 @@ impl Task {
         }
         let Some(attached) = self.conversation.attached() else { return };
         let client_id = attached.session().client_id();
-        let (user, address) = (self.user.as_deref(), self.address.ip());
+        let (user, address) = (self.user(), self.address.ip());
         let now = bench.turn.now.mono;
         if bench.shared.guards.flapping.fall(Whose { client_id, user, address }, now.0) {
             bench.turn.count(Count::HeldOff, 1);

@@ -116,8 +116,8 @@ impl Task {
             return Poll::Pending;
         }
         self.forget_tail(bench);
-        if let Some(place) = self.keeper_place.take() {
-            bench.wires.remove(place);
+        if let Some(peg) = self.peg.take() {
+            bench.wires.remove(peg);
         }
         self.wire.set_gone();
         Poll::Ready(())

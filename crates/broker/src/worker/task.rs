@@ -23,7 +23,9 @@ use whimbrel_net::Peer;
 
 use super::{
     Bench, Place, READ_BYTES, Shared,
+    admission::{Known, Visitor},
     exchange::Authenticating,
+    keeper::Peg,
     link::SocketWire,
     login::{Claim, Login},
     tail::Tail,
@@ -61,8 +63,8 @@ pub(super) struct Task {
     tail: Tail,
     /// Whether it is counted with the clients whose CONNECT was accepted.
     accounted_as_known: bool,
-    /// Present while CONNECT waits for it.
-    login: Option<Box<Login>>,
+    /// Present from CONNECT on.
+    pub(super) visitor: Option<Box<Visitor>>,
     /// Present where CONNECT named a method of enhanced authentication that is offered.
     pub(super) authenticating: Option<Box<Authenticating>>,
     pub(super) phase: Phase,
@@ -70,12 +72,8 @@ pub(super) struct Task {
     stood_back: bool,
     pub(super) address: Peer,
     /// Where the keeper finds the wire; from the first poll on.
-    pub(super) keeper_place: Option<u32>,
+    pub(super) peg: Option<Peg>,
     pub(super) place: Place,
-    /// Who it has proved to be.
-    pub(super) user: Option<Arc<str>>,
-    /// The change of what is trusted and banned by which it was looked at.
-    pub(super) judged: u32,
 }
 
 impl Task {
@@ -92,24 +90,22 @@ impl Task {
             wire,
             tail: Tail::default(),
             accounted_as_known: false,
-            login: None,
+            visitor: None,
             authenticating: None,
             phase: Phase::Talking,
             stood_back: false,
             address,
-            keeper_place: None,
+            peg: None,
             place,
-            user: None,
-            judged: shared.trust_changes.load(Relaxed),
         }
     }
 
     fn turn(&mut self, bench: &mut Bench, context: &mut Context<'_>) -> Poll<()> {
         bench.begin();
-        if self.keeper_place.is_none() {
+        if self.peg.is_none() {
             // A task keeps its waker for life, so it is named once.
             self.wire.register(context);
-            self.keeper_place = Some(bench.wires.add(self.wire.clone()));
+            self.peg = Some(bench.wires.add(self.wire.clone()));
             if self.place.door.closed.load(Relaxed) {
                 self.wire.wake(); // Whoever was there when it was closed was told before us.
             }
@@ -143,8 +139,8 @@ impl Task {
                 self.conversation.close(&shared.engine, &mut bench.turn, ReasonCode::ServerShuttingDown);
             }
             self.judge(bench);
-            self.look_for_ban(bench);
             self.conversation.handle_timeout(&shared.engine, &mut bench.turn, &wire);
+            self.look_for_ban(bench);
         } else if self.conversation.standing() == Standing::Working {
             let (engine, wire) = (bench.shared.engine.clone(), self.dyn_wire());
             self.conversation.proceed(&engine, &mut bench.turn, &wire);
@@ -334,10 +330,11 @@ impl Task {
             let (user_name, password) = (question.user_name, question.password);
             let password = password.map(|password| Secret::new(password.into_vec()));
             let now = bench.turn.now.mono;
-            self.login = Some(Box::new(match self.vouched(&claim) {
+            let login = match self.vouched(&claim) {
                 Err(denial) => Login::judged(claim, Verdict::Deny(denial), now),
                 Ok(certificate) => Login::new(claim, Credentials { user_name, password, certificate }, now),
-            }));
+            };
+            self.visitor = Some(Box::new(Visitor::Coming(Box::new(login))));
         }
         if self.authenticating.is_some() {
             if self.advance_exchange(bench, context).is_ready() {
@@ -347,13 +344,13 @@ impl Task {
             self.account_tail(bench);
             return stays;
         }
-        let Some(login) = &mut self.login else { return Poll::Pending };
+        let Some(Visitor::Coming(login)) = self.visitor.as_deref_mut() else { return Poll::Pending };
         let Poll::Ready(verdict) = login.poll(bench, &self.place.door, self.address, context) else {
             let stays = self.listen(bench, context);
             self.account_tail(bench);
             return stays;
         };
-        if let Some(login) = self.login.take() {
+        if let Some(Visitor::Coming(login)) = self.visitor.take().map(|visitor| *visitor) {
             self.hear(bench, &login.claim, verdict);
         }
         Poll::Ready(true)
@@ -390,7 +387,7 @@ impl Task {
                 Ok(()) if !self.tail.bytes().is_empty() => return Poll::Pending,
                 Ok(()) | Err(_) => {
                     // The authenticator sees by this that nobody waits.
-                    (self.login, self.authenticating) = (None, None);
+                    (self.visitor, self.authenticating) = (None, None);
                     return Poll::Ready(false);
                 }
             }
@@ -420,7 +417,8 @@ impl Task {
                     self.keep_out(bench, claim, &kept_out);
                     return Err(kept_out.reason);
                 }
-                self.user = identity.user_name.clone();
+                let (user, judged) = (identity.user_name.clone(), bench.shared.trust_changes.load(Relaxed));
+                self.visitor = Some(Box::new(Visitor::Known(Known { user, judged })));
                 let who = identity.who(&claim.client_id, address.ip(), &self.place.door.name);
                 self.conversation.identify(&bench.shared.engine, who);
                 Ok(())
@@ -437,8 +435,8 @@ impl Task {
 
     /// When the keeper wakes this task.
     pub(super) fn set_deadline(&self, bench: &mut Bench, deadline: Millis) {
-        if let Some(place) = self.keeper_place {
-            bench.wires.set_deadline(place, deadline);
+        if let Some(peg) = self.peg {
+            bench.wires.set_deadline(peg, deadline);
         }
     }
 
@@ -491,7 +489,7 @@ impl Drop for Task {
     /// A task that is torn down before its end (it panicked) lets go of its session all the same: the client can come
     /// back.
     fn drop(&mut self) {
-        if self.keeper_place.is_none() {
+        if self.peg.is_none() {
             return;
         }
         with_bench(|bench| {
@@ -504,8 +502,8 @@ impl Drop for Task {
                 }
                 self.conversation.give_up_waiting();
             }
-            if let Some(place) = self.keeper_place.take() {
-                bench.wires.remove(place);
+            if let Some(peg) = self.peg.take() {
+                bench.wires.remove(peg);
             }
             bench.finish();
         });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use whimbrel_proto::{
     codec::{Auth, Connect, PacketType, Peer, ReasonCode, Version},
-    server::Authentication,
+    server::{Authentication, Said},
 };
 
 use super::Conversation;
@@ -27,22 +27,6 @@ impl Method {
     }
 }
 
-/// What a client says in AUTH.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Said {
-    /// Data for its method, if it has any.
-    pub data: Option<Box<[u8]>>,
-    /// Whether it begins anew, on a connection that has been accepted.
-    pub is_anew: bool,
-}
-
-impl Said {
-    pub(super) fn new(auth: &Auth<'_>) -> Box<Said> {
-        let is_anew = auth.reason == ReasonCode::Reauthenticate;
-        Box::new(Said { data: auth.authentication_data.map(Box::from), is_anew })
-    }
-}
-
 /// What the server replies for a method.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
@@ -58,8 +42,8 @@ impl Conversation {
     /// What the client has said for its method since CONNECT, once: to be replied to, at once or later. Before CONNACK the
     /// conversation stands at [`Standing::Asking`](super::Standing::Asking) until then; after CONNACK everything goes on
     /// meanwhile.
-    pub fn said(&mut self) -> Option<Box<Said>> {
-        self.said.take()
+    pub fn said(&mut self) -> Option<Said> {
+        self.connection.said()
     }
 
     /// The method has come to this. Whoever lets the client in says before who it is ([`Conversation::identify`]).

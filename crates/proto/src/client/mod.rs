@@ -153,6 +153,7 @@ pub struct Connection {
     keep_alive: KeepAlive,
     quota: Quota,
     aliases_in: AliasesIn,
+    aliases_in_max: u16,
     aliases_out: AliasesOut,
     acks: Acks,
     requests: Requests,

@@ -25,6 +25,17 @@ pub(super) struct Exchange {
     since: Millis,
     /// Milliseconds that it may take as long as it is the client's turn, 0 for any.
     timeout_millis: u64,
+    /// What the client has said, until somebody takes it.
+    said: Option<Said>,
+}
+
+/// What a client says in AUTH.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// Data for its method, if it has any.
+    pub data: Option<Box<[u8]>>,
+    /// Whether it begins anew, on a connection that has been accepted.
+    pub is_anew: bool,
 }
 
 /// Who has to say something.
@@ -40,7 +51,7 @@ impl Exchange {
     /// CONNECT has come with this method.
     pub(super) fn begin(method: &str, limits: &Limits, since: Millis) -> Box<Exchange> {
         let timeout_millis = limits.connect_timeout_millis;
-        Box::new(Exchange { method: method.into(), turn: Whose::Server, since, timeout_millis })
+        Box::new(Exchange { method: method.into(), turn: Whose::Server, since, timeout_millis, said: None })
     }
 
     /// When the client must have answered.
@@ -62,6 +73,11 @@ impl Connection {
     #[must_use]
     pub fn authentication_method(&self) -> Option<&str> {
         self.exchange.as_ref().map(|exchange| &*exchange.method)
+    }
+
+    /// What the client has said in the [`Event::Auth`] before, once.
+    pub fn said(&mut self) -> Option<Said> {
+        self.exchange.as_mut()?.said.take()
     }
 
     /// Whether the server has to say how the exchange of the method goes on: after CONNECT, and after each
@@ -115,18 +131,18 @@ impl Connection {
             kind => return Err(Violation::NotAuthenticated(kind)),
         }
         match Packet::decode(frame, self.version, Peer::Client)? {
-            Packet::Auth(auth) => self.handle_auth(auth, limits, now),
+            Packet::Auth(auth) => self.handle_auth(&auth, limits, now),
             Packet::Disconnect(disconnect) => Ok(Event::Disconnect(disconnect)),
             _ => Err(Violation::NotAuthenticated(frame.kind)),
         }
     }
 
-    pub(super) fn handle_auth<'a>(
-        &'a mut self,
-        auth: Auth<'a>,
+    pub(super) fn handle_auth(
+        &mut self,
+        auth: &Auth<'_>,
         limits: &Limits,
         now: Millis,
-    ) -> Result<Event<'a>, Violation> {
+    ) -> Result<Event<'static>, Violation> {
         check_user_properties(limits, auth.user_properties.count(), auth.user_properties.byte_len())?;
         let Some(exchange) = &mut self.exchange else {
             return Err(Violation::AuthUnexpected); // [MQTT-4.12.0-7]
@@ -140,10 +156,12 @@ impl Connection {
             _ => return Err(Violation::AuthOutOfTurn),
         }
         exchange.turn = Whose::Server;
+        let is_anew = auth.reason == ReasonCode::Reauthenticate;
+        exchange.said = Some(Said { data: auth.authentication_data.map(Box::from), is_anew });
         if self.state == State::Exchanging {
             self.state = State::Deciding;
         }
-        Ok(Event::Auth(auth))
+        Ok(Event::Auth)
     }
 }
 

@@ -14,6 +14,7 @@ mod auth;
 pub mod connect;
 mod farewell;
 
+pub use auth::Said;
 pub use connect::{Authentication, Negotiated, Refused, negotiate};
 pub use farewell::farewell;
 
@@ -22,8 +23,8 @@ use alloc::boxed::Box;
 use crate::{
     Millis, Violation,
     codec::{
-        Auth, Connect, Disconnect, Filter, Frame, Packet, PacketId, PacketType, Peer, Publish, QoS,
-        ReasonCode, Subscribe, Unsubscribe, Version,
+        Connect, Disconnect, Filter, Frame, Packet, PacketId, PacketType, Peer, Publish, QoS, ReasonCode,
+        Subscribe, Unsubscribe, Version,
     },
     flow::{AliasesIn, Quota},
 };
@@ -140,9 +141,9 @@ pub enum Event<'a> {
     Unsubscribe(Unsubscribe<'a>),
     /// PINGREQ: answer with PINGRESP [MQTT-3.12.4-1].
     Ping,
-    /// AUTH in its turn: go on with the method, by [`Connection::challenge`], by [`Connection::accept`] or, if the client
-    /// is in already, by [`Connection::reauthenticated`].
-    Auth(Auth<'a>),
+    /// AUTH in its turn: go on with the method by what was [`Connection::said`]: by [`Connection::challenge`], by
+    /// [`Connection::accept`] or, if the client is in already, by [`Connection::reauthenticated`].
+    Auth,
     /// DISCONNECT: the connection ends.
     Disconnect(Disconnect<'a>),
 }
@@ -197,7 +198,7 @@ impl Connection {
             last_packet: now,
             exchange: None,
             quota: Quota::new(limits.receive_maximum),
-            aliases: AliasesIn::new(limits.topic_aliases_in_max),
+            aliases: AliasesIn::default(),
         }
     }
 
@@ -331,7 +332,7 @@ impl Connection {
             }
             Packet::PingReq => Ok(Event::Ping),
             Packet::Disconnect(disconnect) => self.handle_disconnect(disconnect),
-            Packet::Auth(auth) => self.handle_auth(auth, limits, now),
+            Packet::Auth(auth) => self.handle_auth(&auth, limits, now),
             Packet::Connect(_)
             | Packet::Publish(_)
             | Packet::PubAck(_)
@@ -391,7 +392,8 @@ impl Connection {
         if ack.is_some() && !self.quota.take() {
             return Err(Violation::ReceiveMaximumExceeded);
         }
-        let topic = self.aliases.resolve(publish.topic, properties.topic_alias)?;
+        let topic =
+            self.aliases.resolve(publish.topic, properties.topic_alias, limits.topic_aliases_in_max)?;
         check_topic(limits, topic)?;
         Ok(Event::Publish { publish, topic, ack })
     }

@@ -6,7 +6,7 @@ use whimbrel_proto::{
         Auth, Connect, Disconnect, Packet, PacketId, PacketType, Peer, Publish, ReasonCode, Split, Version,
         split,
     },
-    server::{Connection, Event, Limits, farewell, negotiate},
+    server::{Connection, Event, Limits, Said, farewell, negotiate},
 };
 
 use super::{asks, open, told};
@@ -41,7 +41,7 @@ fn receive(connection: &mut Connection, packet: &Packet<'_>, at: u64) -> Result<
     let Ok(Split::Whole { frame, .. }) = split(&bytes, u32::MAX) else { panic!("no frame") };
     connection.handle(frame, &Limits::default(), Millis(at)).map(|event| match event {
         Event::Connect(_) => PacketType::Connect,
-        Event::Auth(_) => PacketType::Auth,
+        Event::Auth => PacketType::Auth,
         Event::Ping => PacketType::PingReq,
         Event::Publish { .. } => PacketType::Publish,
         Event::Disconnect(_) => PacketType::Disconnect,
@@ -89,8 +89,16 @@ fn v5_4_12_0_3_the_client_answers_a_challenge_once() {
     let mut connection = challenged();
     assert!(!connection.owes_auth());
     assert_eq!(connection.challenge(None), None, "it is the client's turn");
-    assert_eq!(receive(&mut connection, &next(), 0), Ok(PacketType::Auth));
+    let packet = Packet::Auth(Auth {
+        reason: ReasonCode::ContinueAuthentication,
+        authentication_method: Some("m"),
+        authentication_data: Some(b"answer"),
+        ..Auth::default()
+    });
+    assert_eq!(receive(&mut connection, &packet, 0), Ok(PacketType::Auth));
     assert!(connection.owes_auth());
+    let said = Said { data: Some((*b"answer").into()), is_anew: false };
+    assert_eq!((connection.said(), connection.said()), (Some(said), None));
     assert_eq!(receive(&mut connection, &next(), 0), Err(Violation::Unexpected(PacketType::Auth)));
 }
 
