@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use crate::guard::{Budget, Table, network};
 
 /// Clients whose falls are counted; the ones that have fallen least make room.
-const COUNTED_MAX: usize = 65_536;
+const COUNTED_MAX: usize = 4_096;
 /// Clients that are held off at once; the one whose time is over first makes room.
 const HELD_MAX: usize = 10_000;
 
