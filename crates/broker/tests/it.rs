@@ -24,11 +24,13 @@ mod it {
     mod pipelining;
     mod pki;
     mod proxy;
+    mod rates;
     mod running;
     mod sessions;
     mod slow_reader;
     mod stop;
     mod store_fixture;
+    mod storm;
     mod time_outs;
     mod tls;
     mod tls_swap;

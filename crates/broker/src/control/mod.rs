@@ -36,7 +36,7 @@ use crate::{
     config::{Config, Levels, Problems},
     listeners::Listeners,
     store::StoreView,
-    worker::Shared,
+    worker::{Gate, Shared},
 };
 
 pub use answer::Answer;
@@ -48,7 +48,7 @@ pub use pattern::PATTERN_BYTES_MAX;
 pub use refusal::Refusal;
 pub use reload::{Change, Fault, Reloaded};
 pub use request::Request;
-pub use status::{Alarm, Gauge, Journal, Listening, LogLevel, Queues, Retained, Status, Traffic};
+pub use status::{Alarm, Gauge, Journal, Listening, LogLevel, Newcomers, Queues, Retained, Status, Traffic};
 pub use why::{Action, Decided};
 
 /// What the program around a broker does for it.
@@ -107,7 +107,7 @@ struct Inner {
     rules: Option<Arc<Keeper>>,
     store: Option<StoreView>,
     listeners: Arc<Listeners>,
-    workers: usize,
+    gates: Vec<Arc<Gate>>,
     /// What the operator was warned of at the start.
     warnings: Vec<String>,
     loaded: Mutex<Loaded>,
@@ -133,13 +133,14 @@ pub(crate) struct Parts {
     pub(crate) passwords: Option<Arc<PasswordFile>>,
     pub(crate) rules: Option<Arc<Keeper>>,
     pub(crate) warnings: Vec<String>,
-    pub(crate) workers: usize,
+    /// Those of the workers.
+    pub(crate) gates: Vec<Arc<Gate>>,
     pub(crate) store: Option<StoreView>,
 }
 
 impl Control {
     pub(crate) fn new(shared: &Arc<Shared>, host: Arc<dyn Host>, parts: Parts) -> Self {
-        let Parts { config, listeners, passwords, rules, warnings, workers, store } = parts;
+        let Parts { config, listeners, passwords, rules, warnings, gates, store } = parts;
         let log_levels = config.log.level.clone();
         Self(Arc::new(Inner {
             shared: shared.clone(),
@@ -148,7 +149,7 @@ impl Control {
             rules,
             store,
             listeners,
-            workers,
+            gates,
             warnings,
             loaded: Mutex::new(Loaded { config, log_levels }),
             reloading: Mutex::new(()),

@@ -17,6 +17,7 @@ use whimbrel_net::{
 use super::link::SocketWire;
 use super::{
     Door, Place, Shared,
+    gate::{Gate, Pass},
     task::Task,
     telling::Kind,
     turnstile::Turnstile,
@@ -38,6 +39,14 @@ pub(crate) struct DoorProxy {
     pub(crate) needs_certificate: bool,
 }
 
+/// What those go through who are not inside yet.
+pub(super) struct Crossing {
+    /// Who may begin.
+    pub(super) gate: Arc<Gate>,
+    /// Of those, who goes on.
+    pub(super) turnstile: Turnstile,
+}
+
 /// What did not come about, and why.
 struct Failed {
     what: &'static str,
@@ -57,6 +66,8 @@ struct Shaken {
     /// Who the client's certificate says it is.
     identity: Option<Arc<str>>,
     peer: Peer,
+    /// Until CONNECT is answered.
+    pass: Pass,
 }
 
 /// Goes through the handshakes with whoever has connected, then has its task run.
@@ -64,12 +75,12 @@ pub(super) async fn enter(
     stream: Stream,
     peer: Peer,
     shared: Arc<Shared>,
-    turnstile: Arc<Turnstile>,
+    crossing: Arc<Crossing>,
     place: Place,
 ) {
     let mut stopping = shared.stopping_told.subscribe();
     let door = place.door.clone();
-    let shaking = timeout(door.handshake_within, shake(stream, peer, &door, &turnstile));
+    let shaking = timeout(door.handshake_within, shake(stream, peer, &door, &shared, &crossing));
     let shaken = tokio::select! {
         shaken = shaking => shaken,
         _ = stopping.wait_for(|stopping| *stopping) => return,
@@ -81,10 +92,10 @@ pub(super) async fn enter(
     match shaken.unwrap_or_else(|_| Err(late())) {
         Ok(None) => {}
         Ok(Some(_)) if door.closed.load(Relaxed) => {} // The listener was closed meanwhile.
-        Ok(Some(Shaken { stream, identity, peer })) => {
+        Ok(Some(Shaken { stream, identity, peer, pass })) => {
             let wire = SocketWire::owned(peer);
             let acceptor = door.tls.as_ref().map(|tls| tls.acceptor.clone());
-            let socket = Socket::Wrapped(Box::new(Wrapped::new(stream, identity, acceptor)));
+            let socket = Socket::Wrapped(Box::new(Wrapped::new(stream, identity, acceptor, pass)));
             tokio::spawn(Task::new(&shared, socket, wire, peer, place));
         }
         Err(failed) => tell(&door, peer, &failed),
@@ -95,7 +106,8 @@ async fn shake(
     mut stream: Stream,
     mut peer: Peer,
     door: &Door,
-    turnstile: &Turnstile,
+    shared: &Shared,
+    crossing: &Crossing,
 ) -> Result<Option<Shaken>, Failed> {
     let mut proxied = None;
     // Who may be asked whom it forwards for. Behind a header that names nobody it is a client, whoever has connected.
@@ -105,16 +117,20 @@ async fn shake(
         match pass_proxy(&mut stream, peer, proxy).await.map_err(failed)? {
             None => return Ok(None),
             Some(Proxied { client, common_name }) => {
+                if let Some(client) = client {
+                    door.arrive_by_proxy(client.ip(), shared).map_err(failed)?;
+                }
                 peer = client.map_or(peer, Peer::Socket);
                 speaker = client.map(|client| client.ip());
                 proxied = common_name.map(Arc::from);
             }
         }
     }
+    let Some(pass) = may_begin(&stream, crossing).await? else { return Ok(None) };
     let (mut stream, identity) = match (&door.tls, stream) {
         (Some(tls), Stream::Tcp(stream)) => {
             let failed = |why| Failed { what: "TLS", why };
-            let accepted = turnstile.run(tls.acceptor.accept(stream)).await.map_err(failed)?;
+            let accepted = crossing.turnstile.run(tls.acceptor.accept(stream)).await.map_err(failed)?;
             identified(accepted, door.identity).map_err(failed)?
         }
         // The configuration lets nobody speak TLS over anything but TCP.
@@ -125,9 +141,32 @@ async fn shake(
         let ws::Accepted { stream: socket, client } =
             accepted.map_err(|why| Failed { what: "WebSocket", why })?;
         stream = socket;
+        if let Some(client) = client {
+            door.arrive_by_proxy(client, shared).map_err(|why| Failed { what: "WebSocket", why })?;
+        }
         peer = client.map_or(peer, Peer::Host);
     }
-    Ok(Some(Shaken { stream, identity, peer }))
+    Ok(Some(Shaken { stream, identity, peer, pass }))
+}
+
+/// Waits until the handshake may begin; nothing, if there is none to be made. Until the client has spoken it costs nobody
+/// anything and waits for itself alone.
+async fn may_begin(stream: &Stream, crossing: &Crossing) -> Result<Option<Pass>, Failed> {
+    let failed = |why| Failed { what: "handshake", why };
+    let returns = stream.first_words().await.map_err(failed)?;
+    let Some(entered) = crossing.gate.enter(returns).await else {
+        count(Count::LineFull);
+        return Ok(None);
+    };
+    if entered.has_waited && stream.is_given_up().await.map_err(failed)? {
+        count(Count::GivenUp);
+        return Ok(None);
+    }
+    Ok(Some(entered.pass))
+}
+
+fn count(count: Count) {
+    with_bench(|bench| bench.turn.count(count, 1));
 }
 
 /// Hears from a proxy whose connection this is; nothing, if it has closed at once.

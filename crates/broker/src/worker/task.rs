@@ -41,6 +41,10 @@ const PACKET_MILLIS: u64 = 10_000;
 /// Slices of a message under way that are still brought to its receivers when a task is torn down.
 const SLICES_AT_DROP: usize = 1_000;
 
+/// What a client hears that is turned away.
+const BUSY_HINT: &str =
+    "the server is overloaded and takes up sessions that it has; try again in some seconds";
+
 /// Where the connection is on its way out.
 enum Phase {
     Talking,
@@ -344,6 +348,10 @@ impl Task {
     /// gone meanwhile.
     fn ask(&mut self, bench: &mut Bench, context: &mut Context<'_>) -> Poll<bool> {
         if let Some(question) = self.conversation.question() {
+            if bench.gate.is_busy() && bench.shared.engine.session(&question.client_id).is_none() {
+                self.conversation.turn_away(&bench.turn, BUSY_HINT); // Who comes back goes on.
+                return Poll::Ready(true);
+            }
             let claim = Claim { client_id: question.client_id, user_name: question.user_name.clone() };
             let (user_name, password) = (question.user_name, question.password);
             let password = password.map(|password| Secret::new(password.into_vec()));
@@ -429,6 +437,9 @@ impl Task {
                 Err(denial.reason())
             }
         };
+        if let Socket::Wrapped(wrapped) = &mut self.socket {
+            wrapped.is_answered();
+        }
         let engine = bench.shared.engine.clone();
         let wire = self.dyn_wire();
         self.conversation.answer(&engine, &mut bench.turn, verdict, &wire);

@@ -18,9 +18,12 @@ use whimbrel_engine::{
     store::{ReadFailed, StageRefused, Staged, Trouble},
 };
 
-use super::{Arrival, Bench, Door, Guest, Handle, Shared, keeper::Wires, start, telling::Telling};
+use super::{
+    Arrival, Bench, Door, Gate, Guest, Handle, Shared, TcpOptions, keeper::Wires, start, telling::Telling,
+};
 use crate::{
     auth::{Answer, Authenticator, Credentials, Identity, Verdict},
+    rates::Rates,
     store::SYNCED,
 };
 
@@ -66,6 +69,8 @@ impl House {
             proxy: None,
             upgrade: None,
             handshake_within: Duration::from_secs(10),
+            tcp: TcpOptions { keep_alive: Duration::from_secs(300), user_timeout: None },
+            rates: Rates::default(),
         });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         House { shared, worker, listener, door, questions }
@@ -106,6 +111,7 @@ fn shared_by(engine: Engine) -> Arc<Shared> {
 
 fn bench(shared: Arc<Shared>) -> Bench {
     Bench {
+        gate: Gate::new(),
         bell: Arc::default(),
         turn: shared.engine.turn(),
         read: Box::default(),
