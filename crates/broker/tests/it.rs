@@ -18,6 +18,7 @@ mod it {
     mod control_socket;
     mod exchange;
     mod fairness;
+    mod guard;
     mod listener_reload;
     mod listeners;
     mod passwords;

@@ -16,6 +16,7 @@ mod it {
     mod blocked;
     mod crowd;
     mod dice;
+    mod exchange;
     mod fairness;
     mod fan_out;
     mod flush_threads;

@@ -13,6 +13,7 @@ mod control;
 mod default_file;
 mod difference;
 mod form;
+mod guard;
 mod key;
 mod limits;
 mod listener;
@@ -39,6 +40,7 @@ pub use control::Control;
 pub use default_file::default_file;
 pub use difference::Difference;
 pub use form::{FileMode, Formless, PageOrigin, UrlPath};
+pub use guard::Guard;
 pub use key::{Key, Kind, Reload};
 pub use limits::Limits;
 pub use listener::{ClientCertificates, Identity, IdentityAs, Listener, Protocol, TlsVersion};
@@ -66,6 +68,8 @@ pub struct Config {
     pub authentication: Authentication,
     /// Who may publish and subscribe to what.
     pub access: Access,
+    /// What somebody meets who tries passwords.
+    pub guard: Guard,
     /// Bounds on what clients can make the broker hold.
     pub limits: Limits,
     /// What the broker offers to its clients.
@@ -126,6 +130,7 @@ impl Default for Config {
             listeners: vec![Listener::default()],
             authentication: Authentication::default(),
             access: Access::default(),
+            guard: Guard::default(),
             limits: Limits::default(),
             session: Session::default(),
             store: Store::default(),
@@ -155,11 +160,12 @@ impl Section {
 }
 
 /// Every section, in the order of the file and of the reference.
-fn sections() -> [Section; 10] {
+fn sections() -> [Section; 11] {
     [
         Section::of::<Listener>(),
         Section::of::<Authentication>(),
         Section::of::<Access>(),
+        Section::of::<Guard>(),
         Section::of::<Limits>(),
         Section::of::<Session>(),
         Section::of::<Store>(),

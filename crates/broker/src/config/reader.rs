@@ -57,6 +57,7 @@ pub(super) fn read(sources: &Sources) -> (Config, Findings) {
         listeners: reader.listeners(&document),
         authentication: reader.room(&document),
         access: reader.room(&document),
+        guard: reader.room(&document),
         limits: reader.room(&document),
         session: reader.room(&document),
         store: reader.room(&document),

@@ -19,10 +19,14 @@ use whimbrel_engine::{
 };
 
 use super::{
-    Arrival, Bench, Door, Gate, Guest, Handle, Shared, TcpOptions, keeper::Wires, start, telling::Telling,
+    Arrival, Bench, Bounds, Door, Gate, Guest, Handle, Shared, TcpOptions, keeper::Wires, start,
+    telling::Telling,
 };
 use crate::{
     auth::{Answer, Authenticator, Credentials, Identity, Verdict},
+    config::Config,
+    guard::Guard,
+    mapping,
     rates::Rates,
     store::SYNCED,
 };
@@ -106,7 +110,10 @@ fn shared() -> Arc<Shared> {
 }
 
 fn shared_by(engine: Engine) -> Arc<Shared> {
-    Shared::new(engine, Instant::now(), Arc::default(), 10, 4, 10, 1 << 20)
+    let guard = Guard::new(mapping::guard(&Config::default()), 64);
+    let bounds =
+        Bounds { connections_max: 10, waiting_room: 4, sys_interval_secs: 10, input_bytes_max: 1 << 20 };
+    Shared::new(engine, Instant::now(), Arc::default(), guard, bounds)
 }
 
 fn bench(shared: Arc<Shared>) -> Bench {

@@ -79,9 +79,10 @@ impl Verifier {
     /// Says no, and counts it.
     pub(super) fn deny(&self, denial: Denial) -> Verdict {
         let counter = match denial {
-            Denial::BadUserNameOrPassword | Denial::NotAuthorized | Denial::ForeignClientId => {
-                &self.counters.denied
-            }
+            Denial::BadUserNameOrPassword
+            | Denial::NotAuthorized
+            | Denial::ForeignClientId
+            | Denial::UnknownMethod => &self.counters.denied,
             Denial::ServerBusy => &self.counters.busy,
         };
         counter.fetch_add(1, Ordering::Relaxed);
