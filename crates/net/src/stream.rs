@@ -14,6 +14,7 @@ use tokio::{
 use tokio_rustls::TlsStream;
 
 use crate::{
+    quic::QuicStream,
     tls::{LOOK_BYTES, explain_io, offers_resumption},
     ws::WebSocket,
 };
@@ -28,6 +29,8 @@ pub enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
     /// A Unix socket.
     Unix(UnixStream),
+    /// QUIC.
+    Quic(Box<QuicStream>),
     /// WebSocket over one of the others.
     WebSocket(Box<WebSocket>),
 }
@@ -39,7 +42,7 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => Some(stream),
             Stream::Tls(stream) => Some(stream.get_ref().0),
-            Stream::Unix(_) => None,
+            Stream::Unix(_) | Stream::Quic(_) => None,
             Stream::WebSocket(stream) => stream.inner().tcp(),
         }
     }
@@ -49,7 +52,7 @@ impl Stream {
     ///
     /// # Errors
     /// The connection broke.
-    pub async fn first_words(&self) -> io::Result<bool> {
+    pub async fn first_words(&mut self) -> io::Result<bool> {
         let Stream::Tcp(stream) = self else { return self.ready().await.map(|_| false) };
         poll_fn(|context| {
             // On the stack, and not in what waits.
@@ -65,17 +68,17 @@ impl Stream {
     ///
     /// # Errors
     /// The connection broke.
-    pub async fn is_given_up(&self) -> io::Result<bool> {
+    pub async fn is_given_up(&mut self) -> io::Result<bool> {
         Ok(self.ready().await?.is_read_closed())
     }
 
-    async fn ready(&self) -> io::Result<Ready> {
+    async fn ready(&mut self) -> io::Result<Ready> {
         match self {
             Stream::Tcp(stream) => stream.ready(Interest::READABLE).await,
             Stream::Tls(stream) => stream.get_ref().0.ready(Interest::READABLE).await,
             Stream::Unix(stream) => stream.ready(Interest::READABLE).await,
-            // What it wraps has its handshake behind it.
-            Stream::WebSocket(_) => Ok(Ready::READABLE),
+            // These have their handshakes behind them.
+            Stream::Quic(_) | Stream::WebSocket(_) => Ok(Ready::READABLE),
         }
     }
 }
@@ -102,6 +105,7 @@ impl AsyncRead for Stream {
                 }
                 polled => explained(polled),
             },
+            Stream::Quic(stream) => Pin::new(stream).poll_read(context, buffer),
             Stream::WebSocket(stream) => Pin::new(stream).poll_read(context, buffer),
         }
     }
@@ -113,6 +117,7 @@ impl AsyncWrite for Stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
             Stream::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
             Stream::Tls(stream) => explained(Pin::new(stream).poll_write(context, bytes)),
+            Stream::Quic(stream) => Pin::new(stream).poll_write(context, bytes),
             Stream::WebSocket(stream) => Pin::new(stream).poll_write(context, bytes),
         }
     }
@@ -127,6 +132,7 @@ impl AsyncWrite for Stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, slices),
             Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(context, slices),
             Stream::Tls(stream) => explained(Pin::new(stream).poll_write_vectored(context, slices)),
+            Stream::Quic(stream) => Pin::new(stream).poll_write(context, first()),
             Stream::WebSocket(stream) => Pin::new(stream).poll_write(context, first()),
         }
     }
@@ -136,6 +142,7 @@ impl AsyncWrite for Stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_flush(context),
             Stream::Unix(stream) => Pin::new(stream).poll_flush(context),
             Stream::Tls(stream) => explained(Pin::new(stream).poll_flush(context)),
+            Stream::Quic(stream) => Pin::new(stream).poll_flush(context),
             Stream::WebSocket(stream) => Pin::new(stream).poll_flush(context),
         }
     }
@@ -145,6 +152,7 @@ impl AsyncWrite for Stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
             Stream::Unix(stream) => Pin::new(stream).poll_shutdown(context),
             Stream::Tls(stream) => explained(Pin::new(stream).poll_shutdown(context)),
+            Stream::Quic(stream) => Pin::new(stream).poll_shutdown(context),
             Stream::WebSocket(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }

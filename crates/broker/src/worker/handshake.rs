@@ -9,15 +9,17 @@ use std::{
 use tokio::time::timeout;
 use whimbrel_engine::Count;
 use whimbrel_net::{
-    Networks, Peer, Proxied, Stream, read_proxied,
+    Networks, Peer, Proxied, Stream,
+    quic::QuicArrival,
+    read_proxied,
     tls::{Acceptor, Identity},
     ws,
 };
 
-use super::link::SocketWire;
+use super::link::{Prepared, SocketWire};
 use super::{
     Door, Place, Shared,
-    gate::{Gate, Pass},
+    gate::{Entered, Gate, Pass},
     task::Task,
     telling::Kind,
     turnstile::Turnstile,
@@ -66,13 +68,13 @@ struct Shaken {
     /// Who the client's certificate says it is.
     identity: Option<Arc<str>>,
     peer: Peer,
-    /// Until CONNECT is answered.
-    pass: Pass,
+    /// Until CONNECT is answered, where there was a handshake.
+    pass: Option<Pass>,
 }
 
 /// Goes through the handshakes with whoever has connected, then has its task run.
 pub(super) async fn enter(
-    stream: Stream,
+    arrival: Prepared,
     peer: Peer,
     shared: Arc<Shared>,
     crossing: Arc<Crossing>,
@@ -80,7 +82,7 @@ pub(super) async fn enter(
 ) {
     let mut stopping = shared.stopping_told.subscribe();
     let door = place.door.clone();
-    let shaking = timeout(door.handshake_within, shake(stream, peer, &door, &shared, &crossing));
+    let shaking = timeout(door.handshake_within, shake(arrival, peer, &door, &shared, &crossing));
     let shaken = tokio::select! {
         shaken = shaking => shaken,
         _ = stopping.wait_for(|stopping| *stopping) => return,
@@ -103,12 +105,16 @@ pub(super) async fn enter(
 }
 
 async fn shake(
-    mut stream: Stream,
+    arrival: Prepared,
     mut peer: Peer,
     door: &Door,
     shared: &Shared,
     crossing: &Crossing,
 ) -> Result<Option<Shaken>, Failed> {
+    let mut stream = match arrival {
+        Prepared::Stream(stream) => stream,
+        Prepared::Quic(arrival) => return shake_quic(arrival, peer, door, crossing).await,
+    };
     let mut proxied = None;
     // Who may be asked whom it forwards for. Behind a header that names nobody it is a client, whoever has connected.
     let mut speaker = peer.ip();
@@ -126,7 +132,13 @@ async fn shake(
             }
         }
     }
-    let Some(pass) = may_begin(&stream, crossing).await? else { return Ok(None) };
+    let mut pass = None;
+    if door.tls.is_some() || door.upgrade.is_some() {
+        pass = may_begin(&mut stream, crossing).await?;
+        if pass.is_none() {
+            return Ok(None);
+        }
+    }
     let (mut stream, identity) = match (&door.tls, stream) {
         (Some(tls), Stream::Tcp(stream)) => {
             let failed = |why| Failed { what: "TLS", why };
@@ -151,7 +163,7 @@ async fn shake(
 
 /// Waits until the handshake may begin; nothing, if there is none to be made. Until the client has spoken it costs nobody
 /// anything and waits for itself alone.
-async fn may_begin(stream: &Stream, crossing: &Crossing) -> Result<Option<Pass>, Failed> {
+async fn may_begin(stream: &mut Stream, crossing: &Crossing) -> Result<Option<Pass>, Failed> {
     let failed = |why| Failed { what: "handshake", why };
     let returns = stream.first_words().await.map_err(failed)?;
     let Some(entered) = crossing.gate.enter(returns).await else {
@@ -167,6 +179,27 @@ async fn may_begin(stream: &Stream, crossing: &Crossing) -> Result<Option<Pass>,
 
 fn count(count: Count) {
     with_bench(|bench| bench.turn.count(count, 1));
+}
+
+/// QUIC is all that comes before MQTT.
+async fn shake_quic(
+    arrival: QuicArrival,
+    peer: Peer,
+    door: &Door,
+    crossing: &Crossing,
+) -> Result<Option<Shaken>, Failed> {
+    let failed = |why| Failed { what: "QUIC", why };
+    let none =
+        || failed(io::Error::new(io::ErrorKind::InvalidInput, "the listener has no certificates any more"));
+    let tls = door.tls.as_ref().ok_or_else(none)?;
+    // Its first packet is here: it has spoken.
+    let Some(Entered { pass, .. }) = crossing.gate.enter(false).await else {
+        count(Count::LineFull);
+        return Ok(None);
+    };
+    let accepted = crossing.turnstile.run(arrival.accept(&tls.acceptor)).await.map_err(failed)?;
+    let (stream, identity) = identified(accepted, door.identity).map_err(failed)?;
+    Ok(Some(Shaken { stream, identity, peer, pass: Some(pass) }))
 }
 
 /// Hears from a proxy whose connection this is; nothing, if it has closed at once.

@@ -21,7 +21,7 @@ use tokio::net::{
     tcp::{OwnedReadHalf, OwnedWriteHalf},
 };
 use whimbrel_engine::{Wire, Written};
-use whimbrel_net::{Peer, Stream};
+use whimbrel_net::{Peer, Stream, quic::QuicArrival};
 
 use super::Arrival;
 
@@ -68,14 +68,21 @@ pub(crate) struct TcpOptions {
     pub(crate) user_timeout: Option<Duration>,
 }
 
+/// What has arrived, for this worker's runtime.
+pub(super) enum Prepared {
+    Stream(Stream),
+    Quic(QuicArrival),
+}
+
 /// Sets what the sockets of all connections have in common.
-pub(super) fn prepare(arrival: Arrival, options: TcpOptions) -> io::Result<Stream> {
+pub(super) fn prepare(arrival: Arrival, options: TcpOptions) -> io::Result<Prepared> {
     let stream = match arrival {
         Arrival::Tcp(stream) => stream,
         Arrival::Unix(stream) => {
             stream.set_nonblocking(true)?;
-            return UnixStream::from_std(stream).map(Stream::Unix);
+            return UnixStream::from_std(stream).map(Stream::Unix).map(Prepared::Stream);
         }
+        Arrival::Quic(arrival) => return Ok(Prepared::Quic(arrival)),
     };
     stream.set_nodelay(true)?;
     // Clients before 5.0 may do without MQTT's keep-alive; one that has died unseen is found all the same.
@@ -86,7 +93,7 @@ pub(super) fn prepare(arrival: Arrival, options: TcpOptions) -> io::Result<Strea
         SockRef::from(&stream).set_tcp_user_timeout(Some(patience))?;
     }
     stream.set_nonblocking(true)?;
-    TcpStream::from_std(stream).map(Stream::Tcp)
+    TcpStream::from_std(stream).map(Stream::Tcp).map(Prepared::Stream)
 }
 
 impl SocketWire {
@@ -246,7 +253,8 @@ mod tests {
         for (keep_alive, user_timeout) in [(300, None), (7, Some(Duration::from_secs(9)))] {
             let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             let options = TcpOptions { keep_alive: Duration::from_secs(keep_alive), user_timeout };
-            let stream = prepare(Arrival::Tcp(listener.accept().unwrap().0), options).unwrap();
+            let prepared = prepare(Arrival::Tcp(listener.accept().unwrap().0), options).unwrap();
+            let Prepared::Stream(stream) = prepared else { panic!("it is TCP") };
             let socket = SockRef::from(stream.tcp().unwrap());
             assert!(socket.keepalive().unwrap() && socket.tcp_nodelay().unwrap());
             assert_eq!(socket.tcp_keepalive_time().unwrap(), options.keep_alive);

@@ -70,13 +70,13 @@ impl Wrapped {
         stream: Stream,
         identity: Option<Arc<str>>,
         acceptor: Option<Arc<Acceptor>>,
-        pass: Pass,
+        pass: Option<Pass>,
     ) -> Wrapped {
         let judge = acceptor.map(|acceptor| {
             let seen = acceptor.trust_changes();
             (acceptor, seen)
         });
-        Wrapped { stream, sending: Vec::new(), sent: 0, end: End::Open, identity, judge, pass: Some(pass) }
+        Wrapped { stream, sending: Vec::new(), sent: 0, end: End::Open, identity, judge, pass }
     }
 
     pub(super) fn poll_read(
