@@ -10,6 +10,7 @@
 
 mod it {
     mod access;
+    mod attacks;
     mod client;
     mod closing;
     mod connection_limits;
@@ -31,6 +32,7 @@ mod it {
     mod slow_reader;
     mod stop;
     mod store_fixture;
+    mod swap_load;
     mod time_outs;
     mod tls;
     mod tls_swap;
