@@ -10,6 +10,7 @@
 
 mod it {
     mod access;
+    mod attacks;
     mod client;
     mod closing;
     mod connection_limits;
@@ -33,6 +34,7 @@ mod it {
     mod stop;
     mod store_fixture;
     mod storm;
+    mod swap_load;
     mod time_outs;
     mod tls;
     mod tls_swap;
