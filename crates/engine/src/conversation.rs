@@ -10,6 +10,7 @@
 //! 5. after the socket is gone, or at [`Standing::Closing`] once all is flushed: [`Conversation::end`] until it is done.
 
 mod exchange;
+mod parting;
 
 use std::sync::Arc;
 
@@ -364,6 +365,14 @@ impl Conversation {
         }
     }
 
+    /// Nobody new is let in at present: CONNACK says so, and what the client may do. In place of [`Self::answer`].
+    pub fn turn_away(&mut self, turn: &Turn, hint: &str) {
+        if self.arrival.is_some() {
+            turn.count(Count::TurnedAway, 1);
+            self.refuse(turn, ReasonCode::ServerBusy, Some(hint));
+        }
+    }
+
     /// CONNECT is refused: CONNACK with the reason, then the end [MQTT-3.2.2-7].
     fn refuse(&mut self, turn: &Turn, reason: ReasonCode, why: Option<&str>) {
         turn.count(Count::ConnectRefused, 1);
@@ -387,35 +396,6 @@ impl Conversation {
                 self.last_words.get_or_insert_default(),
             ),
         }
-    }
-
-    /// The server ends the connection.
-    pub fn close(&mut self, engine: &Engine, turn: &mut Turn, reason: ReasonCode) {
-        self.close_because(engine, turn, reason, None);
-    }
-
-    /// The server ends the connection, and says why where there are words for it.
-    pub fn close_because(&mut self, engine: &Engine, turn: &mut Turn, reason: ReasonCode, why: Option<&str>) {
-        match &self.attached {
-            Some(attached) => engine.close(turn, attached, reason, why),
-            None => farewell(&self.connection, reason, why, self.last_words.get_or_insert_default()),
-        }
-        self.attention.closing = Some(reason);
-        self.closing = true;
-    }
-
-    /// The client is not let in, whoever it is, and is told why. In place of [`Self::answer`].
-    pub fn turn_away(&mut self, turn: &Turn, reason: ReasonCode, why: &str) {
-        self.refuse(turn, reason, Some(why));
-    }
-
-    /// Whether a client that was let in has lost its connection, and has neither announced it nor was sent away by an
-    /// administrator.
-    #[must_use]
-    pub fn has_fallen(&self) -> bool {
-        use ReasonCode::{AdministrativeAction, ServerShuttingDown};
-        let sent_away = matches!(self.attention.closing, Some(AdministrativeAction | ServerShuttingDown));
-        self.attached.is_some() && self.end == End::Lost && !sent_away
     }
 
     /// Looks at everything that may have changed since the last turn.

@@ -81,7 +81,7 @@ impl Task {
         bench.telling.tell(Kind::Refused, bench.turn.now.mono, || {
             tracing::info!(%client, %address, %listener, reason = reason.name(), "a client was refused: {why}");
         });
-        self.conversation.turn_away(&bench.turn, *reason, why);
+        self.conversation.keep_out(&bench.turn, *reason, why);
     }
 
     /// Ends the connection if it is one that is banned by now.
