@@ -142,7 +142,7 @@ pub enum AddressError {
         scheme: String,
     },
     /// The host holds a character that no host name has, or is too long.
-    #[error("`{0}` is no host name: spaces, slashes and control characters have no place in it")]
+    #[error("`{0}` is no host name: spaces, slashes, colons and control characters have no place in it")]
     Host(String),
     /// The path of a Unix socket is missing or too long.
     #[error("`unix:{0}` names no socket: write `unix:/path`, of at most {UNIX_PATH_BYTES_MAX} bytes")]
@@ -164,7 +164,8 @@ impl Address {
         let stranger = |character: char| {
             character.is_control() || character.is_whitespace() || "/\\@?#[]".contains(character)
         };
-        if host.len() > HOST_BYTES_MAX || host.chars().any(stranger) {
+        let is_odd = host.contains(':') && !is_ipv6(host);
+        if is_odd || host.len() > HOST_BYTES_MAX || host.chars().any(stranger) {
             return Err(AddressError::Host(host.to_owned()));
         }
         Ok(Address { scheme: Scheme::Mqtt, host: host.to_owned(), port, path: None })
@@ -306,9 +307,12 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Address { scheme, host, port, .. } = self;
         if let Some(path) = self.unix_path() {
-            return write!(f, "unix:{}", path.display());
+            // Two slashes in front would be taken for those of a URL.
+            let front = if path.to_string_lossy().starts_with("//") { "//" } else { "" };
+            return write!(f, "unix:{front}{}", path.display());
         }
-        if *scheme != Scheme::Mqtt {
+        // A host of this name would look like the path of a socket.
+        if *scheme != Scheme::Mqtt || host == Scheme::Unix.word() {
             write!(f, "{}://", scheme.word())?;
         }
         match host.contains(':') {
