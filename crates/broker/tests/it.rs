@@ -27,11 +27,13 @@ mod it {
     mod pki;
     mod proxy;
     mod quic;
+    mod rates;
     mod running;
     mod sessions;
     mod slow_reader;
     mod stop;
     mod store_fixture;
+    mod storm;
     mod swap_load;
     mod time_outs;
     mod tls;
