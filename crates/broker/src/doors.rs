@@ -3,6 +3,7 @@
 use std::{
     io,
     net::SocketAddr,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize},
@@ -36,8 +37,12 @@ pub(crate) struct Opened {
 pub(crate) enum Listening {
     Tcp(std::net::TcpListener),
     Quic(std::net::UdpSocket),
-    /// With its file, where that is ours.
-    Unix(std::os::unix::net::UnixListener, Option<UnixPlace>),
+    Unix {
+        socket: std::os::unix::net::UnixListener,
+        path: PathBuf,
+        /// The file, where it is ours.
+        place: Option<UnixPlace>,
+    },
 }
 
 impl Listening {
@@ -46,7 +51,7 @@ impl Listening {
         match self {
             Listening::Tcp(socket) => socket.local_addr().ok(),
             Listening::Quic(socket) => socket.local_addr().ok(),
-            Listening::Unix(..) => None,
+            Listening::Unix { .. } => None,
         }
     }
 
@@ -54,10 +59,7 @@ impl Listening {
     pub(crate) fn place(&self) -> Option<String> {
         match self {
             Listening::Tcp(_) | Listening::Quic(_) => self.address().map(|address| address.to_string()),
-            Listening::Unix(socket, _) => {
-                let place = socket.local_addr().ok()?;
-                Some(format!("unix:{}", place.as_pathname()?.display()))
-            }
+            Listening::Unix { path, .. } => Some(format!("unix:{}", path.display())),
         }
     }
 
@@ -70,7 +72,7 @@ impl Listening {
                 Entry::Quic(QuicListener::new(socket, &tls.acceptor)?)
             }
             Listening::Tcp(socket) => Entry::Tcp(TcpListener::from_std(socket)?),
-            Listening::Unix(socket, place) => {
+            Listening::Unix { socket, place, .. } => {
                 Entry::Unix { listener: UnixListener::from_std(socket)?, _place: place }
             }
         })
@@ -128,12 +130,12 @@ pub(crate) fn open_sockets(listener: &Listener) -> Result<Vec<Listening>, Error>
     let refused = |source| Error::Inherited { listener: listener.label(), source };
     if let Address::Unix(path) = &listener.address {
         if let Some(socket) = inherited.unix(path).map_err(refused)? {
-            return Ok(vec![Listening::Unix(socket, None)]);
+            return Ok(vec![Listening::Unix { socket, path: path.clone(), place: None }]);
         }
         let opened = listen_unix(path, listener.unix_mode.bits());
         let (socket, place) =
             opened.map_err(|source| Error::ListenUnix { listener: listener.label(), source })?;
-        return Ok(vec![Listening::Unix(socket, Some(place))]);
+        return Ok(vec![Listening::Unix { socket, path: path.clone(), place: Some(place) }]);
     }
     let versions = if listener.ipv6_only { IpVersions::Six } else { IpVersions::Both };
     let is_quic = listener.protocol == Protocol::Quic;
