@@ -1,0 +1,14 @@
+//! The integration tests of SCRAM, in one binary.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what tests share fails them"
+)]
+
+mod it {
+    mod attacks;
+    mod vectors;
+}
