@@ -26,6 +26,7 @@ mod it {
     mod pki;
     mod proxy;
     mod running;
+    mod scram;
     mod sessions;
     mod slow_reader;
     mod stop;

@@ -74,7 +74,7 @@ impl Client {
     pub fn question(self, message: &[u8]) -> Result<Question, Fault> {
         let first = ServerFirst::read(message)?;
         let own = first.nonce.strip_prefix(&*self.nonce);
-        if !own.is_some_and(|server| !server.is_empty()) {
+        if own.is_none_or(str::is_empty) {
             return Err(Fault::OtherExchange);
         }
         if !(ITERATIONS_MIN..=ITERATIONS_MAX).contains(&first.iterations) {

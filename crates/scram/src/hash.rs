@@ -36,8 +36,7 @@ impl Hash {
     }
 
     /// Bytes of a value.
-    #[must_use]
-    pub fn len(self) -> usize {
+    pub(crate) fn bytes(self) -> usize {
         match self {
             Hash::Sha256 => 32,
             Hash::Sha512 => 64,
@@ -66,7 +65,7 @@ impl Hash {
 
     /// `Hi(password, salt, iterations)`, which takes the time.
     pub(crate) fn salted(self, password: &[u8], salt: &[u8], iterations: u32) -> Value {
-        let mut salted = Zeroizing::new(vec![0; self.len()]);
+        let mut salted = Zeroizing::new(vec![0; self.bytes()]);
         match self {
             Hash::Sha256 => pbkdf2::pbkdf2_hmac::<Sha256>(password, salt, iterations, &mut salted),
             Hash::Sha512 => pbkdf2::pbkdf2_hmac::<Sha512>(password, salt, iterations, &mut salted),

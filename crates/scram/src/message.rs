@@ -80,7 +80,7 @@ fn value<'a>(attribute: Option<&'a str>, letter: &str) -> Result<&'a str, Fault>
 }
 
 /// Printable characters of ASCII; commas are not within an attribute.
-fn nonce<'a>(attribute: Option<&'a str>) -> Result<&'a str, Fault> {
+fn nonce(attribute: Option<&str>) -> Result<&str, Fault> {
     let nonce = value(attribute, "r")?;
     if nonce.bytes().all(|byte| byte.is_ascii_graphic()) { Ok(nonce) } else { Err(Fault::Malformed) }
 }

@@ -74,7 +74,7 @@ impl Challenge {
             return Err(Fault::OtherExchange);
         }
         let Verifier { hash, stored_key, server_key, .. } = &self.verifier;
-        if last.proof.len() != hash.len() {
+        if last.proof.len() != hash.bytes() {
             return Err(Fault::Malformed);
         }
         let said = format!("{}{}", self.said, last.without_proof);

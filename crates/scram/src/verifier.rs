@@ -58,8 +58,8 @@ impl Verifier {
             hash,
             iterations,
             salt: cut(of("salt"), salt_bytes).into(),
-            stored_key: Value::new(cut(of("stored key"), hash.len())),
-            server_key: Value::new(cut(of("server key"), hash.len())),
+            stored_key: Value::new(cut(of("stored key"), hash.bytes())),
+            server_key: Value::new(cut(of("server key"), hash.bytes())),
         }
     }
 
@@ -82,7 +82,7 @@ impl Verifier {
         if !SALT_BYTES_RANGE.contains(&salt.len()) {
             return Err(VerifierFault::Salt);
         }
-        if (stored_key.len(), server_key.len()) != (hash.len(), hash.len()) {
+        if (stored_key.len(), server_key.len()) != (hash.bytes(), hash.bytes()) {
             return Err(VerifierFault::Key);
         }
         let (stored_key, server_key) = (Value::new(stored_key), Value::new(server_key));
@@ -118,8 +118,7 @@ impl Verifier {
 impl fmt::Display for Verifier {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { hash, iterations, salt, stored_key, server_key } = self;
-        let [salt, stored_key, server_key] =
-            [&**salt, stored_key, server_key].map(|bytes| Base64::encode_string(bytes));
+        let [salt, stored_key, server_key] = [&**salt, stored_key, server_key].map(Base64::encode_string);
         write!(out, "{}${iterations}:{salt}${stored_key}:{server_key}", hash.method())
     }
 }

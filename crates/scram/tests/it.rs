@@ -1,12 +1,6 @@
 //! The integration tests of SCRAM, in one binary.
 
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "what tests share fails them"
-)]
+#![expect(clippy::unwrap_used, reason = "what tests share fails them")]
 
 mod it {
     mod attacks;

@@ -1,6 +1,8 @@
 //! What an attacker says: malformed, too large, of another exchange, replayed, downgraded. Nobody gets in by it, and nothing
 //! panics.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 use whimbrel_scram::{
     Challenge, Client, Fault, Hash, Keys, MESSAGE_BYTES_MAX, Opening, Proof, Verifier, VerifierFault,
@@ -9,7 +11,8 @@ use whimbrel_scram::{
 const HASH: Hash = Hash::Sha256;
 
 fn verifier() -> Verifier {
-    Verifier::create(HASH, b"pencil", &[7; 16], 4_096)
+    static MADE: LazyLock<Verifier> = LazyLock::new(|| Verifier::create(HASH, b"pencil", &[7; 16], 4_096));
+    MADE.clone()
 }
 
 /// What the server waits for, what it has asked, and the client that is asked.
