@@ -174,7 +174,7 @@ impl Broker {
             passwords: authenticators.passwords,
             rules: keeper,
             warnings: warnings(config, room),
-            workers: threads,
+            gates: workers.iter().map(|worker| worker.gate.clone()).collect(),
             store: store.as_ref().map(|store| store.view.clone()),
         };
         Ok(Broker {

@@ -364,6 +364,14 @@ impl Conversation {
         }
     }
 
+    /// Nobody new is let in at present: CONNACK says so, and what the client may do. In place of [`Self::answer`].
+    pub fn turn_away(&mut self, turn: &Turn, hint: &str) {
+        if self.arrival.is_some() {
+            turn.count(Count::TurnedAway, 1);
+            self.refuse(turn, ReasonCode::ServerBusy, Some(hint));
+        }
+    }
+
     /// CONNECT is refused: CONNACK with the reason, then the end [MQTT-3.2.2-7].
     fn refuse(&mut self, turn: &Turn, reason: ReasonCode, why: Option<&str>) {
         turn.count(Count::ConnectRefused, 1);

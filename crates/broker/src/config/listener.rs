@@ -38,7 +38,8 @@ room! {
         /// What is spoken on the connections: `mqtt` is MQTT over TCP, readable for everybody on the way; `mqtts` is MQTT
         /// over TLS. A handshake costs a key exchange and a signature, one that resumes an earlier session no signature;
         /// an idle connection holds the state of TLS besides its own. `ws` and `wss` are WebSocket over the one and over
-        /// the other: what pages in browsers speak. docs/transports.md shows the whole way.
+        /// the other: what pages in browsers speak. `quic` is MQTT over QUIC, by UDP: a device that changes its address keeps
+        /// its connection. docs/transports.md shows the whole way.
         protocol: Protocol = Protocol::Mqtt;
 
         /// The server's certificate, in a file (PEM) with those between it and its CA behind it; several, in [], for
@@ -52,7 +53,7 @@ room! {
         /// The private key of the certificate (PEM, not locked by a password), or those of the certificates in their order.
         key: Vec<PathBuf> = Vec::new(), example("server.key"), reload(Reload::Reread);
 
-        /// The lowest version of TLS that is taken: `1.2` or `1.3`.
+        /// The lowest version of TLS that is taken: `1.2` or `1.3`. QUIC has 1.3 and nothing else.
         tls_version_min: TlsVersion = TlsVersion::Tls12;
 
         /// Whether clients show a certificate: `none` are asked for one, `optional` asks and lets in who has none,
@@ -120,6 +121,28 @@ room! {
         /// listeners together.
         connections_max: Auto<u32> = Auto::Auto, within(1, 10_000_000), unit("connections");
 
+        /// Connections in a second on this listener, of everybody together. Who comes beyond is closed before a handshake
+        /// costs anything. `auto` sets no rate: how many handshakes may be under way follows the load all the same.
+        connection_rate_max: Auto<u32> = Auto::Auto, within(1, 1_000_000), unit("connections per second");
+
+        /// Connections in a second of one address, in IPv6 of one network of 64 bits. Behind a proxy (proxy_protocol, or
+        /// X-Forwarded-For from proxy_trusted) it is the client's address that counts. `auto` sets no rate: many clients may
+        /// stand behind one address.
+        source_rate_max: Auto<u32> = Auto::Auto, within(1, 1_000_000), unit("connections per second");
+
+        /// Connections of one source that may come at once before source_rate_max holds them back. `auto` is those of one
+        /// second.
+        source_burst_max: Auto<u32> = Auto::Auto, within(1, 1_000_000), unit("connections");
+
+        /// How long a connection is silent before TCP asks whether the client's machine is there, and asks again every 15
+        /// seconds: after nine questions without an answer, or after tcp_user_timeout_secs, the connection has ended. MQTT's own
+        /// keep-alive is the client's affair; this finds who is gone whatever the client has chosen.
+        tcp_keep_alive_secs: u16 = 300, within(1, 32_767), unit("seconds");
+
+        /// How long what was sent may go unacknowledged by the client's machine before the connection counts as lost
+        /// (TCP_USER_TIMEOUT). At 0 it is the system's affair, which tries for a quarter of an hour.
+        tcp_user_timeout_secs: u16 = 60, within(0, 3_600), unit("seconds");
+
         /// Who may connect here, as authentication.method says it: `["certificate", "password_file"]` is who has a
         /// certificate with a name in it, and of those without one who is in authentication.password_file. Where identity
         /// is a user name, `certificate` comes first if it is not named. `auto` is what authentication.method says.
@@ -146,6 +169,8 @@ pub enum Protocol {
     Ws,
     /// MQTT over WebSocket over TLS.
     Wss,
+    /// MQTT over QUIC.
+    Quic,
 }
 
 /// A version of TLS.
@@ -191,8 +216,8 @@ pub enum IdentityAs {
 }
 
 impl Choice for Protocol {
-    const WORDS: &'static [&'static str] = &["mqtt", "mqtts", "ws", "wss"];
-    const VALUES: &'static [Self] = &[Self::Mqtt, Self::Mqtts, Self::Ws, Self::Wss];
+    const WORDS: &'static [&'static str] = &["mqtt", "mqtts", "ws", "wss", "quic"];
+    const VALUES: &'static [Self] = &[Self::Mqtt, Self::Mqtts, Self::Ws, Self::Wss, Self::Quic];
 }
 
 impl Choice for TlsVersion {
@@ -218,7 +243,7 @@ impl Choice for IdentityAs {
 impl Protocol {
     /// Whether TLS is spoken.
     pub fn is_tls(self) -> bool {
-        matches!(self, Self::Mqtts | Self::Wss)
+        matches!(self, Self::Mqtts | Self::Wss | Self::Quic)
     }
 
     /// Whether WebSocket is spoken.
@@ -233,6 +258,7 @@ impl Protocol {
             Self::Mqtts => "TLS",
             Self::Ws => "WebSocket",
             Self::Wss => "WebSocket over TLS",
+            Self::Quic => "QUIC",
         }
     }
 }

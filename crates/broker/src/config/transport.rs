@@ -1,4 +1,4 @@
-//! What the keys of a listener's transports say together: TLS, WebSocket, Unix sockets. A key that would change nothing is
+//! What the keys of a listener's transports say together: TLS, WebSocket, QUIC, Unix sockets. A key that would change nothing is
 //! a mistake that would otherwise go unseen.
 
 use super::LISTENER;
@@ -8,9 +8,16 @@ use super::listener::{ClientCertificates, Identity, Listener, Protocol};
 use super::problem::{Fault, Problem};
 use super::reader::Places;
 use super::room::Room;
+use super::setting::Auto;
 
 /// Keys that mean something with TLS alone.
 const TLS: &[&str] = &["certificate", "key", "tls_version_min", "client_ca", "crl"];
+
+/// Keys that mean something with TCP alone.
+const TCP: &[&str] = &["ipv6_only", "tcp_keep_alive_secs", "tcp_user_timeout_secs"];
+
+/// Which protocols are spoken over TLS.
+const SPEAKS_TLS: &str = "protocol is \"mqtts\", \"wss\" or \"quic\"";
 
 /// Keys that mean something with WebSocket alone.
 const WEBSOCKET: &[&str] = &["path", "origins", "upgrade_bytes_max"];
@@ -24,6 +31,7 @@ pub(super) fn check(places: &Places, number: usize, listener: &Listener) -> Vec<
     if found.good(&["protocol", "address"]) {
         found.check_socket();
         found.check_websocket();
+        found.check_rates();
         found.check_proxy();
         found.check_tls();
     }
@@ -69,9 +77,23 @@ impl Found<'_> {
                 if self.listener.protocol.is_tls() {
                     self.put("protocol", Fault::NeedsOther { other: "address is one of TCP" });
                 }
-                self.need(&["ipv6_only"], "address is one of TCP");
+                self.need(TCP, "address is one of TCP");
             }
             _ => self.need(&["unix_mode"], "address is a Unix socket (unix:/path)"),
+        }
+        if self.listener.protocol == Protocol::Quic {
+            self.need(&["tcp_keep_alive_secs", "tcp_user_timeout_secs"], "protocol is not \"quic\"");
+        }
+    }
+
+    fn check_rates(&mut self) {
+        let Listener { address, proxy_protocol, protocol, source_rate_max, .. } = self.listener;
+        // By a Unix socket nobody has an address, unless somebody tells it.
+        if matches!(address, Address::Unix(_)) && !proxy_protocol && !protocol.is_websocket() {
+            self.need(&["source_rate_max"], "address is one of TCP");
+        }
+        if *source_rate_max == Auto::Auto {
+            self.need(&["source_burst_max"], "source_rate_max sets a rate");
         }
     }
 
@@ -89,6 +111,11 @@ impl Found<'_> {
         if !protocol.is_websocket() && !proxy_protocol {
             self.need(&["proxy_trusted"], "proxy_protocol is true, or protocol is \"ws\" or \"wss\"");
         }
+        if *protocol == Protocol::Quic {
+            self.need(&["tls_version_min"], "protocol is \"mqtts\" or \"wss\": QUIC has TLS 1.3 alone");
+            self.need(&["proxy_protocol"], "protocol is not \"quic\"");
+            return;
+        }
         let is_unix = matches!(address, Address::Unix(_));
         if *proxy_protocol && proxy_trusted.is_empty() && !is_unix && self.good(&["proxy_trusted"]) {
             self.put("proxy_protocol", Fault::NeedsOther { other: "proxy_trusted names the proxies" });
@@ -98,10 +125,10 @@ impl Found<'_> {
     fn check_tls(&mut self) {
         let is_tls = self.listener.protocol.is_tls();
         if !is_tls {
-            self.need(TLS, "protocol is \"mqtts\" or \"wss\"");
+            self.need(TLS, SPEAKS_TLS);
             if !self.listener.proxy_protocol {
-                return self
-                    .need(CERTIFICATES, "protocol is \"mqtts\" or \"wss\", or proxy_protocol is true");
+                let other = "protocol is \"mqtts\", \"wss\" or \"quic\", or proxy_protocol is true";
+                return self.need(CERTIFICATES, other);
             }
             if ![Identity::None, Identity::CommonName].contains(&self.listener.identity) {
                 self.put(

@@ -15,13 +15,14 @@ use tokio::{
     sync::mpsc,
 };
 use whimbrel_engine::{Count, Counters};
-use whimbrel_net::{Peer, UnixPlace};
+use whimbrel_net::{Peer, UnixPlace, quic::QuicListener};
 
-use super::{Arrival, Door, Guest, Shared};
+use super::{Arrival, Door, Guest, Shared, count_of};
 
 /// Where connections come in.
 pub(crate) enum Entry {
     Tcp(TcpListener),
+    Quic(QuicListener),
     Unix {
         listener: UnixListener,
         /// The file, which goes when nobody listens any more.
@@ -35,6 +36,11 @@ impl Entry {
             Entry::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
                 Ok((Arrival::Tcp(stream.into_std()?), address.into()))
+            }
+            Entry::Quic(listener) => {
+                let arrival = listener.accept().await?;
+                let peer = arrival.peer().map(Peer::Socket).ok_or(io::ErrorKind::NotConnected)?;
+                Ok((Arrival::Quic(arrival), peer))
             }
             Entry::Unix { listener, .. } => {
                 let (stream, _) = listener.accept().await?;
@@ -88,16 +94,16 @@ pub(crate) async fn accept(
             Ok((stream, peer)) => {
                 let door = doorway.door();
                 resting = false;
-                if !is_full(&door, &shared) {
+                let Err(refused) = may_enter(&door, peer, &shared) else {
                     place(stream, peer, &door, &seats, &shared);
                     continue;
-                }
+                };
                 // Cheaper than a handshake: the socket closes before anything is read.
-                counters.add(Count::ConnectionsLimit, 1);
+                counters.add(refused, 1);
                 if told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
                     told = Some(Instant::now());
-                    let name = &door.name;
-                    tracing::warn!(listener = %name, address = %peer, "the limit of connections is reached: more are refused");
+                    let (name, what) = (&door.name, in_words(refused));
+                    tracing::warn!(listener = %name, address = %peer, "{what} is reached: more are refused");
                 }
             }
             Err(error) if is_of_one_connection(&error) => {}
@@ -116,6 +122,29 @@ pub(crate) async fn accept(
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+/// Whether this one is let in; else what is counted.
+fn may_enter(door: &Door, peer: Peer, shared: &Shared) -> Result<(), Count> {
+    if is_full(door, shared) {
+        return Err(Count::ConnectionsLimit);
+    }
+    let now = shared.micros();
+    door.rates.arrive(now).map_err(count_of)?;
+    match peer.ip() {
+        // A proxy comes as often as its clients do; theirs are counted once they are known.
+        Some(source) if !door.is_proxy(source) => door.rates.arrive_from(source, now).map_err(count_of),
+        _ => Ok(()),
+    }
+}
+
+/// What was reached.
+fn in_words(refused: Count) -> &'static str {
+    match refused {
+        Count::ConnectionRateLimit => "the rate of connections (connection_rate_max)",
+        Count::SourceRateLimit => "the rate of connections of one address (source_rate_max)",
+        _ => "the limit of connections",
+    }
 }
 
 /// Whether nobody more is let in, not even to say who it is. A little beyond the limit of connections a CONNECT is

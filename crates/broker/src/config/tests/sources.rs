@@ -82,6 +82,7 @@ fn beside(key: &Key) -> Vec<(String, &'static str)> {
             vec![("WHIMBREL_LISTENER_1_PROTOCOL".to_owned(), "ws")]
         }
         "listener.proxy_protocol" => vec![("WHIMBREL_LISTENER_1_PROXY_TRUSTED".to_owned(), "10.0.0.1")],
+        "listener.source_burst_max" => vec![("WHIMBREL_LISTENER_1_SOURCE_RATE_MAX".to_owned(), "7")],
         "listener.unix_mode" => vec![("WHIMBREL_LISTENER_1_ADDRESS".to_owned(), "unix:/run/w.sock")],
         _ => Vec::new(),
     }
@@ -134,6 +135,7 @@ fn both_bounds_of_every_number_are_allowed_and_nothing_beyond() {
         let beside = match key.name {
             "link_soft_bytes" => "\nlink_hard_bytes = 1073741824",
             "link_hard_bytes" => "\nlink_soft_bytes = 1024",
+            "source_burst_max" => "\nsource_rate_max = 7",
             "upgrade_bytes_max" => "\nprotocol = 'ws'",
             "handshake_timeout_secs" => "\nprotocol = 'mqtts'\ncertificate = 'a'\nkey = 'b'",
             _ => "",
