@@ -1,4 +1,4 @@
-//! `cargo xtask transports`: what TLS and WebSocket cost beside plain TCP, in Whimbrel and in Mosquitto by turns; and a storm of
+//! `cargo xtask doors`: what TLS and WebSocket cost beside plain TCP, in Whimbrel and in Mosquitto by turns; and a storm of
 //! clients that come back. Not the load itself: that is `whimbrel bench`.
 
 mod storm;
@@ -19,7 +19,7 @@ use crate::workspace::{Reach, cargo, load, root};
 const NOTE: &str = "docs/transports.md";
 
 const USAGE: &str = "\
-usage: cargo xtask transports [--rounds N] [--profile P] [--print] [storm [CLIENTS]]
+usage: cargo xtask doors [--rounds N] [--profile P] [--print] [storm [CLIENTS]]
 
   --rounds N   how often each broker has its turn in each row (default 3)
   --profile P  the profile of the build (default dist)
@@ -96,7 +96,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     let options = parse(arguments).map_err(|wrong| format!("{wrong}\n{USAGE}"))?;
     succeed(cargo().args(["build", "--locked", "--profile", &options.profile, "--package", "whimbrel"]))?;
     let target = load(Reach::Members)?.target_directory;
-    let folder = target.join("transports");
+    let folder = target.join("doors");
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let stage = Stage { program: target.join(&options.profile).join("whimbrel"), folder };
     let _earlier = fs::remove_dir_all(stage.certificates());
@@ -106,12 +106,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     if options.storm.is_none() {
         let text = format!("{head}{}", stage.table(options.rounds)?);
         println!("{text}");
-        write(&options, "transports", &text)?;
+        write(&options, "doors", &text)?;
     }
     if let Some(clients) = options.storm {
         let text = format!("{head}{}", storm::table(&stage, clients)?);
         println!("{text}");
-        write(&options, "transports storm", &text)?;
+        write(&options, "doors storm", &text)?;
     }
     Ok(())
 }
