@@ -342,7 +342,7 @@ impl Task {
             let password = password.map(|password| Secret::new(password.into_vec()));
             let now = bench.turn.now.mono;
             self.login = Some(Box::new(match self.vouched(&claim) {
-                Err(denial) => Login::judged(claim, Verdict::Deny(denial), now),
+                Err(denial) => Login::judged(claim, Verdict::Deny(denial)),
                 Ok(certificate) => Login::new(claim, Credentials { user_name, password, certificate }, now),
             }));
         }
