@@ -31,6 +31,7 @@ pub(crate) fn limits(config: &Config, connections_max: usize) -> Limits {
     let queues_bytes_max = size(limits.queues_bytes_max.or_else(quarter_of_memory));
     Limits {
         connection: connection(config),
+        session_of: access(config).client_id,
         connections_max,
         sessions_max: limits.sessions_max as usize,
         subscriptions_total_max: limits.subscriptions_total_max as usize,

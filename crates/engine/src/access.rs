@@ -247,6 +247,12 @@ impl Engine {
         access.options.client_id == ClientIdOf::User && own.who().user_name != coming.user_name
     }
 
+    /// Whether the session is one of a user who is not the one that comes.
+    pub(crate) fn is_owned_by_another(&self, own: Option<&str>, coming: Option<&Arc<str>>) -> bool {
+        let is_other = own.is_some() && own != coming.map(|user| &**user);
+        is_other && self.limits.session_of == ClientIdOf::User
+    }
+
     /// Why a client may not publish this message. Who has lost its session meanwhile publishes nothing.
     pub(crate) fn denies_publish(
         &self,

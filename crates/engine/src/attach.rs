@@ -53,6 +53,8 @@ pub struct Coming {
     pub ticket: u64,
     /// Who it is, for the rules, with the client identifier that it gets. Absent where there are none.
     pub who: Option<Arc<Who>>,
+    /// The user name that it has proved, if any: whose the session is.
+    pub user: Option<Arc<str>>,
 }
 
 /// A CONNECT on its way to its session.
@@ -69,6 +71,7 @@ struct Arrival<'a> {
     /// What its CONNACK promises is durable from here on.
     promised: u64,
     who: Option<&'a Arc<Who>>,
+    user: Option<&'a Arc<str>>,
 }
 
 /// The answer to a CONNECT.
@@ -110,11 +113,11 @@ impl Engine {
         &self,
         turn: &mut Turn,
         negotiated: &Negotiated,
-        Coming { will, ticket, who }: &mut Coming,
+        Coming { will, ticket, who, user }: &mut Coming,
         level: Level,
         wire: &Arc<dyn Wire>,
     ) -> Attach {
-        let who = who.as_ref();
+        let (who, user) = (who.as_ref(), user.as_ref());
         if *ticket == 0 {
             *ticket = self.new_key();
         }
@@ -134,7 +137,7 @@ impl Engine {
             return Attach::Wait;
         }
         let mut arrival =
-            Arrival { negotiated, client_id, assigned, wire, ticket, admitted, level, promised, who };
+            Arrival { negotiated, client_id, assigned, wire, ticket, admitted, level, promised, who, user };
         let attach = loop {
             let answer = match self.sessions.find(client_id) {
                 None => self.begin_session(turn, &mut arrival, will),
@@ -206,7 +209,9 @@ impl Engine {
             self.sessions.remove(session);
             return None;
         }
-        if self.is_foreign(locked.state.bearing.as_deref(), arrival.who) {
+        if self.is_foreign(locked.state.bearing.as_deref(), arrival.who)
+            || self.is_owned_by_another(locked.state.owner.as_deref(), arrival.user)
+        {
             turn.count(Count::DeniedClientId, 1);
             return Some(Attach::Refused(ReasonCode::NotAuthorized));
         }
@@ -315,6 +320,7 @@ impl Engine {
         let Arrival { negotiated, wire, assigned, .. } = *arrival;
         turn.count(Count::Connected, 1);
         locked.identify(arrival.who);
+        locked.state.owner = arrival.user.cloned();
         let state = &mut *locked.state;
         state.epoch = state.epoch.wrapping_add(1);
         state.expiry_secs = negotiated.session_expiry_secs;

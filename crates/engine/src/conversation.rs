@@ -281,7 +281,11 @@ impl Conversation {
     /// Who the client turned out to be: for the rules, and to be told before [`Self::answer`]. The identifier is that of
     /// CONNECT; an empty one is replaced.
     pub fn identify(&mut self, engine: &Engine, mut who: Who) {
-        let Some(arrival) = self.arrival.as_mut().filter(|_| engine.has_rules()) else { return };
+        let Some(arrival) = self.arrival.as_mut() else { return };
+        arrival.coming.user = who.user_name.clone();
+        if !engine.has_rules() {
+            return;
+        }
         if who.client_id.is_empty() {
             who.client_id = engine.assign_client_id().into();
         }

@@ -2,6 +2,8 @@
 
 use whimbrel_proto::server;
 
+use crate::ClientIdOf;
+
 /// What happens to a QoS 1 or 2 message for a session whose queue is full. QoS 0 is always dropped then.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub enum QueueFull {
@@ -44,6 +46,8 @@ pub enum ShareStrategy {
 pub struct Limits {
     /// What one connection may do.
     pub connection: server::Limits,
+    /// Who may take over the session of a user, where there are no rules that say it.
+    pub session_of: ClientIdOf,
     /// Connected clients.
     pub connections_max: usize,
     /// Sessions, with a connection or without.
@@ -102,6 +106,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             connection: server::Limits::default(),
+            session_of: ClientIdOf::User,
             connections_max: 1_000_000,
             sessions_max: 1_000_000,
             subscriptions_total_max: 10_000_000,

@@ -23,6 +23,7 @@ impl Locked<'_> {
         }
         self.session.durable.store(outlives, Relaxed);
         self.state.recorded = true;
+        let user_place = self.record_user(turn);
         let absent_since = if self.state.link.is_some() { 0 } else { self.state.absent_since.max(1) };
         let state = &*self.state;
         let record = Record::Session(StoredSession {
@@ -37,12 +38,27 @@ impl Locked<'_> {
         });
         let staged = store.stage(turn, &record);
         if !staged.is_refused() {
+            // The two are one: who it belongs to is recorded anew with it.
+            let place = user_place.unwrap_or(staged.position);
             store.needs_not(state.place);
-            store.needs(staged.position);
-            self.state.place = staged.position;
+            store.needs(place);
+            self.state.place = place;
         }
         self.state.last = staged.end;
         staged.end
+    }
+
+    /// Records whose the session is, before the session itself: after a crash between the two there is none. Gives the place
+    /// where there is anything to say.
+    fn record_user(&mut self, turn: &mut Turn) -> Option<u64> {
+        let state = &mut *self.state;
+        if state.owner.is_none() && !state.owner_recorded {
+            return None;
+        }
+        let record = Record::User { key: self.session.key, user: state.owner.as_deref() };
+        let staged = self.engine.store.stage(turn, &record);
+        state.owner_recorded = state.owner.is_some();
+        (!staged.is_refused()).then_some(staged.position)
     }
 
     /// The connection has ended, the session stays. Nobody waits for that: after a crash the client counts as gone anyway.

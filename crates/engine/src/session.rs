@@ -85,6 +85,10 @@ pub(crate) struct State {
     pub unsent_from: u64,
     /// What the rules mean for the client that has it, or had it last; absent where there are none or nobody knows it.
     pub bearing: Option<Box<Bearing>>,
+    /// The user whose session it is; absent where nobody has proved a name.
+    pub owner: Option<Arc<str>>,
+    /// The journal says that it is somebody's.
+    pub owner_recorded: bool,
 }
 
 impl Default for State {
@@ -112,6 +116,8 @@ impl Default for State {
             receive_maximum: 0,
             unsent_from: u64::MAX,
             bearing: None,
+            owner: None,
+            owner_recorded: false,
         }
     }
 }

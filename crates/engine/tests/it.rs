@@ -25,6 +25,7 @@ mod it {
     mod limits;
     mod match_cache;
     mod matching;
+    mod owners;
     mod paper;
     mod queue;
     mod retained_threads;

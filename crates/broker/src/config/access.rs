@@ -38,8 +38,9 @@ room! {
         /// leaves out what the client may not read. It is about rules of access.file; Mosquitto's say it themselves.
         partial_subscriptions: PartialSubscriptions = PartialSubscriptions::Refuse;
 
-        /// Who may come with the client identifier of a session: `user` is the user whose session it is, `anyone` is
-        /// whoever may connect. It counts only where there are rules.
+        /// Who may come with the client identifier of a session: `user` is the user whose session it is, also after a
+        /// restart where a store is kept; `anyone` is whoever may connect. A session that nobody with a proved name has
+        /// made may be had by anyone where there are no rules.
         client_id_of: ClientIdOf = ClientIdOf::User;
 
         /// Which client identifiers a client may have: one that fits one of these. `%u` is the user name that it has

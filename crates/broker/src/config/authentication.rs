@@ -16,7 +16,7 @@ room! {
         method: Auto<Methods> = Auto::Auto;
 
         /// The file with the names and the hashed passwords. `whimbrel passwd` writes it; files of Mosquitto
-        /// are read as they are. SIGHUP takes changes of its content in: who is connected stays, and a file with
+        /// and FlashMQ are read as they are. SIGHUP takes changes of its content in: who is connected stays, and a file with
         /// faults changes nothing. In the configuration file a relative path counts from the folder of that
         /// file.
         password_file: Option<PathBuf> = None, flag("password-file"), example("passwords"),

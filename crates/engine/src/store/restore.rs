@@ -176,8 +176,10 @@ impl Engine {
         let mut locked = Locked::new(self, &session);
         let state = &mut *locked.state;
         state.recorded = true;
-        state.place = folded.place;
-        self.store.needs(folded.place);
+        // What it says of its user stands before it, and goes with it.
+        state.place = folded.user.as_ref().map_or(folded.place, |_| folded.place.min(folded.user_place));
+        self.store.needs(state.place);
+        (state.owner, state.owner_recorded) = (folded.user.as_deref().map(Arc::from), folded.user.is_some());
         state.expiry_secs = folded.expiry_secs;
         state.receive_maximum = folded.receive_maximum;
         state.unsent_from = folded.unsent_from;

@@ -2,8 +2,9 @@
 
 use super::{Argon2id, HashFault, Scratch, StoredHash};
 
-/// A password and its stored hash, by `mosquitto_passwd` 2.0.11 and by Python's `cryptography` (Argon2id).
-const KNOWN: [(&[u8], &str); 11] = [
+/// A password and its stored hash, by `mosquitto_passwd` 2.0.11, by Python's `hashlib` (salts of 64 bytes) and by Python's
+/// `cryptography` (Argon2id).
+const KNOWN: [(&[u8], &str); 13] = [
     (
         b"open sesame",
         "$7$101$UWcdaga1Wq91wxLZ$AjDlRtBHeJjN6TnkUcpp8XzpM9moaI4bxDskO1OovV2Ox6xymyg8OARTDhXzT7LhTC7Y2Bk8n6uNXQZmtyO0cA==",
@@ -27,6 +28,15 @@ const KNOWN: [(&[u8], &str); 11] = [
     (
         b"",
         "$6$diYB6BfiBP/R1cI+$Dr7eg5Q0Z5lLcxLG/arjwrtdVMOAXhsqN0BW2Spo4BmnkgpnKSD5/JyDWa8o+2TFNy1HJ0pQ8qm6GnudUwhnAA==",
+    ),
+    // Salts as long as those of the files that FlashMQ is tested with; its format is Mosquitto's.
+    (
+        b"open sesame",
+        "$7$101$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==$1REUSdwk6JXV1LOu8dJuOoG/AiQsDFBnf4SCJjKywHKOozQavKTTDdzxZspM++AscS6qYNMqjhrGGakj2HIzzw==",
+    ),
+    (
+        b"open sesame",
+        "$6$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==$/dp3vr4c3wRylf4joBRMKtevGV18BpUW+zAkmYApRG7Pg8JdRZiq+xxoYAZP5fB3OTko6+sGABH4yD1R/GdNOQ==",
     ),
     (
         b"open sesame",
