@@ -130,7 +130,23 @@ impl Quotas {
     }
 }
 
+/// The least that is read at once, in bytes: who sends more than it may at once rests no longer than for that.
+const READ_BYTES_MIN: usize = 4 << 10;
+
 impl Share {
+    /// So many bytes are read at once: about a quarter of a second's worth, for messages of some size.
+    pub(crate) fn read_bytes(&self) -> usize {
+        let user = self.user.as_ref().map_or(Rates::default(), |(_, _, rates)| *rates);
+        let of = |rate: u32, size: u64| match rate {
+            0 => u64::MAX,
+            rate => u64::from(rate) * size / 4,
+        };
+        let each = [(self.rates, 64), (user, 64)]
+            .map(|(rates, size)| of(rates.messages, size).min(of(rates.bytes, 1)));
+        let least = each.into_iter().min().unwrap_or(u64::MAX);
+        usize::try_from(least).unwrap_or(usize::MAX).max(READ_BYTES_MIN)
+    }
+
     /// The client has sent so much; gives the moment before which it is not to be read from.
     pub(crate) fn take(&self, messages: u64, bytes: u64, now: u64) -> u64 {
         let own = self.messages.take(self.rates.messages, messages, now);
@@ -213,6 +229,16 @@ mod tests {
         assert!(quotas.enter(Some(&anna()), NONE, false).is_ok());
         drop(_two);
         assert!(quotas.users.lock().is_empty(), "nobody is remembered who has no connection");
+    }
+
+    #[test]
+    fn who_may_send_little_is_read_from_in_small_pieces() {
+        let read_bytes = |client, user| {
+            quotas(client, user, 0).enter(Some(&anna()), NONE, false).unwrap().unwrap().read_bytes()
+        };
+        assert_eq!(read_bytes((1, 0), (0, 0)), 4_096);
+        assert_eq!(read_bytes((0, 0), (0, 100_000)), 25_000);
+        assert_eq!(read_bytes((1_000, 0), (0, 1_000_000)), 16_000);
     }
 
     #[test]

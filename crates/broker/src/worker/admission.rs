@@ -9,7 +9,7 @@ use whimbrel_engine::{
 };
 
 use super::{
-    Bench,
+    Bench, READ_BYTES,
     login::{Claim, Login},
     task::Task,
     telling::{Kind, Words},
@@ -108,6 +108,14 @@ impl Task {
         match self.visitor.as_deref() {
             Some(Visitor::Known(known)) if known.rests_until > now => known.rests_until,
             _ => Millis::NEVER,
+        }
+    }
+
+    /// So many bytes are read at once from the client.
+    pub(super) fn read_bytes(&self) -> usize {
+        match self.visitor.as_deref() {
+            Some(Visitor::Known(Known { share: Some(share), .. })) => share.read_bytes(),
+            _ => READ_BYTES,
         }
     }
 

@@ -307,6 +307,8 @@ impl Task {
         let Bench { shared, turn, read, .. } = bench;
         let engine = &shared.engine;
         if !self.tail.is_whole() {
+            let most = self.read_bytes().min(read.len());
+            let Some(read) = read.get_mut(..most) else { return Poll::Ready(Ok(0)) };
             let mut buffer = ReadBuf::new(read);
             ready!(self.socket.poll_read(context, &mut buffer))?;
             let fresh = buffer.filled();
