@@ -14,7 +14,7 @@ use whimbrel_net::{ListenError, UnixListenError, tls::TlsFault};
 use crate::{
     access::{self, RulesError},
     announcement::{Room, announce, warnings},
-    auth::PasswordFileError,
+    auth::{PasswordFileError, TokenError},
     authenticators::Authenticators,
     config::Config,
     control::{Control, Embedding, Host, Parts, socket::PlaceError},
@@ -79,6 +79,9 @@ pub enum Error {
     /// The password file cannot be used.
     #[error(transparent)]
     PasswordFile(#[from] PasswordFileError),
+    /// The keys of an issuer of tokens cannot be used.
+    #[error(transparent)]
+    Tokens(#[from] TokenError),
     /// The file of rules cannot be used.
     #[error(transparent)]
     Rules(#[from] RulesError),
@@ -168,6 +171,7 @@ impl Broker {
             config: config.clone(),
             listeners: listeners.clone(),
             passwords: authenticators.passwords,
+            tokens: authenticators.tokens,
             rules: keeper,
             warnings: warnings(config, room),
             workers: threads,

@@ -45,7 +45,13 @@ impl Question {
     #[must_use]
     pub fn believed(self) -> Who {
         let Question { client_id, user_name, .. } = self;
-        Who { client_id, user_name: user_name.map(Arc::from), address: None, listener: "".into() }
+        Who {
+            client_id,
+            user_name: user_name.map(Arc::from),
+            address: None,
+            listener: "".into(),
+            claims: None,
+        }
     }
 }
 
@@ -97,6 +103,9 @@ pub struct Conversation {
     attention: Attention,
     /// How sure what the client is promised has to be.
     level: Level,
+    /// When what the client has proved of itself ends, in whole seconds; `u32::MAX` for never. Small, as every connection
+    /// has it.
+    proof_ends_secs: u32,
 }
 
 impl Conversation {
@@ -118,6 +127,7 @@ impl Conversation {
             deaf_until: Millis(0),
             attention: Attention { stalled_at: Millis::NEVER, ..Attention::default() },
             level: Level::default(),
+            proof_ends_secs: u32::MAX,
         }
     }
 
@@ -278,6 +288,19 @@ impl Conversation {
         arrival.coming.who = Some(Arc::new(who));
     }
 
+    /// What the client has proved of itself counts until then, and the connection ends with it: DISCONNECT 0x87 for 5.0. Told
+    /// again of a live connection, after a new proof, the later word counts.
+    pub fn ends_at(&mut self, proof_ends: Millis) {
+        self.proof_ends_secs = u32::try_from(proof_ends.0.div_ceil(1_000)).unwrap_or(u32::MAX);
+    }
+
+    fn proof_ends(&self) -> Millis {
+        match self.proof_ends_secs {
+            u32::MAX => Millis::NEVER,
+            secs => Millis(u64::from(secs) * 1_000),
+        }
+    }
+
     /// The authenticator has decided.
     pub fn answer(
         &mut self,
@@ -311,8 +334,8 @@ impl Conversation {
         if self.arrival.as_ref()?.coming.who.is_none() {
             // Nobody has said who it is: it is nobody in particular.
             let client_id = self.arrival.as_ref()?.negotiated.client_id.clone();
-            let (user_name, address, listener) = (None, None, "".into());
-            self.identify(engine, Who { client_id, user_name, address, listener });
+            let (user_name, address, listener, claims) = (None, None, "".into(), None);
+            self.identify(engine, Who { client_id, user_name, address, listener, claims });
         }
         let coming = &mut self.arrival.as_mut()?.coming;
         let who = coming.who.as_ref()?;
@@ -367,9 +390,13 @@ impl Conversation {
 
     /// The server ends the connection.
     pub fn close(&mut self, engine: &Engine, turn: &mut Turn, reason: ReasonCode) {
+        self.close_because(engine, turn, reason, None);
+    }
+
+    fn close_because(&mut self, engine: &Engine, turn: &mut Turn, reason: ReasonCode, why: Option<&str>) {
         match &self.attached {
-            Some(attached) => engine.close(turn, attached, reason, None),
-            None => farewell(&self.connection, reason, None, self.last_words.get_or_insert_default()),
+            Some(attached) => engine.close(turn, attached, reason, why),
+            None => farewell(&self.connection, reason, why, self.last_words.get_or_insert_default()),
         }
         self.closing = true;
     }
@@ -410,7 +437,7 @@ impl Conversation {
     /// When [`Self::handle_timeout`] is due.
     #[must_use]
     pub fn deadline(&self) -> Millis {
-        self.silence_ends().min(self.attention.stalled_at)
+        self.silence_ends().min(self.attention.stalled_at).min(self.proof_ends())
     }
 
     /// When the client has been silent for too long. While the server itself does not read, silence says nothing.
@@ -430,6 +457,16 @@ impl Conversation {
     /// Time has passed: keep-alive, CONNECT time-out, a client that takes nothing.
     pub fn handle_timeout(&mut self, engine: &Engine, turn: &mut Turn, wire: &Arc<dyn Wire>) {
         if self.closing {
+            return;
+        }
+        if self.proof_ends() <= turn.now.mono {
+            turn.count(Count::ProofEnded, 1);
+            self.close_because(
+                engine,
+                turn,
+                ReasonCode::NotAuthorized,
+                Some("what you proved of yourself has ended"),
+            );
             return;
         }
         if self.silence_ends() <= turn.now.mono

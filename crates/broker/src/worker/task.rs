@@ -350,7 +350,8 @@ impl Task {
             let answer = match self.vouched(&claim) {
                 Err(denial) => Answer::Now(Verdict::Deny(denial)),
                 Ok(certificate) => {
-                    let credentials = Credentials { user_name, password, certificate };
+                    let client_id = claim.client_id.clone();
+                    let credentials = Credentials { user_name, password, client_id, certificate };
                     self.place.door.authenticator.authenticate(credentials)
                 }
             };
@@ -417,6 +418,9 @@ impl Task {
             Verdict::Allow(identity) => {
                 let user = identity.user_name.as_deref().map(Words).map(display);
                 tracing::debug!(%client, user, %address, %listener, "a client may connect");
+                if let Some(at) = identity.ends_at {
+                    self.conversation.ends_at(bench.turn.now.mono_at(at));
+                }
                 let who = identity.who(&claim.client_id, address.ip(), listener);
                 self.conversation.identify(&bench.shared.engine, who);
                 Ok(())
