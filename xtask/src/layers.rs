@@ -35,10 +35,10 @@ const ROOMS: &[Room] = &[
         may_use: &["access", "engine", "proto", "codec", "journal", "net"],
         outside: Outside::Any,
     },
-    // `codec` for `bench` alone, which loads brokers with packets of its own making.
+    // `codec` and `net` for `bench` alone, which loads brokers with packets of its own making over sockets of its own.
     Room {
         name: "whimbrel",
-        may_use: &["access", "client", "broker", "journal", "codec"],
+        may_use: &["access", "client", "broker", "journal", "codec", "net"],
         outside: Outside::Any,
     },
 ];

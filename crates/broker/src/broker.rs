@@ -19,10 +19,11 @@ use crate::{
     config::Config,
     control::{Control, Embedding, Host, Parts, socket::PlaceError},
     doors, file_limit,
+    guard::Guard,
     listeners::Listeners,
     mapping,
     store::{self, Kept, Store, StoreError},
-    worker::{self, Shared},
+    worker::{self, Bounds, Shared},
 };
 
 /// How long connections have to end at a stop before the process ends without them.
@@ -146,10 +147,13 @@ impl Broker {
             engine,
             started,
             bells,
-            connections_max,
-            file_limit::waiting_room(files),
-            u64::from(config.sys.interval_secs),
-            mapping::size(config.limits.input_bytes_max),
+            Guard::new(mapping::guard(config), config.guard.entries_max as usize),
+            Bounds {
+                connections_max,
+                waiting_room: file_limit::waiting_room(files),
+                sys_interval_secs: u64::from(config.sys.interval_secs),
+                input_bytes_max: mapping::size(config.limits.input_bytes_max),
+            },
         );
         if let Some(store) = &mut store {
             store.serve(&shared)?;

@@ -13,6 +13,7 @@ pub mod config;
 pub mod control;
 mod doors;
 mod file_limit;
+mod guard;
 mod listeners;
 mod mapping;
 mod signals;

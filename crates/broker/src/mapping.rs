@@ -16,6 +16,7 @@ use whimbrel_net::{
 use crate::{
     auth::{KeySource, PasswordFileOptions, TokenOptions},
     config::{self, Config, Durability, Listener},
+    guard,
     worker::DoorProxy,
 };
 
@@ -202,6 +203,20 @@ pub(crate) fn access(config: &Config) -> AccessOptions {
             config::ClientIdOf::User => ClientIdOf::User,
             config::ClientIdOf::Anyone => ClientIdOf::Anyone,
         },
+    }
+}
+
+/// What somebody meets who tries passwords.
+pub(crate) fn guard(config: &Config) -> guard::Settings {
+    let set = &config.guard;
+    let budget = |tries, secs: u32| guard::Budget { tries, forgiven_millis: u64::from(secs) * 1_000 };
+    guard::Settings {
+        user_at_address: budget(set.tries_user_at_address, set.tries_user_at_address_secs),
+        address: budget(set.tries_address, set.tries_address_secs),
+        user: budget(set.tries_user, set.tries_user_secs),
+        known_millis: u64::from(set.known_secs) * 1_000,
+        refusal_millis: set.refusal_millis.into(),
+        shared_addresses: set.shared_addresses.clone(),
     }
 }
 

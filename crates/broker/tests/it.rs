@@ -18,6 +18,7 @@ mod it {
     mod control_socket;
     mod exchange;
     mod fairness;
+    mod guard;
     mod listener_reload;
     mod listeners;
     mod passwords;
@@ -32,6 +33,7 @@ mod it {
     mod time_outs;
     mod tls;
     mod tls_swap;
+    mod tokens;
     mod unix;
     mod ws;
 }

@@ -7,7 +7,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use whimbrel_proto::{
-    codec::{Ack as AckPacket, PacketId, PacketType, ReasonCode, Reasons, SubAck, UnsubAck, Version},
+    codec::{Ack as AckPacket, Auth, PacketId, PacketType, ReasonCode, Reasons, SubAck, UnsubAck, Version},
     server::{Limits, Negotiated, connect::connack},
 };
 
@@ -33,6 +33,8 @@ pub(crate) enum Promise<'a> {
     /// With the reason of the first denial in words.
     SubAck(PacketId, &'a [ReasonCode], Option<&'a str>),
     UnsubAck(PacketId, &'a [ReasonCode]),
+    /// It promises nothing.
+    Auth(&'a Auth<'a>),
     /// It promises nothing.
     PingResp,
 }
@@ -86,8 +88,8 @@ pub(crate) fn leave(to: &mut Locked<'_>, turn: &mut Turn, promise: Promise<'_>, 
     let Some(link) = to.state.open_link() else { return };
     let promise = explained(promise, link);
     let waits = !to.engine.store.has_reached(turn, position, link.level);
-    // Nothing overtakes CONNACK; PINGRESP, which promises nothing, overtakes what else waits for the disk.
-    let passes = matches!(promise, Promise::PingResp) && !link.opening;
+    // Nothing overtakes CONNACK; PINGRESP and AUTH, which promise nothing, overtake what else waits for the disk.
+    let passes = matches!(promise, Promise::PingResp | Promise::Auth(_)) && !link.opening;
     if passes || (!waits && link.held.is_none()) {
         link.append(turn, |version, out| encode(&promise, version, limits, out));
         to.engine.follow(&mut to.state);
@@ -140,6 +142,7 @@ fn encode(promise: &Promise<'_>, version: Version, limits: &Limits, out: &mut Ve
         }
         Promise::PubRel(id, reason) => ack(PacketType::PubRel, id, reason, out),
         Promise::PubComp(id, reason) => ack(PacketType::PubComp, id, reason, out),
+        Promise::Auth(auth) => auth.encode(version, out),
         Promise::PingResp => whimbrel_proto::codec::Packet::PingResp.encode(version, out),
         Promise::SubAck(packet_id, reasons, reason_string) => {
             let spoken: Vec<ReasonCode>;

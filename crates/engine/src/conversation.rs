@@ -3,10 +3,13 @@
 //!
 //! It is what a connection's task runs, without the socket. The order of calls:
 //! 1. [`Conversation::receive`] with what was read, while [`Standing::Reading`];
-//! 2. at [`Standing::Asking`] take the [`Question`], and [`Conversation::answer`] it, at once or later;
+//! 2. at [`Standing::Asking`] take the [`Question`], and [`Conversation::answer`] it, at once or later; where it names an
+//!    authentication method, and for whatever is [`Conversation::said`] then, [`Conversation::reply`];
 //! 3. [`Conversation::proceed`] whenever the wire was woken, and in each turn at [`Standing::Working`];
 //! 4. [`Conversation::handle_timeout`] at [`Conversation::deadline`];
 //! 5. after the socket is gone, or at [`Standing::Closing`] once all is flushed: [`Conversation::end`] until it is done.
+
+mod exchange;
 
 use std::sync::Arc;
 
@@ -38,6 +41,8 @@ pub struct Question {
     pub user_name: Option<Box<str>>,
     /// Password of CONNECT.
     pub password: Option<Box<[u8]>>,
+    /// The authentication method of CONNECT: it decides who the client is, and not the password.
+    pub method: Option<Box<Method>>,
 }
 
 impl Question {
@@ -54,6 +59,8 @@ impl Question {
         }
     }
 }
+
+pub use exchange::{Method, Reply};
 
 /// What the owner of the connection does next.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -145,6 +152,7 @@ impl Conversation {
             return Standing::Closing;
         }
         match (&self.arrival, &self.publishing) {
+            (Some(arrival), _) if !arrival.allowed && self.connection.awaits_auth() => Standing::Reading,
             (Some(arrival), _) if !arrival.allowed => Standing::Asking,
             (Some(_), _) => Standing::Waiting,
             (None, Some(publishing)) if publishing.is_waiting() => Standing::Waiting,
@@ -255,6 +263,7 @@ impl Conversation {
             Ok(Heard::Released) => self.connection.acknowledged(),
             Ok(Heard::Disconnect(end)) => {
                 self.end = end;
+                self.arrival = None; // It has gone in the middle of its authentication.
                 self.closing = true;
             }
             Err(violation) => self.break_off(engine, turn, violation),
@@ -301,8 +310,23 @@ impl Conversation {
         }
     }
 
-    /// The authenticator has decided.
+    /// The authenticator has decided. A client that names an authentication method is let in by [`Self::reply`] alone: to
+    /// whoever does not know the method it is unknown.
     pub fn answer(
+        &mut self,
+        engine: &Engine,
+        turn: &mut Turn,
+        verdict: Result<(), ReasonCode>,
+        wire: &Arc<dyn Wire>,
+    ) {
+        let verdict = match self.connection.authentication_method() {
+            Some(_) => verdict.and(Err(ReasonCode::BadAuthenticationMethod)), // [MQTT-4.12.0-1]
+            None => verdict,
+        };
+        self.decide(engine, turn, verdict, wire);
+    }
+
+    fn decide(
         &mut self,
         engine: &Engine,
         turn: &mut Turn,
@@ -543,7 +567,7 @@ fn hear(
             Err(refused) => Heard::Refused(refused.0),
         });
     }
-    let Some(from) = attached else { return Ok(Heard::Nothing) };
+    let Some(from) = attached else { return Ok(hear_early(&event)) };
     match event {
         Event::Publish { publish, topic, ack } => {
             return engine.publish(turn, from, &publish, topic, ack).map(Heard::Published);
@@ -559,15 +583,22 @@ fn hear(
         Event::Subscribe(subscribe) => engine.subscribe(turn, from, &subscribe),
         Event::Unsubscribe(unsubscribe) => engine.unsubscribe(turn, from, &unsubscribe),
         Event::Ping => engine.ping(turn, from),
-        Event::Disconnect(disconnect) => {
-            return Ok(Heard::Disconnect(End::Disconnect {
-                reason: disconnect.reason,
-                session_expiry_secs: disconnect.session_expiry_secs,
-            }));
-        }
-        Event::Connect(_) => {}
+        Event::Disconnect(_) => return Ok(hear_early(&event)),
+        // What AUTH says is taken by whoever knows the method.
+        Event::Auth | Event::Connect(_) => {}
     }
     Ok(Heard::Nothing)
+}
+
+/// What may come before there is a session.
+fn hear_early(event: &Event<'_>) -> Heard {
+    match event {
+        Event::Disconnect(disconnect) => Heard::Disconnect(End::Disconnect {
+            reason: disconnect.reason,
+            session_expiry_secs: disconnect.session_expiry_secs,
+        }),
+        _ => Heard::Nothing,
+    }
 }
 
 fn arrival(connect: &Connect<'_>, negotiated: Negotiated) -> Arrival {
@@ -576,6 +607,7 @@ fn arrival(connect: &Connect<'_>, negotiated: Negotiated) -> Arrival {
             client_id: connect.client_id.into(),
             user_name: connect.user_name.map(Box::from),
             password: connect.password.map(Box::from),
+            method: Method::of(connect),
         }),
         negotiated,
         coming: Coming { will: connect.will.as_ref().map(Will::new), ..Coming::default() },

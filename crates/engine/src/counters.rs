@@ -134,6 +134,14 @@ counts! {
     RetainedExpired = "retained_expired",
     /// Retained messages not kept because of the limits.
     RetainedLimit = "retained_limit_reached",
+    /// Logins refused for a wrong user name or password.
+    LoginsWrong = "logins_wrong",
+    /// Logins refused unheard: too many wrong passwords of the user from its address.
+    LoginsUserAtAddress = "logins_unheard_user_at_address",
+    /// Logins refused unheard: too many wrong passwords from the address.
+    LoginsAddress = "logins_unheard_address",
+    /// Logins refused unheard: too many wrong passwords of the user from addresses that are new to it.
+    LoginsUser = "logins_unheard_user",
     /// Records that the journal did not take, because they are longer than any.
     RecordsRefused = "journal_records_refused",
     /// Messages refused to their publishers because they cannot be kept: the disk is full or has failed.

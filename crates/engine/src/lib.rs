@@ -64,7 +64,7 @@ use crate::sync::Mutex;
 pub use access::{AccessOptions, ClientIdOf, DeniedWill, Untold};
 pub use attach::{Attach, Attached, Coming, End};
 pub use attention::Attention;
-pub use conversation::{Conversation, Question, Standing};
+pub use conversation::{Conversation, Method, Question, Reply, Standing};
 pub use counters::{Count, Counters};
 pub use inspect::{ConnectionView, SessionView, SubscriptionView, WillView};
 pub use kick::{Held, Kicked};

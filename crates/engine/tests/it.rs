@@ -16,6 +16,7 @@ mod it {
     mod blocked;
     mod crowd;
     mod dice;
+    mod exchange;
     mod fairness;
     mod fan_out;
     mod flush_threads;
@@ -25,6 +26,7 @@ mod it {
     mod match_cache;
     mod matching;
     mod paper;
+    mod proof;
     mod queue;
     mod retained_threads;
     mod session;

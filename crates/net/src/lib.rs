@@ -4,6 +4,7 @@
 
 mod address;
 mod dial;
+mod envelope;
 mod listen;
 mod networks;
 mod peer;
@@ -15,6 +16,7 @@ pub mod ws;
 
 pub use address::{Address, AddressError, PORT, Scheme, TLS_PORT, WS_PATH};
 pub use dial::{DialError, Dialler, dial};
+pub use envelope::Envelope;
 pub use listen::{BACKLOG, IpVersions, ListenError, listen};
 pub use networks::{Network, Networks, NotANetwork};
 pub use peer::Peer;

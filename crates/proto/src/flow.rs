@@ -34,9 +34,9 @@ impl Quota {
 }
 
 /// Topic aliases that the peer sets: alias → topic name. They end with the connection [MQTT-3.3.2-7].
+/// Nothing is allocated before the first.
 #[derive(Clone, Debug, Default)]
 pub struct AliasesIn {
-    max: u16,
     /// Absent until the first comes: few clients have any.
     known: Option<Box<KnownAliases>>,
 }
@@ -49,12 +49,6 @@ struct KnownAliases {
 }
 
 impl AliasesIn {
-    /// Accepts aliases 1 to `max`, the value told to the peer; nothing is allocated before the first.
-    #[must_use]
-    pub fn new(max: u16) -> Self {
-        AliasesIn { max, known: None }
-    }
-
     /// Bytes of the topic names behind the aliases.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -62,16 +56,22 @@ impl AliasesIn {
         self.known.as_deref().map_or(0, bytes)
     }
 
-    /// The topic that a PUBLISH means: its own, or the one behind the alias.
+    /// The topic that a PUBLISH means: its own, or the one behind the alias. Accepts aliases 1 to `max`, the value told to
+    /// the peer.
     ///
     /// # Errors
     /// The alias is above the maximum, or empty topic and unknown alias.
-    pub fn resolve<'a>(&'a mut self, topic: &'a str, alias: Option<u16>) -> Result<&'a str, Violation> {
+    pub fn resolve<'a>(
+        &'a mut self,
+        topic: &'a str,
+        alias: Option<u16>,
+        max: u16,
+    ) -> Result<&'a str, Violation> {
         let Some(alias) = alias else { return Ok(topic) };
         if alias == 0 {
             return Err(Violation::Malformed(Malformed::TopicAliasZero));
         }
-        if alias > self.max {
+        if alias > max {
             return Err(Violation::TopicAliasTooHigh); // [MQTT-3.2.2-17]
         }
         let at = usize::from(alias - 1);

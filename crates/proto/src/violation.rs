@@ -45,8 +45,16 @@ pub enum Violation {
     FiltersTooMany,
     /// DISCONNECT sets a session expiry although CONNECT set none.
     SessionExpiryRaised,
-    /// AUTH without an authentication method in CONNECT, or with another one.
+    /// AUTH although CONNECT named no authentication method.
     AuthUnexpected,
+    /// AUTH or CONNACK with another authentication method than CONNECT.
+    AuthMethodChanged,
+    /// AUTH that is not this peer's to send now, or with a reason code that does not fit.
+    AuthOutOfTurn,
+    /// Something other than AUTH or DISCONNECT while CONNECT is not yet answered.
+    NotAuthenticated(PacketType),
+    /// A re-authentication was begun and not gone on with.
+    AuthTimeout,
     /// The payload says that it is UTF-8 and is not.
     PayloadNotUtf8,
     /// QoS above the maximum that the server told.
@@ -87,7 +95,10 @@ impl Violation {
             | Violation::ReasonCount(_)
             | Violation::TopicAliasUnknown
             | Violation::SessionExpiryRaised
-            | Violation::AuthUnexpected => ReasonCode::ProtocolError,
+            | Violation::AuthUnexpected
+            | Violation::AuthMethodChanged
+            | Violation::AuthOutOfTurn
+            | Violation::NotAuthenticated(_) => ReasonCode::ProtocolError,
             Violation::ConnectTimeout | Violation::ConnAckTimeout => ReasonCode::MaximumConnectTime,
             Violation::KeepAliveTimeout | Violation::PingTimeout => ReasonCode::KeepAliveTimeout,
             Violation::ReceiveMaximumExceeded => ReasonCode::ReceiveMaximumExceeded,
@@ -98,7 +109,7 @@ impl Violation {
                 ReasonCode::QuotaExceeded
             }
             Violation::DiskTakesNothing => ReasonCode::ImplementationSpecific,
-            Violation::NotAuthorized => ReasonCode::NotAuthorized,
+            Violation::NotAuthorized | Violation::AuthTimeout => ReasonCode::NotAuthorized,
             Violation::PayloadNotUtf8 => ReasonCode::PayloadFormatInvalid,
             Violation::QosNotSupported => ReasonCode::QoSNotSupported,
             Violation::RetainNotSupported => ReasonCode::RetainNotSupported,
@@ -133,6 +144,10 @@ impl Violation {
             Violation::TopicAliasUnknown => "section 3.3.2.3.4",
             Violation::SessionExpiryRaised => "section 3.14.2.2.2",
             Violation::AuthUnexpected => "MQTT-4.12.0-7",
+            Violation::AuthMethodChanged => "MQTT-4.12.0-5",
+            Violation::AuthOutOfTurn => "section 4.12",
+            Violation::NotAuthenticated(_) => "MQTT-3.1.2-30",
+            Violation::AuthTimeout => "MQTT-4.12.1-2",
             Violation::PayloadNotUtf8 => "section 3.3.2.3.2",
             Violation::QosNotSupported => "MQTT-3.2.2-11",
             Violation::RetainNotSupported => "MQTT-3.2.2-14",
@@ -176,7 +191,13 @@ impl fmt::Display for Violation {
             Violation::SessionExpiryRaised => {
                 "a session expiry of 0 at CONNECT cannot be raised at DISCONNECT"
             }
-            Violation::AuthUnexpected => "AUTH does not fit the authentication method of CONNECT",
+            Violation::AuthUnexpected => "AUTH was sent although CONNECT named no authentication method",
+            Violation::AuthMethodChanged => "the authentication method is not the one of CONNECT",
+            Violation::AuthOutOfTurn => "AUTH was sent out of turn",
+            Violation::NotAuthenticated(kind) => {
+                return write!(f, "{kind:?} may not be sent before the authentication has succeeded");
+            }
+            Violation::AuthTimeout => "the re-authentication was not gone on with in time",
             Violation::PayloadNotUtf8 => "the payload is not the UTF-8 that its format indicator promises",
             Violation::QosNotSupported => "the QoS is above the maximum of this server",
             Violation::RetainNotSupported => "retained messages are not available on this server",

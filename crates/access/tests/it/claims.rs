@@ -101,7 +101,7 @@ fn a_name_of_a_claim_that_does_not_end_is_a_mistake() {
 #[test]
 fn a_token_puts_its_client_into_groups_that_the_file_knows() {
     let text =
-        "[groups]\noperators = ['bob']\n[[rule]]\nallow = 'publish'\ntopics = 'x'\ngroups = 'operators'\n";
+        "[groups]\noperators = []\n[[rule]]\nallow = 'publish'\ntopics = 'x'\ngroups = 'operators'\n";
     let groups = |names: &[&str]| Claims::new(Vec::new(), names.iter().map(|name| (*name).into()).collect());
     let check = |claims: Option<Claims>, expect: bool| {
         assert_eq!(may(&Rights::new(&rules(text), &who(claims.clone())), "x"), expect, "{claims:?}");

@@ -8,6 +8,10 @@ use super::{Answer, Authenticator, Credentials, Identity, Verdict};
 pub struct Anonymous;
 
 impl Authenticator for Anonymous {
+    fn is_guess(&self, _credentials: &Credentials) -> bool {
+        false
+    }
+
     fn authenticate(&self, _credentials: Credentials) -> Answer {
         Answer::Now(Verdict::Allow(Identity::default()))
     }

@@ -12,6 +12,10 @@ impl Authenticator for Certificate {
         credentials.certificate.is_some()
     }
 
+    fn is_guess(&self, _credentials: &Credentials) -> bool {
+        false
+    }
+
     fn authenticate(&self, credentials: Credentials) -> Answer {
         Answer::Now(match credentials.certificate {
             Some(name) => Verdict::Allow(Identity::named(name)),

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Answer, Authenticator, Credentials, Denial, Verdict};
+use super::{Answer, Authenticator, Credentials, Denial, Exchange, Verdict};
 
 /// The authenticators of a listener. What none of them is there for is refused.
 pub struct Chain(Vec<Arc<dyn Authenticator>>);
@@ -20,6 +20,13 @@ impl Authenticator for Chain {
         self.0.iter().any(|member| member.is_for(credentials))
     }
 
+    fn is_guess(&self, credentials: &Credentials) -> bool {
+        self.0
+            .iter()
+            .find(|member| member.is_for(credentials))
+            .is_some_and(|member| member.is_guess(credentials))
+    }
+
     fn authenticate(&self, credentials: Credentials) -> Answer {
         match self.0.iter().find(|member| member.is_for(&credentials)) {
             Some(member) => member.authenticate(credentials),
@@ -28,6 +35,10 @@ impl Authenticator for Chain {
                 Some(_) => Denial::BadUserNameOrPassword,
             })),
         }
+    }
+
+    fn begin(&self, method: &str) -> Option<Box<dyn Exchange>> {
+        self.0.iter().find_map(|member| member.begin(method))
     }
 }
 

@@ -8,6 +8,7 @@
 mod anonymous;
 mod certificate;
 mod chain;
+mod exchange;
 mod password_file;
 mod secret;
 mod stored_hash;
@@ -22,6 +23,7 @@ use whimbrel_codec::ReasonCode;
 pub use anonymous::Anonymous;
 pub use certificate::Certificate;
 pub use chain::Chain;
+pub use exchange::{Exchange, Said, Step};
 pub use password_file::{
     CREDENTIALS_BYTES_MAX, Counts, FILE_BYTES_MAX, FaultAt, LineFault, MalformedFile, PasswordFile,
     PasswordFileError, PasswordFileOptions, UserName, UserNameFault, Warning, edit,
@@ -38,9 +40,22 @@ pub trait Authenticator: Send + Sync {
         true
     }
 
+    /// Whether it may be somebody's guess, of which there are only so many. Who is let in whatever it says guesses
+    /// nothing, nor does who gives no password, or one that nobody can guess, such as a signed token.
+    fn is_guess(&self, credentials: &Credentials) -> bool {
+        credentials.password.is_some()
+    }
+
     /// Judges what a client said of itself in its CONNECT. Never blocks and never takes longer than a
     /// few microseconds: anything slower is an [`Answer::Later`].
     fn authenticate(&self, credentials: Credentials) -> Answer;
+
+    /// Begins an exchange by the method of enhanced authentication that a client names, instead of looking at its
+    /// password; nothing where the method is not offered.
+    fn begin(&self, method: &str) -> Option<Box<dyn Exchange>> {
+        let _ = method;
+        None
+    }
 }
 
 /// What a client gave to prove who it is: in its CONNECT, and before.
@@ -100,6 +115,8 @@ pub enum Denial {
     ForeignClientId,
     /// The token is not taken.
     BadToken(TokenFault),
+    /// The client names a method of enhanced authentication that is not offered here.
+    UnknownMethod,
     /// Too many verifications wait already, or the keys for a token cannot be had: the client may try again.
     ServerBusy,
 }
@@ -111,6 +128,7 @@ impl Denial {
             Self::BadUserNameOrPassword | Self::BadToken(_) => ReasonCode::BadUserNameOrPassword,
             Self::NotAuthorized => ReasonCode::NotAuthorized,
             Self::ForeignClientId => ReasonCode::ClientIdNotValid,
+            Self::UnknownMethod => ReasonCode::BadAuthenticationMethod,
             Self::ServerBusy => ReasonCode::ServerBusy,
         }
     }

@@ -31,6 +31,7 @@ impl Config {
             token(&mut found, number, of(self), of(after));
         }
         room(&mut found, &self.access, &after.access);
+        room(&mut found, &self.guard, &after.guard);
         room(&mut found, &self.limits, &after.limits);
         room(&mut found, &self.session, &after.session);
         room(&mut found, &self.store, &after.store);

@@ -13,6 +13,7 @@ mod control;
 mod default_file;
 mod difference;
 mod form;
+mod guard;
 mod key;
 mod limits;
 mod listener;
@@ -40,6 +41,7 @@ pub use control::Control;
 pub use default_file::default_file;
 pub use difference::Difference;
 pub use form::{FileMode, Formless, PageOrigin, UrlPath};
+pub use guard::Guard;
 pub use key::{Key, Kind, Reload};
 pub use limits::Limits;
 pub use listener::{ClientCertificates, Identity, IdentityAs, Listener, Protocol, TlsVersion};
@@ -76,6 +78,8 @@ pub struct Config {
     pub tokens: Vec<Token>,
     /// Who may publish and subscribe to what.
     pub access: Access,
+    /// What somebody meets who tries passwords.
+    pub guard: Guard,
     /// Bounds on what clients can make the broker hold.
     pub limits: Limits,
     /// What the broker offers to its clients.
@@ -138,6 +142,7 @@ impl Default for Config {
             authentication: Authentication::default(),
             tokens: Vec::new(),
             access: Access::default(),
+            guard: Guard::default(),
             limits: Limits::default(),
             session: Session::default(),
             store: Store::default(),
@@ -167,12 +172,13 @@ impl Section {
 }
 
 /// Every section, in the order of the file and of the reference.
-fn sections() -> [Section; 11] {
+fn sections() -> [Section; 12] {
     [
         Section::of::<Listener>(),
         Section::of::<Authentication>(),
         Section::of::<Token>(),
         Section::of::<Access>(),
+        Section::of::<Guard>(),
         Section::of::<Limits>(),
         Section::of::<Session>(),
         Section::of::<Store>(),

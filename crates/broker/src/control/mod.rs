@@ -48,7 +48,9 @@ pub use pattern::PATTERN_BYTES_MAX;
 pub use refusal::Refusal;
 pub use reload::{Change, Fault, Reloaded};
 pub use request::Request;
-pub use status::{Alarm, Gauge, Journal, Listening, LogLevel, Queues, Retained, Status, Traffic};
+pub use status::{
+    Alarm, Gauge, Journal, Listening, LogLevel, Logins, Queues, Retained, Status, Traffic, Tries,
+};
 pub use why::{Action, Decided};
 
 /// What the program around a broker does for it.

@@ -15,7 +15,7 @@ use crate::{
     auth::{Counts, FaultAt, PasswordFile, PasswordFileError},
     broker::Error,
     certificates,
-    config::{Config, Difference, Durability, LISTENER, Listener, Origin, Problem, Reload, TOKEN},
+    config::{Config, Difference, Durability, Guard, LISTENER, Listener, Origin, Problem, Reload, TOKEN},
     mapping,
 };
 
@@ -275,13 +275,27 @@ impl Control {
         if difference.key.reload != Reload::Live {
             return Ok(false);
         }
-        // The one key of this kind.
+        if difference.key.section == "guard" {
+            self.take_guard(&after.guard);
+            return Ok(true);
+        }
         let levels = &after.log.level;
         self.0.host.set_log_levels(levels)?;
         let mut loaded = self.0.loaded.lock();
         loaded.config.log.level = levels.clone();
         loaded.log_levels = levels.clone();
         Ok(true)
+    }
+}
+
+impl Control {
+    /// Wrong passwords are counted by these budgets from now on; what was counted stays.
+    fn take_guard(&self, after: &Guard) {
+        let mut loaded = self.0.loaded.lock();
+        // The size of its tables is for the next start.
+        let entries_max = loaded.config.guard.entries_max;
+        loaded.config.guard = Guard { entries_max, ..after.clone() };
+        self.0.shared.guard.set(mapping::guard(&loaded.config));
     }
 }
 

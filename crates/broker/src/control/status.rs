@@ -45,6 +45,9 @@ pub struct Status {
     pub queues: Queues,
     /// What was read and written since the start.
     pub traffic: Traffic,
+    /// Who tries passwords.
+    #[serde(default)]
+    pub logins: Logins,
     /// Everything else that is counted since the start, by name; what has not happened is left out.
     pub counts: BTreeMap<String, u64>,
     /// The journal, where there is one.
@@ -57,7 +60,7 @@ pub struct Status {
 }
 
 /// How much there is of something, and how much there may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gauge {
     /// So much there is.
     pub now: u64,
@@ -103,6 +106,28 @@ pub struct Queues {
     pub bytes: Gauge,
     /// Encoded bytes for clients whose sockets take nothing, of `limits.outbox_bytes_max`.
     pub outbox_bytes: Gauge,
+}
+
+/// Wrong passwords that are not forgiven yet, by what they are counted under.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Logins {
+    /// Users at an address.
+    pub users_at_addresses: Tries,
+    /// Addresses (of IPv6: networks of 64 bits).
+    pub addresses: Tries,
+    /// Users, wherever they were tried.
+    pub users: Tries,
+    /// Addresses from which a user has come in lately, of those that are remembered (`guard.entries_max`).
+    pub known: Gauge,
+}
+
+/// Who has tried wrong passwords.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tries {
+    /// Of `guard.entries_max`, so many have.
+    pub wrong: Gauge,
+    /// So many have tried so often that they are not heard now.
+    pub unheard: u64,
 }
 
 /// What was read and written since the start.
@@ -225,6 +250,7 @@ impl Control {
                 bytes_received: engine.count(Count::BytesReceived),
                 bytes_sent: engine.count(Count::BytesSent),
             },
+            logins: self.logins(),
             counts: self.counts(),
             journal: self.journal(),
             alarms: Vec::new(),
@@ -254,6 +280,19 @@ impl Control {
             bytes: figures.bytes,
             live_bytes: figures.live_bytes,
         })
+    }
+
+    fn logins(&self) -> Logins {
+        let figures = self.0.shared.guard.figures(self.moment().mono.0);
+        let tries = |at: usize| {
+            let of = |counts: [usize; 3]| counts.get(at).copied().unwrap_or_default();
+            Tries {
+                wrong: Gauge::new(of(figures.owing), figures.entries_max),
+                unheard: of(figures.unheard) as u64,
+            }
+        };
+        let known = Gauge::new(figures.known, figures.entries_max);
+        Logins { users_at_addresses: tries(0), addresses: tries(1), users: tries(2), known }
     }
 
     fn listeners(&self) -> Vec<Listening> {

@@ -3,6 +3,7 @@
 
 use std::{
     collections::VecDeque,
+    num::NonZeroU32,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -17,44 +18,58 @@ const TICK: Duration = Duration::from_millis(250);
 /// Ticks between two looks through the match cache for what it keeps in vain.
 const TICKS_PER_CACHE_SWEEP: u64 = 40;
 
+/// Where the keeper finds a wire: its place, and one more, so that no number stands for none.
+#[derive(Clone, Copy)]
+pub(super) struct Peg(NonZeroU32);
+
+impl Peg {
+    fn at(place: usize) -> Peg {
+        Peg(NonZeroU32::MIN.saturating_add(u32::try_from(place).unwrap_or(u32::MAX)))
+    }
+
+    fn place(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
 /// The wires of a worker's connections and their deadlines, by place.
 #[derive(Default)]
 pub(super) struct Wires {
     places: Vec<Option<Arc<SocketWire>>>,
     /// By themselves, so that a sweep reads eight of them at a time and touches no connection that is not due.
     deadlines: Vec<Millis>,
-    free: Vec<u32>,
+    free: Vec<Peg>,
 }
 
 impl Wires {
-    /// Remembers a wire and gives its place.
-    pub(super) fn add(&mut self, wire: Arc<SocketWire>) -> u32 {
-        if let Some(place) = self.free.pop() {
-            if let Some(slot) = self.places.get_mut(place as usize) {
+    /// Remembers a wire and tells where.
+    pub(super) fn add(&mut self, wire: Arc<SocketWire>) -> Peg {
+        if let Some(peg) = self.free.pop() {
+            if let Some(slot) = self.places.get_mut(peg.place()) {
                 *slot = Some(wire);
             }
-            return place;
+            return peg;
         }
         self.places.push(Some(wire));
         self.deadlines.push(Millis::NEVER);
-        u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
+        Peg::at(self.places.len() - 1)
     }
 
-    pub(super) fn remove(&mut self, place: u32) {
-        if let Some(slot) = self.places.get_mut(place as usize)
+    pub(super) fn remove(&mut self, peg: Peg) {
+        if let Some(slot) = self.places.get_mut(peg.place())
             && slot.take().is_some()
         {
-            self.set_deadline(place, Millis::NEVER);
-            self.free.push(place);
+            self.set_deadline(peg, Millis::NEVER);
+            self.free.push(peg);
         }
         if self.free.len() == self.places.len() {
             *self = Wires::default(); // Idle again: the memory of the busiest moment goes back.
         }
     }
 
-    /// When the owner of this place is to be woken.
-    pub(super) fn set_deadline(&mut self, place: u32, deadline: Millis) {
-        if let Some(slot) = self.deadlines.get_mut(place as usize) {
+    /// When the owner of the wire there is to be woken.
+    pub(super) fn set_deadline(&mut self, peg: Peg, deadline: Millis) {
+        if let Some(slot) = self.deadlines.get_mut(peg.place()) {
             *slot = deadline;
         }
     }

@@ -2,14 +2,17 @@
 //! here; a connection may wait, a worker never.
 //!
 //! Its parts: [`link`] is the socket as the engine sees it, [`task`] drives one connection, [`wrapped`] is one that speaks
-//! TLS or WebSocket, [`handshake`] and [`turnstile`] are how that begins, [`keeper`] watches
+//! TLS or WebSocket, [`login`] is how its client is let in or not, [`handshake`] and [`turnstile`] are how that begins, [`keeper`] watches
 //! deadlines, [`flusher`] writes what a turn has appended, [`releaser`] lets go what has waited for the disk, [`telling`] keeps the log readable.
 
 mod accept;
+mod exchange;
 mod flusher;
 mod handshake;
 mod keeper;
 mod link;
+mod login;
+mod parting;
 mod releaser;
 mod tail;
 mod task;
@@ -37,6 +40,7 @@ use whimbrel_net::{Peer, Stream, tls::Identity, ws::UpgradeRules};
 
 use crate::{
     auth::Authenticator,
+    guard::Guard,
     store::{Bell, Bells, SYNCED, WRITTEN},
 };
 use link::SocketWire;
@@ -115,6 +119,8 @@ pub(crate) struct Shared {
     /// Counts changes of whom listeners trust, and listeners that are closed: connections are then judged anew.
     pub trust_changes: AtomicU32,
     pub sys_interval_secs: u64,
+    /// Counts wrong passwords.
+    pub guard: Arc<Guard>,
     /// Bytes that clients hold of packets that have not arrived whole and of topic aliases; those of connections whose
     /// CONNECT was not accepted yet, which may be a quarter of it; and how many they may be.
     input_bytes: AtomicUsize,
@@ -122,16 +128,23 @@ pub(crate) struct Shared {
     input_bytes_max: usize,
 }
 
+/// What [`Shared`] is bounded by; each is explained there.
+pub(crate) struct Bounds {
+    pub connections_max: usize,
+    pub waiting_room: usize,
+    pub sys_interval_secs: u64,
+    pub input_bytes_max: usize,
+}
+
 impl Shared {
     pub(crate) fn new(
         engine: Engine,
         started: Instant,
         bells: Arc<Bells>,
-        connections_max: usize,
-        waiting_room: usize,
-        sys_interval_secs: u64,
-        input_bytes_max: usize,
+        guard: Guard,
+        bounds: Bounds,
     ) -> Arc<Self> {
+        let Bounds { connections_max, waiting_room, sys_interval_secs, input_bytes_max } = bounds;
         Arc::new(Shared {
             engine: Arc::new(engine),
             started,
@@ -144,6 +157,7 @@ impl Shared {
             stopping_told: watch::Sender::new(false),
             trust_changes: AtomicU32::new(0),
             sys_interval_secs,
+            guard: Arc::new(guard),
             input_bytes: AtomicUsize::new(0),
             stranger_bytes: AtomicUsize::new(0),
             input_bytes_max,

@@ -12,7 +12,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::{io::ReadBuf, sync::oneshot};
+use tokio::io::ReadBuf;
 use tracing::field::display;
 use whimbrel_engine::{
     Conversation, Count, Standing, Wire,
@@ -23,26 +23,26 @@ use whimbrel_net::Peer;
 
 use super::{
     Bench, Place, READ_BYTES, Shared,
+    exchange::Authenticating,
+    keeper::Peg,
     link::SocketWire,
+    login::{Claim, Login},
     tail::Tail,
     telling::{Kind, Words},
     with_bench,
     wrapped::Socket,
 };
-use crate::auth::{Answer, Credentials, Denial, Secret, Verdict};
+use crate::auth::{Credentials, Denial, Secret, Verdict};
 
 /// Reads of one turn; then others go on.
-const READS_PER_TURN: usize = 4;
-/// After the last packet the client is given this long to read it and close; what it still sends is thrown away.
-const LINGER_MILLIS: u64 = 1_000;
-const LINGER_BYTES: u32 = 4 << 20;
+pub(super) const READS_PER_TURN: usize = 4;
 /// While much of the memory for unfinished packets is in use, one of more than [`READ_BYTES`] may take so long.
 const PACKET_MILLIS: u64 = 10_000;
 /// Slices of a message under way that are still brought to its receivers when a task is torn down.
 const SLICES_AT_DROP: usize = 1_000;
 
 /// Where the connection is on its way out.
-enum Phase {
+pub(super) enum Phase {
     Talking,
     /// The last packet has been written; until when the client may take it, and how much it may still send.
     Lingering {
@@ -53,37 +53,26 @@ enum Phase {
     Ending,
 }
 
-/// Who wants to connect, in the client's own words.
-struct Claim {
-    /// Empty when the server shall assign one.
-    client_id: Box<str>,
-    user_name: Option<Box<str>>,
-}
-
-/// A question that the authenticator answers later.
-struct PendingVerdict {
-    verdict: oneshot::Receiver<Verdict>,
-    claim: Claim,
-}
-
 /// One connection.
 pub(super) struct Task {
-    conversation: Conversation,
-    socket: Socket,
-    wire: Arc<SocketWire>,
+    pub(super) conversation: Conversation,
+    pub(super) socket: Socket,
+    pub(super) wire: Arc<SocketWire>,
     /// Bytes that were read and not yet handled.
     tail: Tail,
     /// Whether it is counted with the clients whose CONNECT was accepted.
     accounted_as_known: bool,
     /// Present while CONNECT waits for it.
-    verdict: Option<Box<PendingVerdict>>,
-    phase: Phase,
+    login: Option<Box<Login>>,
+    /// Present where CONNECT named a method of enhanced authentication that is offered.
+    pub(super) authenticating: Option<Box<Authenticating>>,
+    pub(super) phase: Phase,
     /// It was woken and has let others run first.
     stood_back: bool,
-    address: Peer,
+    pub(super) address: Peer,
     /// Where the keeper finds the wire; from the first poll on.
-    keeper_place: Option<u32>,
-    place: Place,
+    pub(super) peg: Option<Peg>,
+    pub(super) place: Place,
 }
 
 impl Task {
@@ -100,21 +89,22 @@ impl Task {
             wire,
             tail: Tail::default(),
             accounted_as_known: false,
-            verdict: None,
+            login: None,
+            authenticating: None,
             phase: Phase::Talking,
             stood_back: false,
             address,
-            keeper_place: None,
+            peg: None,
             place,
         }
     }
 
     fn turn(&mut self, bench: &mut Bench, context: &mut Context<'_>) -> Poll<()> {
         bench.begin();
-        if self.keeper_place.is_none() {
+        if self.peg.is_none() {
             // A task keeps its waker for life, so it is named once.
             self.wire.register(context);
-            self.keeper_place = Some(bench.wires.add(self.wire.clone()));
+            self.peg = Some(bench.wires.add(self.wire.clone()));
             if self.place.door.closed.load(Relaxed) {
                 self.wire.wake(); // Whoever was there when it was closed was told before us.
             }
@@ -183,6 +173,10 @@ impl Task {
                 },
             }
         }
+        if self.authenticating.is_some() {
+            // Who authenticates again goes on with everything else meanwhile; a later answer has us polled.
+            let _ = self.advance_exchange(bench, context);
+        }
         self.shed_slow_packet(bench);
         let held = self.conversation.standing() == Standing::Waiting;
         self.wait_writable(bench, context);
@@ -195,28 +189,6 @@ impl Task {
             self.hear_the_end(bench, context, broken);
         } else if self.conversation.standing() == Standing::Closing {
             self.say_goodbye(bench, context);
-        }
-    }
-
-    /// The client sends no more.
-    fn hear_the_end(&mut self, bench: &mut Bench, context: &mut Context<'_>, broken: bool) {
-        // Who has only closed its sending half still reads what it was answered.
-        let engine = bench.shared.engine.clone();
-        engine.flush(&mut bench.turn);
-        if self.conversation.has_output(&engine) {
-            let_others_run(context); // Another worker is writing; the next read finds the end again.
-            return;
-        }
-        if !broken && self.conversation.owes(&engine) {
-            return; // What it is promised is on its way to the disk; we are woken when it has left.
-        }
-        self.phase = Phase::Ending;
-        if let Socket::Wrapped(wrapped) = &mut self.socket
-            && !broken
-        {
-            // What was handed over is still to be sent.
-            wrapped.shut_down();
-            self.begin_linger(bench);
         }
     }
 
@@ -305,7 +277,7 @@ impl Task {
         self.conversation.close(&engine, &mut bench.turn, ReasonCode::ServerBusy);
     }
 
-    fn forget_tail(&mut self, bench: &mut Bench) {
+    pub(super) fn forget_tail(&mut self, bench: &mut Bench) {
         self.tail.clear();
         let shared = bench.shared.clone();
         self.forget_account(&shared);
@@ -345,39 +317,44 @@ impl Task {
     fn ask(&mut self, bench: &mut Bench, context: &mut Context<'_>) -> Poll<bool> {
         if let Some(question) = self.conversation.question() {
             let claim = Claim { client_id: question.client_id, user_name: question.user_name.clone() };
+            if let Some(method) = question.method {
+                self.begin_exchange(bench, claim, *method);
+                return Poll::Ready(true);
+            }
             let (user_name, password) = (question.user_name, question.password);
             let password = password.map(|password| Secret::new(password.into_vec()));
-            let answer = match self.vouched(&claim) {
-                Err(denial) => Answer::Now(Verdict::Deny(denial)),
+            let now = bench.turn.now.mono;
+            self.login = Some(Box::new(match self.vouched(&claim) {
+                Err(denial) => Login::judged(claim, Verdict::Deny(denial), now),
                 Ok(certificate) => {
                     let client_id = claim.client_id.clone();
-                    let credentials = Credentials { user_name, password, client_id, certificate };
-                    self.place.door.authenticator.authenticate(credentials)
+                    Login::new(claim, Credentials { user_name, password, client_id, certificate }, now)
                 }
-            };
-            match answer {
-                Answer::Now(verdict) => {
-                    self.hear(bench, &claim, verdict);
-                    return Poll::Ready(true);
-                }
-                Answer::Later(verdict) => self.verdict = Some(Box::new(PendingVerdict { verdict, claim })),
-            }
+            }));
         }
-        let Some(pending) = &mut self.verdict else { return Poll::Pending };
-        let Poll::Ready(verdict) = Pin::new(&mut pending.verdict).poll(context) else {
+        if self.authenticating.is_some() {
+            if self.advance_exchange(bench, context).is_ready() {
+                return Poll::Ready(true);
+            }
+            let stays = self.listen(bench, context);
+            self.account_tail(bench);
+            return stays;
+        }
+        let Some(login) = &mut self.login else { return Poll::Pending };
+        let Poll::Ready(verdict) = login.poll(bench, &self.place.door, self.address, context) else {
             let stays = self.listen(bench, context);
             self.account_tail(bench);
             return stays;
         };
-        if let Some(pending) = self.verdict.take() {
-            self.hear(bench, &pending.claim, verdict.unwrap_or(Verdict::Deny(Denial::ServerBusy)));
+        if let Some(login) = self.login.take() {
+            self.hear(bench, &login.claim, verdict);
         }
         Poll::Ready(true)
     }
 
     /// The user name that the client's certificate has, where the listener looks at it; an error where the certificate is
     /// another client's.
-    fn vouched(&self, claim: &Claim) -> Result<Option<Arc<str>>, Denial> {
+    pub(super) fn vouched(&self, claim: &Claim) -> Result<Option<Arc<str>>, Denial> {
         match (&self.socket, self.place.door.identity) {
             (Socket::Wrapped(wrapped), Some((_, is_client_id))) => {
                 wrapped.vouches(is_client_id, &claim.client_id)
@@ -405,16 +382,30 @@ impl Task {
                 // It has said all that it had to say, and is heard if the verdict is good [MQTT-3.1.4-6].
                 Ok(()) if !self.tail.bytes().is_empty() => return Poll::Pending,
                 Ok(()) | Err(_) => {
-                    self.verdict = None; // The authenticator sees by this that nobody waits.
+                    // The authenticator sees by this that nobody waits.
+                    (self.login, self.authenticating) = (None, None);
                     return Poll::Ready(false);
                 }
             }
         }
     }
 
-    fn hear(&mut self, bench: &mut Bench, claim: &Claim, verdict: Verdict) {
+    pub(super) fn hear(&mut self, bench: &mut Bench, claim: &Claim, verdict: Verdict) {
+        let verdict = self.note(bench, claim, verdict);
+        let engine = bench.shared.engine.clone();
+        let wire = self.dyn_wire();
+        self.conversation.answer(&engine, &mut bench.turn, verdict, &wire);
+    }
+
+    /// Tells the log and, of whoever is let in, the conversation who it is.
+    pub(super) fn note(
+        &mut self,
+        bench: &mut Bench,
+        claim: &Claim,
+        verdict: Verdict,
+    ) -> Result<(), ReasonCode> {
         let (client, address, listener) = (Words(&claim.client_id), self.address, &self.place.door.name);
-        let verdict = match verdict {
+        match verdict {
             Verdict::Allow(identity) => {
                 let user = identity.user_name.as_deref().map(Words).map(display);
                 tracing::debug!(%client, user, %address, %listener, "a client may connect");
@@ -432,20 +423,17 @@ impl Task {
                 });
                 Err(denial.reason())
             }
-        };
-        let engine = bench.shared.engine.clone();
-        let wire = self.dyn_wire();
-        self.conversation.answer(&engine, &mut bench.turn, verdict, &wire);
-    }
-
-    /// When the keeper wakes this task.
-    fn set_deadline(&self, bench: &mut Bench, deadline: Millis) {
-        if let Some(place) = self.keeper_place {
-            bench.wires.set_deadline(place, deadline);
         }
     }
 
-    fn dyn_wire(&self) -> Arc<dyn Wire> {
+    /// When the keeper wakes this task.
+    pub(super) fn set_deadline(&self, bench: &mut Bench, deadline: Millis) {
+        if let Some(peg) = self.peg {
+            bench.wires.set_deadline(peg, deadline);
+        }
+    }
+
+    pub(super) fn dyn_wire(&self) -> Arc<dyn Wire> {
         self.wire.clone()
     }
 
@@ -469,93 +457,11 @@ impl Task {
             Socket::Wrapped(wrapped) => wrapped.poll_send(&self.wire, context),
         }
     }
-
-    /// Writes what waits, then what only the closing connection says.
-    fn say_goodbye(&mut self, bench: &mut Bench, context: &mut Context<'_>) {
-        let engine = bench.shared.engine.clone();
-        engine.flush(&mut bench.turn);
-        if self.conversation.has_output(&engine) {
-            let_others_run(context); // Another worker is writing; it is a matter of microseconds.
-            return;
-        }
-        if !self.conversation.last_words().is_empty() {
-            // A client that takes not even this is not owed more.
-            let _ = self.wire.write(&[self.conversation.last_words()]);
-        }
-        if let Some(violation) = self.conversation.violation() {
-            let client = self.conversation.attached().map(|attached| attached.session().client_id());
-            tracing::debug!(address = %self.address, client, "closed: {violation}");
-        }
-        // The session is let go of first: a client that sees the close finds nothing of this connection any more, and
-        // who takes the session over does not wait until the client has read its last packet.
-        if !self.conversation.end(&engine, &mut bench.turn) {
-            let_others_run(context);
-        }
-        self.forget_tail(bench);
-        match &mut self.socket {
-            Socket::Tcp(_) => self.wire.shut_down(),
-            Socket::Wrapped(wrapped) => wrapped.bid_farewell(&self.conversation, &bench.shared),
-        }
-        self.begin_linger(bench);
-    }
-
-    fn begin_linger(&mut self, bench: &mut Bench) {
-        let until = bench.turn.now.mono + LINGER_MILLIS;
-        self.set_deadline(bench, until);
-        self.phase = Phase::Lingering { until, bytes: LINGER_BYTES };
-    }
-
-    /// Throws away what still comes: closing a socket with unread bytes would take the last packet back.
-    fn linger(&mut self, bench: &mut Bench, context: &mut Context<'_>) {
-        let Phase::Lingering { until, bytes } = &mut self.phase else { return };
-        let engine = bench.shared.engine.clone();
-        if !self.conversation.end(&engine, &mut bench.turn) && !self.conversation.waits_for_topic() {
-            let_others_run(context); // A will that is due goes on meanwhile.
-        }
-        for _ in 0..READS_PER_TURN {
-            let mut buffer = ReadBuf::new(&mut bench.read);
-            let over = match self.socket.poll_read(context, &mut buffer) {
-                Poll::Pending if bench.turn.now.mono < *until => return,
-                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
-                    *bytes = bytes.saturating_sub(u32::try_from(buffer.filled().len()).unwrap_or(u32::MAX));
-                    *bytes == 0
-                }
-                Poll::Pending | Poll::Ready(_) => true,
-            };
-            if over {
-                if let Socket::Wrapped(wrapped) = &self.socket
-                    && !wrapped.is_shut_down()
-                    && bench.turn.now.mono < *until
-                {
-                    return; // The last bytes are on their way.
-                }
-                self.phase = Phase::Ending;
-                return;
-            }
-        }
-        let_others_run(context);
-    }
-
-    fn leave(&mut self, bench: &mut Bench, context: &mut Context<'_>) -> Poll<()> {
-        let engine = bench.shared.engine.clone();
-        if !self.conversation.end(&engine, &mut bench.turn) {
-            if !self.conversation.waits_for_topic() {
-                let_others_run(context);
-            }
-            return Poll::Pending;
-        }
-        self.forget_tail(bench);
-        if let Some(place) = self.keeper_place.take() {
-            bench.wires.remove(place);
-        }
-        self.wire.set_gone();
-        Poll::Ready(())
-    }
 }
 
 /// Has the task polled again after the others that are ready and after a look at the sockets. A task that woke itself
 /// would be polled dozens of times before the runtime looks at a socket.
-fn let_others_run(context: &mut Context<'_>) {
+pub(super) fn let_others_run(context: &mut Context<'_>) {
     let _ = pin!(tokio::task::yield_now()).poll(context);
 }
 
@@ -576,7 +482,7 @@ impl Drop for Task {
     /// A task that is torn down before its end (it panicked) lets go of its session all the same: the client can come
     /// back.
     fn drop(&mut self) {
-        if self.keeper_place.is_none() {
+        if self.peg.is_none() {
             return;
         }
         with_bench(|bench| {
@@ -589,8 +495,8 @@ impl Drop for Task {
                 }
                 self.conversation.give_up_waiting();
             }
-            if let Some(place) = self.keeper_place.take() {
-                bench.wires.remove(place);
+            if let Some(peg) = self.peg.take() {
+                bench.wires.remove(peg);
             }
             bench.finish();
         });

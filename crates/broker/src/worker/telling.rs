@@ -21,6 +21,7 @@ pub(super) enum Kind {
     SlowClient,
     Handshake,
     Denied,
+    Unheard,
 }
 
 /// A worker's lines about clients, by kind.
@@ -32,6 +33,7 @@ pub(super) struct Telling {
     slow_client: Quota,
     handshake: Quota,
     denied: Quota,
+    unheard: Quota,
     /// Something was held back and not yet summed up.
     holding: bool,
 }
@@ -129,13 +131,21 @@ impl Telling {
             Kind::SlowClient => &mut self.slow_client,
             Kind::Handshake => &mut self.handshake,
             Kind::Denied => &mut self.denied,
+            Kind::Unheard => &mut self.unheard,
         }
     }
 }
 
 impl Kind {
-    const ALL: [Kind; 6] =
-        [Kind::Refused, Kind::QueueFull, Kind::RetainedFull, Kind::SlowClient, Kind::Handshake, Kind::Denied];
+    const ALL: [Kind; 7] = [
+        Kind::Refused,
+        Kind::QueueFull,
+        Kind::RetainedFull,
+        Kind::SlowClient,
+        Kind::Handshake,
+        Kind::Denied,
+        Kind::Unheard,
+    ];
 
     /// The engine names only some where very many come in one turn, so there may have been more.
     fn sum_up(self, more: u64) {
@@ -153,6 +163,7 @@ impl Kind {
             Self::Denied => {
                 tracing::info!("something was denied to a client: at least {more} more like this")
             }
+            Self::Unheard => tracing::warn!("not heard for too many wrong passwords: {more} more like this"),
             Self::Handshake => tracing::info!(
                 "a handshake failed, or a certificate is no longer good: {more} more like this"
             ),

@@ -18,9 +18,12 @@ use whimbrel_engine::{
     store::{ReadFailed, StageRefused, Staged, Trouble},
 };
 
-use super::{Arrival, Bench, Door, Guest, Handle, Shared, keeper::Wires, start, telling::Telling};
+use super::{Arrival, Bench, Bounds, Door, Guest, Handle, Shared, keeper::Wires, start, telling::Telling};
 use crate::{
     auth::{Answer, Authenticator, Credentials, Identity, Verdict},
+    config::Config,
+    guard::Guard,
+    mapping,
     store::SYNCED,
 };
 
@@ -101,7 +104,10 @@ fn shared() -> Arc<Shared> {
 }
 
 fn shared_by(engine: Engine) -> Arc<Shared> {
-    Shared::new(engine, Instant::now(), Arc::default(), 10, 4, 10, 1 << 20)
+    let guard = Guard::new(mapping::guard(&Config::default()), 64);
+    let bounds =
+        Bounds { connections_max: 10, waiting_room: 4, sys_interval_secs: 10, input_bytes_max: 1 << 20 };
+    Shared::new(engine, Instant::now(), Arc::default(), guard, bounds)
 }
 
 fn bench(shared: Arc<Shared>) -> Bench {

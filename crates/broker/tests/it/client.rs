@@ -38,6 +38,16 @@ impl Client {
         Self::over(socket.into(), version)
     }
 
+    /// The same from an address of this machine.
+    pub(super) fn open_from(from: &str, address: SocketAddr, version: Version) -> Self {
+        let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None);
+        let socket = socket.expect("a socket");
+        let from: SocketAddr = format!("{from}:0").parse().expect("an address");
+        socket.bind(&from.into()).expect("an address of this machine");
+        socket.connect(&address.into()).expect("the broker listens");
+        Self::over(socket.into(), version)
+    }
+
     fn over(stream: TcpStream, version: Version) -> Self {
         stream.set_nodelay(true).expect("TCP_NODELAY can be set");
         stream.set_write_timeout(Some(DEADLINE)).expect("a time-out can be set");

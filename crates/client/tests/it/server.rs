@@ -167,6 +167,7 @@ impl Peer {
                 Seen::Unsubscribe(unsubscribe.packet_id, filters(unsubscribe.filters.iter().collect()))
             }
             server::Event::Ping => Seen::Ping,
+            server::Event::Auth => panic!("AUTH without a method in CONNECT"),
             server::Event::Disconnect(disconnect) => Seen::Disconnect {
                 reason: disconnect.reason,
                 session_expiry_secs: disconnect.session_expiry_secs,

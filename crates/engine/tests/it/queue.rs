@@ -4,7 +4,7 @@
 use whimbrel_engine::{Count, Limits, Notice, QueueFull};
 use whimbrel_testkit::{Ack, Packet, Publish, QoS0, QoS1, QoS2, publish, v5, v311};
 
-use super::worker::{Who, Worker, dropped_told, text};
+use super::worker::{Who, Worker, text};
 
 fn limits(queue_full: QueueFull, messages: usize) -> Limits {
     Limits { queue_full, queue_messages_max: messages, ..Limits::default() }
@@ -364,4 +364,10 @@ fn a_large_payload_is_one_in_memory_however_many_queues_it_waits_in() {
     }
     assert_empty(&worker);
     worker.subscribe(from, "t", QoS0);
+}
+
+/// How many messages the `whimbrel-dropped` property says were lost.
+fn dropped_told(publish: &Publish) -> Option<u64> {
+    let found = publish.properties.user().into_iter().find(|(name, _)| *name == "whimbrel-dropped");
+    found.map(|(_, value)| value.parse().expect("a number"))
 }

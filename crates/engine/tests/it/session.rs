@@ -12,8 +12,9 @@ use whimbrel_testkit::{
 };
 
 use super::{
+    threads::settle_all,
     wire::Pipe,
-    worker::{Who, Worker, settle_all, text},
+    worker::{Who, Worker, text},
 };
 
 fn texts(publishes: &[Publish]) -> Vec<String> {
@@ -112,6 +113,7 @@ fn attach(worker: &mut Worker, wire: &Arc<Pipe>) -> Attached {
         topic_aliases_max: 0,
         problem_information: true,
         durability: None,
+        authentication: None,
     };
     let wire: Arc<dyn Wire> = wire.clone();
     match worker.engine.attach(&mut worker.turn, &connect, &mut Coming::default(), Level::default(), &wire) {

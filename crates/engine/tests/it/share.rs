@@ -386,7 +386,7 @@ fn a_member_gets_its_own_options() {
     // The same where the message waited: nobody has room, then the second gets it.
     worker.cut(first);
     worker.pipe(second).block();
-    worker.subscribe_with_blocked(second, "other");
+    worker.send(second, Packet::Subscribe(Subscribe::one(500, "other", QoS0)));
     worker.say(from, "other", &"x".repeat(70_000));
     worker.publish(from, publish("t/1", "waited").retain().at(QoS2, 200));
     assert_ne!(worker.engine.waiting_bytes().0, 0);

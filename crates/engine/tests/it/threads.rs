@@ -5,7 +5,7 @@ use std::sync::Barrier;
 
 use super::{
     dice::Dice,
-    worker::{Worker, settle_all},
+    worker::{ROUNDS_MAX, Worker},
 };
 
 /// Lets every worker do `act` so often on a thread of its own, then everybody come to rest on this one. Whoever waits to
@@ -41,4 +41,18 @@ pub(super) fn settle<S>(crews: Vec<(Worker, S)>) -> Vec<(Worker, S)> {
     let (mut workers, states): (Vec<Worker>, Vec<S>) = crews.into_iter().unzip();
     settle_all(&mut workers);
     workers.into_iter().zip(states).collect()
+}
+
+/// Lets several workers of one engine go on, in turns, until nobody has anything to do.
+pub(super) fn settle_all(workers: &mut [Worker]) {
+    for _ in 0..ROUNDS_MAX {
+        let mut busy = false;
+        for worker in workers.iter_mut() {
+            busy |= worker.round();
+        }
+        if !busy {
+            return;
+        }
+    }
+    panic!("the workers never come to rest");
 }

@@ -17,7 +17,7 @@ use super::{paper::Paper, wire::Pipe};
 /// When virtual time begins.
 pub(super) const START: Millis = Millis(1_000);
 /// Rounds after which a worker that still is not idle never will be.
-const ROUNDS_MAX: usize = 200_000;
+pub(super) const ROUNDS_MAX: usize = 200_000;
 
 /// A client, by its place on its worker.
 pub(super) type Who = usize;
@@ -52,7 +52,12 @@ pub(super) struct Worker {
     pub(super) reads_back: bool,
     /// Of the listener on which connections open.
     pub(super) level: Level,
+    /// What replies for the authentication method that a client names; without it no method is known.
+    pub(super) judge: Option<Judge>,
 }
+
+/// Replies, or does not yet, to the data of a method.
+pub(super) type Judge = fn(&mut Conversation, &Engine, &mut Turn, Option<&[u8]>, &Arc<dyn Wire>);
 
 /// Has every test run on an engine with a journal that commits at once, if the environment says so: what they ask must
 /// hold with it, too.
@@ -125,6 +130,7 @@ impl Worker {
             commits: false,
             reads_back: true,
             level: Level::Power,
+            judge: None,
         }
     }
 
@@ -245,11 +251,6 @@ impl Worker {
             _ => None,
         });
         (ack.expect("a SUBACK"), messages(packets.collect()))
-    }
-
-    /// Subscribes a client that takes nothing, so that the answer waits.
-    pub(super) fn subscribe_with_blocked(&mut self, who: Who, filter: &str) {
-        self.send(who, Packet::Subscribe(Subscribe::one(500, filter, QoS::QoS0)));
     }
 
     /// Sends UNSUBSCRIBE; nothing is handled yet.
@@ -452,7 +453,7 @@ impl Worker {
 
     /// One look at one connection, like its task in the broker. Whether something happened.
     pub(super) fn step(&mut self, who: Who) -> bool {
-        let Self { engine, turn, clients, .. } = self;
+        let Self { engine, turn, clients, judge, .. } = self;
         let client = &mut clients[who];
         let wire: Arc<dyn Wire> = client.pipe.clone();
         let Some(conversation) = &mut client.conversation else { return false };
@@ -477,9 +478,15 @@ impl Worker {
                 busy = true;
             }
             Standing::Asking => {
-                if let Some(question) = conversation.question() {
+                if let Some(mut question) = conversation.question() {
+                    let method = question.method.take();
                     conversation.identify(engine, question.believed());
-                    conversation.answer(engine, turn, Ok(()), &wire);
+                    match (method, *judge) {
+                        (Some(method), Some(judge)) => {
+                            judge(conversation, engine, turn, method.data.as_deref(), &wire);
+                        }
+                        _ => conversation.answer(engine, turn, Ok(()), &wire),
+                    }
                     busy = true;
                 }
             }
@@ -503,6 +510,10 @@ impl Worker {
             }
             Standing::Reading | Standing::Waiting => {}
         }
+        if let (Some(said), Some(judge)) = (conversation.said(), *judge) {
+            judge(conversation, engine, turn, said.data.as_deref(), &wire);
+            busy = true;
+        }
         if conversation.is_blocked() && client.pipe.has_room() {
             conversation.writable(engine, turn);
             busy = true;
@@ -512,9 +523,19 @@ impl Worker {
 
     /// The wire can take bytes, or so the system says.
     pub(super) fn pretend_writable(&mut self, who: Who) {
+        self.intervene(who, |conversation, engine, turn, _| conversation.writable(engine, turn));
+    }
+
+    /// Does something with the conversation of this client, and lets everything happen that follows from it.
+    pub(super) fn intervene(
+        &mut self,
+        who: Who,
+        deed: impl FnOnce(&mut Conversation, &Engine, &mut Turn, &Arc<dyn Wire>),
+    ) {
         let Self { engine, turn, clients, .. } = self;
+        let wire: Arc<dyn Wire> = clients[who].pipe.clone();
         if let Some(conversation) = &mut clients[who].conversation {
-            conversation.writable(engine, turn);
+            deed(conversation, engine, turn, &wire);
         }
         self.settle();
     }
@@ -576,24 +597,4 @@ pub(super) fn messages(packets: Vec<Packet>) -> Vec<Publish> {
 /// The payload as text.
 pub(super) fn text(publish: &Publish) -> String {
     String::from_utf8_lossy(&publish.payload).into_owned()
-}
-
-/// How many messages the `whimbrel-dropped` property says were lost.
-pub(super) fn dropped_told(publish: &Publish) -> Option<u64> {
-    let found = publish.properties.user().into_iter().find(|(name, _)| *name == "whimbrel-dropped");
-    found.map(|(_, value)| value.parse().expect("a number"))
-}
-
-/// Lets several workers of one engine go on, in turns, until nobody has anything to do.
-pub(super) fn settle_all(workers: &mut [Worker]) {
-    for _ in 0..ROUNDS_MAX {
-        let mut busy = false;
-        for worker in workers.iter_mut() {
-            busy |= worker.round();
-        }
-        if !busy {
-            return;
-        }
-    }
-    panic!("the workers never come to rest");
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use rustls::{
-    ClientConfig, KeyLogFile, RootCertStore,
+    ClientConfig, ClientConnection, KeyLogFile, RootCertStore,
     client::{WebPkiServerVerifier, danger::ServerCertVerifier},
     pki_types::ServerName,
 };
@@ -15,7 +15,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, TlsStream};
 
 use super::{
-    Pin, TlsFault, VersionMin, explain::explain_io, files::PemFile, provider, refused::ServerVerifier,
+    Pin, Sessions, TlsFault, VersionMin, explain::explain_io, files::PemFile, provider,
+    refused::ServerVerifier,
 };
 
 /// What a client knows of TLS. By default: the machine's own CAs, no certificate of its own, any version from 1.2.
@@ -36,6 +37,8 @@ pub struct ConnectorSettings {
     pub pins: Vec<Pin>,
     /// The lowest version.
     pub version_min: VersionMin,
+    /// What is remembered of servers.
+    pub sessions: Sessions,
     /// Whether the secrets of each connection are appended to the file that the environment variable `SSLKEYLOGFILE`
     /// names. Whoever reads that file reads the connection.
     pub danger_key_log: bool,
@@ -84,6 +87,9 @@ impl Connector {
             _ => return Err(TlsFault::HalfIdentity),
         };
         config.alpn_protocols.clone_from(&settings.alpn);
+        if let Some(resumption) = settings.sessions.resumption() {
+            config.resumption = resumption;
+        }
         if settings.danger_key_log {
             config.key_log = Arc::new(KeyLogFile::new());
         }
@@ -93,11 +99,24 @@ impl Connector {
 
     /// Speaks TLS over a connection to this host; gives it up when the future is dropped.
     pub(crate) async fn connect(&self, host: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        let name = match &self.server_name {
-            Some(name) => name.clone(),
-            None => server_name(host).map_err(|fault| io::Error::new(io::ErrorKind::InvalidInput, fault))?,
-        };
-        self.tls.connect(name, stream).await.map(TlsStream::Client).map_err(explain_io)
+        self.tls.connect(self.name_of(host)?, stream).await.map(TlsStream::Client).map_err(explain_io)
+    }
+}
+
+impl Connector {
+    /// The same without a connection.
+    pub(crate) fn begin(&self, host: &str) -> io::Result<ClientConnection> {
+        let begun = ClientConnection::new(self.tls.config().clone(), self.name_of(host)?);
+        let mut begun = begun.map_err(io::Error::other)?;
+        begun.set_buffer_limit(None);
+        Ok(begun)
+    }
+
+    fn name_of(&self, host: &str) -> io::Result<ServerName<'static>> {
+        match &self.server_name {
+            Some(name) => Ok(name.clone()),
+            None => server_name(host).map_err(|fault| io::Error::new(io::ErrorKind::InvalidInput, fault)),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod files;
 mod names;
 mod pin;
 mod refused;
+mod sessions;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ pub use explain::explain;
 pub(crate) use explain::explain_io;
 pub use fault::TlsFault;
 pub use pin::{NotAPin, Pin};
+pub use sessions::Sessions;
 
 /// The provider of cryptography for every connection of this process.
 fn provider() -> Arc<CryptoProvider> {

@@ -13,7 +13,7 @@ const WORDS_SHOWN: usize = 200;
 /// A request, and what its answer has to be.
 #[derive(Debug)]
 pub(super) struct Ask {
-    key: String,
+    pub(super) key: String,
     pub(super) request: String,
 }
 

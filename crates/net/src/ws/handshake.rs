@@ -16,7 +16,7 @@ use crate::Stream;
 const READ_BYTES: usize = 1_024;
 
 /// Bytes of the head of a server's answer, at most.
-const ANSWER_BYTES_MAX: usize = 16 << 10;
+pub(super) const ANSWER_BYTES_MAX: usize = 16 << 10;
 
 /// Bytes that are still taken from who was refused, so that the answer reaches it.
 const DISCARD_BYTES_MAX: usize = 64 << 10;

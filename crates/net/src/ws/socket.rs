@@ -16,7 +16,10 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::frame::{CloseCode, Decoded, Decoder, End, Opcode, apply_mask, put_head};
+use super::{
+    frame::{CloseCode, Decoded, Decoder, End, Opcode, apply_mask, put_head},
+    mask::Masks,
+};
 use crate::Stream;
 
 /// Bytes that a client puts into one frame, at most: so many are copied to be masked.
@@ -60,22 +63,7 @@ pub struct WebSocket {
 struct Client {
     /// What came behind the server's answer.
     early: Vec<u8>,
-    /// Random bytes for masks, and how many are used up.
-    random: [u8; 256],
-    used: usize,
-}
-
-impl Client {
-    /// A mask that nobody could foresee (RFC 6455, 10.3).
-    fn mask(&mut self) -> io::Result<[u8; 4]> {
-        if self.used == self.random.len() {
-            getrandom::fill(&mut self.random).map_err(io::Error::other)?;
-            self.used = 0;
-        }
-        let mask = self.random.get(self.used..).and_then(<[u8]>::first_chunk).copied();
-        self.used += 4;
-        mask.ok_or_else(|| io::Error::other("no mask"))
-    }
+    masks: Masks,
 }
 
 impl WebSocket {
@@ -85,7 +73,7 @@ impl WebSocket {
 
     /// `early` is what came behind the server's answer.
     pub(super) fn of_client(inner: Stream, early: Vec<u8>) -> WebSocket {
-        let client = Client { early, random: [0; 256], used: 256 };
+        let client = Client { early, masks: Masks::default() };
         WebSocket::new(inner, Decoder::new(false), Some(Box::new(client)))
     }
 
@@ -117,7 +105,7 @@ impl WebSocket {
     }
 
     fn put_frame(&mut self, opcode: Opcode, payload: &[u8]) -> io::Result<()> {
-        let mask = self.client.as_mut().map(|client| client.mask()).transpose()?;
+        let mask = self.client.as_mut().map(|client| client.masks.next()).transpose()?;
         put_head(&mut self.out, opcode, payload.len() as u64, mask);
         let from = self.out.len();
         self.out.extend_from_slice(payload);

@@ -1,6 +1,6 @@
 //! AUTH: the exchange of an authentication method between CONNECT and CONNACK, and again later. Not the methods.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
 use super::{Connection, Event, Misuse, State};
 use crate::{
@@ -8,11 +8,38 @@ use crate::{
     codec::{Auth, Packet, ReasonCode},
 };
 
+/// The method that CONNECT named, and who has to say something.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub(super) method: Box<str>,
+    turn: Whose,
+}
+
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Whose {
+    /// Nobody: there is no exchange now.
+    Idle,
+    Server,
+    Client,
+}
+
+impl Exchange {
+    /// CONNECT is on its way with this method.
+    pub(super) fn begin(method: &str) -> Exchange {
+        Exchange { method: method.into(), turn: Whose::Server }
+    }
+
+    /// CONNACK has come.
+    pub(super) fn end(&mut self) {
+        self.turn = Whose::Idle;
+    }
+}
+
 impl Connection {
     /// Answers the server's [`Event::Auth`] [MQTT-4.12.0-3].
     ///
     /// # Errors
-    /// CONNECT named no method, or the connection is over.
+    /// CONNECT named no method, the server has asked nothing, or the connection is over.
     pub fn authenticate(
         &mut self,
         data: Option<&[u8]>,
@@ -22,13 +49,13 @@ impl Connection {
         if self.is_closed() {
             return Err(Misuse::NotOpen);
         }
-        self.put_auth(ReasonCode::ContinueAuthentication, data, now, out)
+        self.put_auth(ReasonCode::ContinueAuthentication, Whose::Client, data, now, out)
     }
 
     /// Begins the authentication anew on an open connection [MQTT-4.12.1-1].
     ///
     /// # Errors
-    /// CONNECT named no method, or the connection is not open.
+    /// CONNECT named no method, the connection is not open, or another authentication is under way on it.
     pub fn reauthenticate(
         &mut self,
         data: Option<&[u8]>,
@@ -36,23 +63,25 @@ impl Connection {
         out: &mut Vec<u8>,
     ) -> Result<(), Misuse> {
         self.check_open()?;
-        self.put_auth(ReasonCode::Reauthenticate, data, now, out)
+        self.put_auth(ReasonCode::Reauthenticate, Whose::Idle, data, now, out)
     }
 
     pub(super) fn handle_auth<'a>(&mut self, auth: Auth<'a>, now: Millis) -> Result<Event<'a>, Violation> {
-        // The method stays the one of CONNECT [MQTT-4.12.0-5]; without one there is no AUTH [MQTT-4.12.0-6].
-        if self.authentication_method.is_none()
-            || auth.authentication_method != self.authentication_method.as_deref()
-        {
-            return Err(Violation::AuthUnexpected);
+        let Some(exchange) = &mut self.exchange else {
+            return Err(Violation::AuthUnexpected); // [MQTT-4.12.0-6]
+        };
+        if auth.authentication_method != Some(&*exchange.method) {
+            return Err(Violation::AuthMethodChanged); // [MQTT-4.12.0-5]
         }
-        match (self.state, auth.reason) {
-            (State::Connecting { .. }, ReasonCode::ContinueAuthentication) => {
+        match (self.state, exchange.turn, auth.reason) {
+            (State::Connecting { .. }, Whose::Server, ReasonCode::ContinueAuthentication) => {
                 self.state = State::Connecting { since: now };
+                exchange.turn = Whose::Client;
             }
-            (State::Open, ReasonCode::ContinueAuthentication | ReasonCode::Success) => {}
-            // Success before CONNACK is CONNACK itself [MQTT-4.12.0-2].
-            _ => return Err(Violation::AuthUnexpected),
+            (State::Open, Whose::Server, ReasonCode::ContinueAuthentication) => exchange.turn = Whose::Client,
+            (State::Open, Whose::Server, ReasonCode::Success) => exchange.turn = Whose::Idle,
+            // Success before CONNACK is CONNACK itself [MQTT-4.12.0-2], and only a client begins anew.
+            _ => return Err(Violation::AuthOutOfTurn),
         }
         Ok(Event::Auth(auth))
     }
@@ -60,21 +89,29 @@ impl Connection {
     fn put_auth(
         &mut self,
         reason: ReasonCode,
+        turn: Whose,
         data: Option<&[u8]>,
         now: Millis,
         out: &mut Vec<u8>,
     ) -> Result<(), Misuse> {
-        let Some(method) = self.authentication_method.take() else {
+        let Some(mut exchange) = self.exchange.take() else {
             return Err(Misuse::NoAuthenticationMethod); // [MQTT-4.12.0-7]
         };
         let packet = Auth {
             reason,
-            authentication_method: Some(&method),
+            authentication_method: Some(&exchange.method),
             authentication_data: data,
             ..Auth::default()
         };
-        let put = self.put_checked(&Packet::Auth(packet), now, out);
-        self.authentication_method = Some(method);
+        let put = if exchange.turn == turn {
+            self.put_checked(&Packet::Auth(packet), now, out)
+        } else {
+            Err(Misuse::AuthOutOfTurn)
+        };
+        if put.is_ok() {
+            exchange.turn = Whose::Server;
+        }
+        self.exchange = Some(exchange);
         put
     }
 }

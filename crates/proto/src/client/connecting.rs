@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::{
     Acks, Connected, Connection, Event, KeepAlive, Misuse, Requests, ServerLimits, Session, Settings, State,
-    checked,
+    auth::Exchange, checked,
 };
 use crate::{
     Millis, Violation,
@@ -49,13 +49,14 @@ impl Connection {
             clean_start: connect.clean_start,
             client_id_assigned: connect.client_id.is_empty(),
             session_expiry_secs,
-            authentication_method: properties.authentication_method.map(Into::into),
+            exchange: properties.authentication_method.map(Exchange::begin),
             packet_bytes_max: properties.packet_size_max.unwrap_or(widest).min(widest),
             session: session.next_link(),
             server: ServerLimits::widest(version, connect.keep_alive_secs),
             keep_alive: KeepAlive::new(connect.keep_alive_secs, settings.ping_timeout_millis, now),
             quota: Quota::new(properties.receive_maximum.unwrap_or(u16::MAX)),
-            aliases_in: AliasesIn::new(properties.topic_alias_max.unwrap_or(0)),
+            aliases_in: AliasesIn::default(),
+            aliases_in_max: properties.topic_alias_max.unwrap_or(0),
             aliases_out: AliasesOut::new(0),
             acks: Acks::default(),
             requests: Requests::default(),
@@ -90,10 +91,9 @@ impl Connection {
             return Ok(Event::Refused(connack));
         }
         let properties = &connack.properties;
-        if properties.authentication_method != self.authentication_method.as_deref()
-            && self.version == Version::V5
-        {
-            return Err(Violation::AuthUnexpected); // [MQTT-4.12.0-5] [MQTT-4.12.0-6]
+        let method = self.exchange.as_ref().map(|exchange| &*exchange.method);
+        if properties.authentication_method != method && self.version == Version::V5 {
+            return Err(Violation::AuthMethodChanged); // [MQTT-4.12.0-5] [MQTT-4.12.0-6]
         }
         let session_present = match self.version {
             // 3.1 has no Session Present flag: what was asked for is what is.
@@ -104,6 +104,9 @@ impl Connection {
             return Err(Violation::SessionPresent); // [MQTT-3.2.2-4]
         }
         self.state = State::Open;
+        if let Some(exchange) = &mut self.exchange {
+            exchange.end();
+        }
         self.server.learn(properties);
         self.session_expiry_secs = properties.session_expiry_secs.unwrap_or(self.session_expiry_secs);
         self.keep_alive.received(now);

@@ -49,6 +49,8 @@ pub enum Misuse {
     SessionExpiryRaised,
     /// AUTH without an authentication method in CONNECT.
     NoAuthenticationMethod,
+    /// AUTH while it is the server's turn, or an answer to nothing.
+    AuthOutOfTurn,
 }
 
 impl From<Malformed> for Misuse {
@@ -94,6 +96,7 @@ impl fmt::Display for Misuse {
             }
             Misuse::SessionExpiryRaised => "DISCONNECT cannot set a session expiry after CONNECT set none",
             Misuse::NoAuthenticationMethod => "CONNECT named no authentication method",
+            Misuse::AuthOutOfTurn => "the authentication does not wait for this client",
         };
         f.write_str(text)
     }

@@ -33,7 +33,7 @@ mod server_limits;
 mod session;
 mod subscribe;
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::vec::Vec;
 
 pub use acks::Ack;
 pub use message::Message;
@@ -50,6 +50,7 @@ use crate::{
     flow::{AliasesIn, AliasesOut, Quota},
 };
 use acks::Acks;
+use auth::Exchange;
 use keep_alive::{Due, KeepAlive};
 use subscribe::Requests;
 
@@ -101,7 +102,8 @@ pub enum Event<'a> {
     Unsubscribed(UnsubAck<'a>),
     /// The answer to PINGREQ.
     Pong,
-    /// The server goes on with the authentication: answer by [`Connection::authenticate`].
+    /// The server goes on with the authentication: answer by [`Connection::authenticate`], unless the reason is that it has
+    /// succeeded.
     Auth(Auth<'a>),
     /// The server ends the connection.
     Disconnected(Disconnect<'a>),
@@ -144,13 +146,14 @@ pub struct Connection {
     client_id_assigned: bool,
     /// Seconds that the session outlives the connection, as far as is known.
     session_expiry_secs: u32,
-    authentication_method: Option<Box<str>>,
+    exchange: Option<Exchange>,
     packet_bytes_max: u32,
     session: Session,
     server: ServerLimits,
     keep_alive: KeepAlive,
     quota: Quota,
     aliases_in: AliasesIn,
+    aliases_in_max: u16,
     aliases_out: AliasesOut,
     acks: Acks,
     requests: Requests,

@@ -57,7 +57,7 @@ impl Connection {
     ) -> Result<Option<Event<'a>>, Violation> {
         let alias = publish.properties.topic_alias;
         let Some(packet_id) = publish.packet_id else {
-            let topic = self.aliases_in.resolve(publish.topic, alias)?;
+            let topic = self.aliases_in.resolve(publish.topic, alias, self.aliases_in_max)?;
             return Ok(Some(Event::Message { publish, topic, ack: None }));
         };
         if !self.quota.take() {
@@ -72,7 +72,7 @@ impl Connection {
                     self.quota.give_back(); // Its first copy on this connection has taken what PUBREL gives back.
                 }
                 // Also what is not delivered again may set an alias.
-                self.aliases_in.resolve(publish.topic, alias)?;
+                self.aliases_in.resolve(publish.topic, alias, self.aliases_in_max)?;
                 if arrival == Arrival::Taken {
                     self.acks.answer(packet_id, qos, ReasonCode::Success);
                     self.write_acks(now, out);
@@ -81,7 +81,7 @@ impl Connection {
             }
         }
         let ack = Ack { packet_id, qos, life: self.session.life, link: self.session.link };
-        let topic = self.aliases_in.resolve(publish.topic, alias)?;
+        let topic = self.aliases_in.resolve(publish.topic, alias, self.aliases_in_max)?;
         Ok(Some(Event::Message { publish, topic, ack: Some(ack) }))
     }
 

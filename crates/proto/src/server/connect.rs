@@ -36,6 +36,17 @@ pub struct Negotiated {
     pub problem_information: bool,
     /// How sure an acknowledgement is, in a word that a 5.0 client is told; nothing where the caller says nothing.
     pub durability: Option<Durability>,
+    /// The authentication method of CONNECT, which CONNACK repeats. Whether the server knows it is the caller's to say.
+    pub authentication: Option<Box<Authentication>>,
+}
+
+/// What CONNACK says of an authentication method that has succeeded [MQTT-4.12.0-5].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authentication {
+    /// The method.
+    pub method: Box<str>,
+    /// Its last data, if it has any for the client.
+    pub data: Option<Box<[u8]>>,
 }
 
 /// What an acknowledgement is worth, as a user property of CONNACK tells it.
@@ -67,9 +78,6 @@ pub fn negotiate(connect: &Connect<'_>, limits: &Limits) -> Result<Negotiated, R
     let properties = &connect.properties;
     let v5 = connect.version == Version::V5;
     check_client_id(connect, limits)?;
-    if properties.authentication_method.is_some() {
-        return Err(Refused(ReasonCode::BadAuthenticationMethod)); // [MQTT-4.12.0-1]
-    }
     if let Some(will) = &connect.will {
         if will.qos > limits.qos_max {
             return Err(Refused(ReasonCode::QoSNotSupported)); // [MQTT-3.2.2-12]
@@ -106,6 +114,9 @@ pub fn negotiate(connect: &Connect<'_>, limits: &Limits) -> Result<Negotiated, R
         topic_aliases_max: properties.topic_alias_max.unwrap_or(0).min(limits.topic_aliases_out_max),
         problem_information: v5 && properties.request_problem_information != Some(false),
         durability: None,
+        authentication: properties
+            .authentication_method
+            .map(|method| Box::new(Authentication { method: method.into(), data: None })),
     })
 }
 
@@ -152,7 +163,12 @@ fn fits(properties: &ConnAckProperties<'_>, negotiated: &Negotiated) -> bool {
 }
 
 /// What CONNACK tells, less what the client can do without where it takes only a small packet.
-fn granted<'a>(negotiated: &Negotiated, assigned: Option<&'a str>, limits: &Limits) -> ConnAckProperties<'a> {
+fn granted<'a>(
+    negotiated: &'a Negotiated,
+    assigned: Option<&'a str>,
+    limits: &Limits,
+) -> ConnAckProperties<'a> {
+    let authentication = negotiated.authentication.as_deref();
     let unavailable = |available: bool| if available { None } else { Some(false) };
     let mut properties = ConnAckProperties {
         session_expiry_secs: negotiated.session_expiry_capped.then_some(negotiated.session_expiry_secs),
@@ -166,6 +182,8 @@ fn granted<'a>(negotiated: &Negotiated, assigned: Option<&'a str>, limits: &Limi
         subscription_ids_available: unavailable(limits.subscription_ids_available),
         shared_available: unavailable(limits.shared_available),
         server_keep_alive_secs: negotiated.keep_alive_imposed.then_some(negotiated.keep_alive_secs),
+        authentication_method: authentication.map(|authentication| &*authentication.method),
+        authentication_data: authentication.and_then(|authentication| authentication.data.as_deref()),
         user_properties: UserProperties::from_pairs(negotiated.durability.map_or(&[], Durability::pairs)),
         ..ConnAckProperties::default()
     };

@@ -27,7 +27,7 @@ pub fn farewell(connection: &Connection, reason: ReasonCode, reason_string: Opti
             }
         }
         (State::Open, _) => {}
-        (State::Awaiting | State::Deciding, Version::V5) if connection.version_known => {
+        (State::Awaiting | State::Deciding | State::Exchanging, Version::V5) if connection.version_known => {
             let mut connack = ConnAck { reason: connack_reason(reason), ..ConnAck::default() };
             connack.properties.reason_string = reason_string;
             if !fits(connack.encoded_len(Version::V5)) {
@@ -44,7 +44,7 @@ pub fn farewell(connection: &Connection, reason: ReasonCode, reason_string: Opti
         (State::Deciding, version) if answers_in_3x(reason) => {
             ConnAck { reason, ..ConnAck::default() }.encode(version, out);
         }
-        (State::Awaiting | State::Deciding, _) => {}
+        (State::Awaiting | State::Deciding | State::Exchanging, _) => {}
     }
 }
 

@@ -5,28 +5,36 @@
 //! 2. [`Connection::handle`] for each frame gives an [`Event`] to act on, or a [`Violation`] that ends the connection;
 //!    [`farewell`] says which last packet, if any, the client gets then.
 //! 3. After [`Event::Connect`] the caller decides (authentication, session), and calls [`Connection::accept`] with
-//!    what [`connect::negotiate`] made of it; until then every other packet is a violation.
+//!    what [`connect::negotiate`] made of it; until then every other packet is a violation. Where CONNECT names an
+//!    authentication method the caller may ask for more by [`Connection::challenge`], and decides after each
+//!    [`Event::Auth`] anew.
 //! 4. [`Connection::deadline`] says when to call [`Connection::handle_timeout`].
 
+mod auth;
 pub mod connect;
 mod farewell;
 
-pub use connect::{Negotiated, Refused, negotiate};
+pub use auth::Said;
+pub use connect::{Authentication, Negotiated, Refused, negotiate};
 pub use farewell::farewell;
+
+use alloc::boxed::Box;
 
 use crate::{
     Millis, Violation,
     codec::{
-        Auth, Connect, Disconnect, Filter, Frame, Packet, PacketId, PacketType, Peer, Publish, QoS,
-        ReasonCode, Subscribe, Unsubscribe, Version,
+        Connect, Disconnect, Filter, Frame, Packet, PacketId, PacketType, Peer, Publish, QoS, ReasonCode,
+        Subscribe, Unsubscribe, Version,
     },
     flow::{AliasesIn, Quota},
 };
+use auth::Exchange;
 
 /// What this server allows a connection; the same for all connections of a listener.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Milliseconds until CONNECT must have come.
+    /// Milliseconds until CONNECT must have come, and the client's part of its authentication method; a
+    /// re-authentication has as many.
     pub connect_timeout_millis: u64,
     /// Longest keep-alive in seconds; a longer or absent one is replaced by it in 5.0.
     pub keep_alive_secs_max: u16,
@@ -133,6 +141,9 @@ pub enum Event<'a> {
     Unsubscribe(Unsubscribe<'a>),
     /// PINGREQ: answer with PINGRESP [MQTT-3.12.4-1].
     Ping,
+    /// AUTH in its turn: go on with the method by what was [`Connection::said`]: by [`Connection::challenge`], by
+    /// [`Connection::accept`] or, if the client is in already, by [`Connection::reauthenticated`].
+    Auth,
     /// DISCONNECT: the connection ends.
     Disconnect(Disconnect<'a>),
 }
@@ -140,11 +151,15 @@ pub enum Event<'a> {
 /// ```text
 ///             handle(CONNECT)             accept
 ///  Awaiting ─────────────────▶ Deciding ─────────▶ Open
+///                               │   ▲
+///                     challenge ▼   │ handle(AUTH)
+///                             Exchanging
 /// ```
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum State {
     Awaiting,
     Deciding,
+    Exchanging,
     Open,
 }
 
@@ -161,7 +176,10 @@ pub struct Connection {
     client_packet_bytes_max: u32,
     /// Whether CONNECT asked that the session end with the connection.
     session_ends: bool,
+    /// Of the last packet; before CONNACK, of the beginning.
     last_packet: Millis,
+    /// Present where CONNECT named an authentication method.
+    exchange: Option<Box<Exchange>>,
     quota: Quota,
     aliases: AliasesIn,
 }
@@ -178,8 +196,9 @@ impl Connection {
             client_packet_bytes_max: u32::MAX,
             session_ends: true,
             last_packet: now,
+            exchange: None,
             quota: Quota::new(limits.receive_maximum),
-            aliases: AliasesIn::new(limits.topic_aliases_in_max),
+            aliases: AliasesIn::default(),
         }
     }
 
@@ -194,7 +213,9 @@ impl Connection {
     pub fn packet_bytes_max(&self, limits: &Limits) -> u32 {
         match self.state {
             State::Open => limits.packet_bytes_max,
-            State::Awaiting | State::Deciding => limits.packet_bytes_max.min(limits.connect_bytes_max),
+            State::Awaiting | State::Deciding | State::Exchanging => {
+                limits.packet_bytes_max.min(limits.connect_bytes_max)
+            }
         }
     }
 
@@ -206,6 +227,9 @@ impl Connection {
         // What was asked for counts, not what was granted [section 3.14.2.2.2].
         self.session_ends = negotiated.session_expiry_secs == 0 && !negotiated.session_expiry_capped;
         self.last_packet = now;
+        if let Some(exchange) = &mut self.exchange {
+            exchange.end();
+        }
         if negotiated.version != Version::V5 {
             // A 3.1.1 client knows no quota: all of its 65,535 identifiers may be open.
             self.quota = Quota::new(u16::MAX);
@@ -221,10 +245,11 @@ impl Connection {
     /// When [`Self::handle_timeout`] is due if nothing comes before.
     #[must_use]
     pub fn deadline(&self) -> Millis {
-        match (self.state, self.silence_max) {
+        let silence = match (self.state, self.silence_max) {
             (State::Deciding, _) | (_, 0) => Millis::NEVER,
             (_, silence) => self.last_packet + u64::from(silence),
-        }
+        };
+        self.exchange.as_ref().map_or(silence, |exchange| silence.min(exchange.deadline()))
     }
 
     /// Time has passed.
@@ -236,7 +261,10 @@ impl Connection {
             return Ok(());
         }
         match self.state {
-            State::Awaiting => Err(Violation::ConnectTimeout),
+            State::Awaiting | State::Exchanging => Err(Violation::ConnectTimeout),
+            _ if self.exchange.as_ref().is_some_and(|exchange| exchange.deadline() <= now) => {
+                Err(Violation::AuthTimeout)
+            }
             _ => Err(Violation::KeepAliveTimeout),
         }
     }
@@ -256,12 +284,13 @@ impl Connection {
         limits: &Limits,
         now: Millis,
     ) -> Result<Event<'a>, Violation> {
-        self.last_packet = now;
         match self.state {
             State::Awaiting => return self.handle_first(frame, limits),
             State::Deciding => return Err(Violation::Unexpected(frame.kind)),
+            State::Exchanging => return self.handle_exchange(frame, limits, now),
             State::Open => {}
         }
+        self.last_packet = now;
         if frame.kind == PacketType::Publish {
             let publish = Publish::decode(frame, self.version, Peer::Client)?;
             return self.handle_publish(publish, limits);
@@ -303,8 +332,7 @@ impl Connection {
             }
             Packet::PingReq => Ok(Event::Ping),
             Packet::Disconnect(disconnect) => self.handle_disconnect(disconnect),
-            // No authentication method is offered, so none was agreed on at CONNECT [MQTT-4.12.0-7].
-            Packet::Auth(Auth { .. }) => Err(Violation::AuthUnexpected),
+            Packet::Auth(auth) => self.handle_auth(&auth, limits, now),
             Packet::Connect(_)
             | Packet::Publish(_)
             | Packet::PubAck(_)
@@ -338,6 +366,8 @@ impl Connection {
                 return Err(Violation::PayloadNotUtf8);
             }
         }
+        let method = connect.properties.authentication_method;
+        self.exchange = method.map(|method| Exchange::begin(method, limits, self.last_packet));
         self.state = State::Deciding;
         Ok(Event::Connect(connect))
     }
@@ -362,7 +392,8 @@ impl Connection {
         if ack.is_some() && !self.quota.take() {
             return Err(Violation::ReceiveMaximumExceeded);
         }
-        let topic = self.aliases.resolve(publish.topic, properties.topic_alias)?;
+        let topic =
+            self.aliases.resolve(publish.topic, properties.topic_alias, limits.topic_aliases_in_max)?;
         check_topic(limits, topic)?;
         Ok(Event::Publish { publish, topic, ack })
     }

@@ -1,5 +1,6 @@
 //! The server's machine alone, one connection at a time.
 
+mod auth;
 mod farewell;
 mod limits;
 mod negotiate;

@@ -9,7 +9,6 @@
 
 use std::io;
 
-use mio::net::TcpStream;
 use socket2::Socket;
 
 use super::clock::{Clock, Nanos};
@@ -41,7 +40,7 @@ impl Arrivals {
     }
 
     /// Reads once, and tells how many bytes came, and when the last of them did.
-    pub(super) fn receive(&mut self, stream: &TcpStream, room: &mut [u8]) -> io::Result<(usize, Nanos)> {
+    pub(super) fn receive(&mut self, stream: &Socket, room: &mut [u8]) -> io::Result<(usize, Nanos)> {
         let (len, stamp) = receive(stream, room, &mut self.control)?;
         let look = Look::take(self.clock);
         self.wall.note(look);
@@ -145,7 +144,7 @@ fn control() -> Vec<u8> {
 }
 
 #[cfg(target_os = "linux")]
-fn receive(stream: &TcpStream, room: &mut [u8], control: &mut [u8]) -> io::Result<(usize, Option<WallTime>)> {
+fn receive(stream: &Socket, room: &mut [u8], control: &mut [u8]) -> io::Result<(usize, Option<WallTime>)> {
     use std::os::fd::AsRawFd;
 
     use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
@@ -162,7 +161,7 @@ fn receive(stream: &TcpStream, room: &mut [u8], control: &mut [u8]) -> io::Resul
 }
 
 #[cfg(not(target_os = "linux"))]
-fn receive(stream: &TcpStream, room: &mut [u8], _: &mut [u8]) -> io::Result<(usize, Option<WallTime>)> {
+fn receive(stream: &Socket, room: &mut [u8], _: &mut [u8]) -> io::Result<(usize, Option<WallTime>)> {
     let (_, len) = rustix::net::recv(stream, room, rustix::net::RecvFlags::empty())?;
     Ok((len, None))
 }
@@ -215,7 +214,7 @@ mod tests {
         let socket = Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
         stamp(&socket).unwrap();
         socket.connect(&listener.local_addr().unwrap().into()).unwrap();
-        let stream = TcpStream::from_std(socket.into());
+        let stream = socket;
         let (mut peer, _) = listener.accept().unwrap();
         let clock = Clock::start();
         let mut arrivals = Arrivals::new(clock);

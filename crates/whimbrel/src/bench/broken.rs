@@ -1,9 +1,10 @@
 //! Why a connection is of no more use, and what its user can do about it. Not what is done then.
 
 use std::io;
-use std::net::SocketAddr;
 
 use whimbrel_codec::{Malformed, ReasonCode};
+
+use super::target::Target;
 
 /// Why a connection is of no more use.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ impl From<Malformed> for Broken {
 
 impl Broken {
     /// What happened, and what can be done about it. `address` is the broker's.
-    pub(super) fn told(&self, address: SocketAddr) -> String {
+    pub(super) fn told(&self, address: &Target) -> String {
         match self {
             Broken::Io(error) => match error.kind() {
                 io::ErrorKind::ConnectionRefused => {

@@ -123,8 +123,8 @@ fn go(ready: Ready) -> ExitCode {
         Err(error) => return output::failure(FAILED, format!("signals cannot be heard: {error}")),
     };
     let display = Display::new(ready.results.quiet);
-    if !ready.settings.address.ip().is_loopback() {
-        display.note(&format!("traffic leaves this machine: {}", ready.settings.address));
+    if !ready.settings.target.is_here() {
+        display.note(&format!("traffic leaves this machine: {}", ready.settings.target));
     }
     let rate = match ready.settings.pace {
         Drive::Open { per_second } => Some(per_second),

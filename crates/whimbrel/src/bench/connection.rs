@@ -96,7 +96,7 @@ impl Connection {
     ) -> io::Result<()> {
         let Some(client) = run.plan.clients.get(self.client) else { return Ok(()) };
         let stamped = run.settings.reads_late && matches!(self.job, Job::Receive(_));
-        let mut link = Link::dial(run.settings.address, source, stamped, place)?;
+        let mut link = Link::dial(&run.settings.target, source, stamped, place)?;
         put_connect(client, entrance, run, &mut link.out);
         self.link = Some(link);
         self.state = State::AwaitsConnAck;
@@ -272,6 +272,10 @@ impl Connection {
         if answer.reason.is_error() {
             return Err(Broken::Refused(answer.reason));
         }
+        if let Some(resumed) = self.link.as_ref().and_then(Link::is_resumed) {
+            desk.tally.handshakes += 1;
+            desk.tally.resumed += u64::from(resumed);
+        }
         if run.settings.connecting_is_measured && desk.measured.holds(self.dial_due) {
             desk.recorder.latency(now.saturating_sub(self.dial_due));
         }
@@ -374,7 +378,7 @@ impl Connection {
         if let Some(mut link) = self.link.take() {
             Disconnect::default().encode(run.settings.version, &mut link.out);
             // The connection ends either way.
-            let _ = link.flush();
+            let _ = link.say_goodbye();
             link.close(registry);
         }
         self.is_down(desk);

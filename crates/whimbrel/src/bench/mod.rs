@@ -46,6 +46,7 @@ mod stage;
 mod stamp;
 mod summary;
 mod tally;
+mod target;
 mod template;
 mod worker;
 

@@ -8,6 +8,7 @@ use whimbrel_codec::{QoS, Version};
 
 use super::quantity::{PayloadSize, Sources, length_of_time};
 use super::template::Template;
+use crate::connect::{TlsArgs, Url};
 
 /// Where the broker is, and how clients come to it.
 #[derive(Clone, Debug, Args)]
@@ -16,9 +17,21 @@ pub(super) struct Broker {
     /// The broker's host; traffic leaves this machine only if another one is named here
     #[arg(long, default_value = "127.0.0.1", value_hint = ValueHint::Hostname)]
     pub(super) host: String,
-    /// The broker's port
-    #[arg(short, long, default_value_t = 1883)]
-    pub(super) port: u16,
+    /// The broker's port [default: 1883, with TLS 8883]
+    #[arg(short, long)]
+    pub(super) port: Option<u16>,
+    /// In place of both: mqtt://[USER[:PASSWORD]@]HOST[:PORT], with TLS mqtts://…, with WebSocket ws://… or wss://…; or
+    /// unix:/PATH
+    #[arg(short = 'L', long, value_name = "URL", conflicts_with_all = ["host", "port"])]
+    pub(super) url: Option<Url>,
+    /// The path at which the broker speaks WebSocket [default: /mqtt]
+    #[arg(long, value_name = "PATH", requires = "url")]
+    pub(super) ws_path: Option<String>,
+    #[command(flatten)]
+    pub(super) tls: TlsArgs,
+    /// Every handshake of TLS is a full one; else whoever connects again resumes what was agreed before
+    #[arg(long, help_heading = "TLS")]
+    pub(super) no_resume: bool,
     /// The version of MQTT
     #[arg(short = 'V', long = "protocol", value_enum, default_value_t = Protocol::V5)]
     pub(super) protocol: Protocol,

@@ -312,7 +312,12 @@ fn traffic(
 
 fn broker_options(broker: &Broker) -> Options {
     let protocol = broker.protocol.version().to_string();
-    vec![("protocol", protocol), ("threads", broker.threads.to_string())]
+    let mut options = vec![("protocol", protocol), ("threads", broker.threads.to_string())];
+    options.extend(broker.url.as_ref().map(|url| ("transport", url.address.scheme().word().to_owned())));
+    if broker.no_resume {
+        options.push(("no-resume", true.to_string()));
+    }
+    options
 }
 
 fn span(span: &Span) -> Length {

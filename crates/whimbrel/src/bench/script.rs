@@ -250,6 +250,11 @@ impl Script<'_> {
         let Sum { tally, series, broken } = self.crew.finish()?;
         let last = if tally.last_arrival > from { tally.last_arrival } else { now };
         let to = if to == Nanos::MAX { last } else { to };
-        Ok(Raw { tally, series, broken, from, to, figures: self.figures, ended })
+        let mut figures = self.figures;
+        if tally.handshakes > 0 {
+            let share = tally.resumed as f64 * 100.0 / tally.handshakes as f64;
+            figures.push(("tls_resumed", share, "% of handshakes"));
+        }
+        Ok(Raw { tally, series, broken, from, to, figures, ended })
     }
 }

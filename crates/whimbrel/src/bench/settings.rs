@@ -1,7 +1,6 @@
 //! What the threads of a run need to know about how to do it: options, resolved. Not who does what.
 
-use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use whimbrel_codec::{QoS, Version};
@@ -12,7 +11,9 @@ use super::options::{Broker, Pace, Payload};
 use super::plan::Plan;
 use super::quantity::PayloadSize;
 use super::stamp::CHECKED_BYTES;
+use super::target::Target;
 use super::template::Names;
+use crate::connect::Url;
 
 /// The longest time between two looks, which is still short for whoever waits for an answer.
 const GATHER_MAX: Nanos = 100 * MILLI;
@@ -20,7 +21,7 @@ const GATHER_MAX: Nanos = 100 * MILLI;
 /// It does not change while they run.
 #[derive(Debug)]
 pub(super) struct Settings {
-    pub(super) address: SocketAddr,
+    pub(super) target: Target,
     pub(super) sources: Vec<IpAddr>,
     pub(super) version: Version,
     pub(super) user_name: Option<String>,
@@ -56,19 +57,20 @@ pub(super) enum Drive {
 impl Settings {
     /// How to reach the broker; how to load it is what a closed loop of single short messages is.
     pub(super) fn new(broker: &Broker, drain: Duration) -> Result<Settings, String> {
-        if broker.password.is_some()
-            && broker.username.is_none()
-            && !broker.protocol.version().has_properties()
-        {
+        let of_url = |part: fn(&Url) -> Option<String>| broker.url.as_ref().and_then(part);
+        let user_name = broker.username.clone().or_else(|| of_url(|url| url.user.clone()));
+        let password =
+            broker.password.clone().or_else(|| of_url(|url| String::from_utf8(url.password.clone()?).ok()));
+        if password.is_some() && user_name.is_none() && !broker.protocol.version().has_properties() {
             // [MQTT-3.1.2-22] of 3.1.1.
             return Err("a password without a user name takes MQTT 5.0".to_owned());
         }
         Ok(Settings {
-            address: resolve(&broker.host, broker.port)?,
+            target: Target::new(broker)?,
             sources: broker.source.as_ref().map(|sources| sources.0.clone()).unwrap_or_default(),
             version: broker.protocol.version(),
-            user_name: broker.username.clone(),
-            password: broker.password.clone(),
+            user_name,
+            password,
             keep_alive_secs: broker.keep_alive,
             connect_rate: broker.connect_rate,
             connect_timeout: nanos(broker.connect_timeout),
@@ -110,20 +112,8 @@ impl Settings {
     pub(super) fn with_late_reading(self, plan: &Plan) -> Settings {
         let is_open = matches!(self.pace, Drive::Open { .. });
         let is_answered = plan.senders.iter().any(|sender| sender.qos != QoS::AtMostOnce);
-        Settings { reads_late: is_open && !is_answered && arrival::can_stamp(), ..self }
+        // A Unix socket stamps nothing.
+        let is_stamped = self.target.ip().is_some() && arrival::can_stamp();
+        Settings { reads_late: is_open && !is_answered && is_stamped, ..self }
     }
-}
-
-fn no_host(host: &str, error: &io::Error) -> String {
-    let hint = if host.contains(':') { " (the port goes to --port)" } else { "" };
-    format!("host {host}: {error}{hint}")
-}
-
-fn resolve(host: &str, port: u16) -> Result<SocketAddr, String> {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let mut addresses =
-        (host, port).to_socket_addrs().map_err(|error| no_host(host, &error))?.collect::<Vec<_>>();
-    // A broker that listens on one loopback address only is more often found on the older one.
-    addresses.sort_by_key(SocketAddr::is_ipv6);
-    addresses.first().copied().ok_or_else(|| format!("host {host} has no address"))
 }

@@ -26,6 +26,9 @@ pub(super) struct Tally {
     pub(super) unplaced: u64,
     /// Messages and subscriptions that the broker refused.
     pub(super) refused: u64,
+    /// Handshakes of TLS, and those among them that resumed an earlier session.
+    pub(super) handshakes: u64,
+    pub(super) resumed: u64,
     /// Messages that the broker never acknowledged.
     pub(super) unacknowledged: u64,
     /// Packets that have no place in the conversation.
@@ -86,6 +89,8 @@ impl Tally {
             (&mut self.wrong_qos, other.wrong_qos),
             (&mut self.wrong_retain, other.wrong_retain),
             (&mut self.unplaced, other.unplaced),
+            (&mut self.handshakes, other.handshakes),
+            (&mut self.resumed, other.resumed),
             (&mut self.refused, other.refused),
             (&mut self.unacknowledged, other.unacknowledged),
             (&mut self.unexpected, other.unexpected),

@@ -232,7 +232,7 @@ impl Worker {
         let client = self.run.plan.clients.get(connection.client).map_or("", |client| client.id.as_str());
         // Whoever listens has gone if this fails, and with him the run.
         let _ =
-            self.outbox.send(Event::Broken(format!("{client}: {}", broken.told(self.run.settings.address))));
+            self.outbox.send(Event::Broken(format!("{client}: {}", broken.told(&self.run.settings.target))));
     }
 
     pub(super) fn enqueue(&mut self, index: usize) {

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 use whimbrel_client::{
     Address, ConnectionError, Farewell, Message, Options, QoS, Scheme, Version, Will, check_topic_filter,
-    check_topic_name,
+    check_topic_name, tls::Sessions,
 };
 
 pub(crate) use end::End;
@@ -23,10 +23,10 @@ pub(crate) use properties::{PropertyArgs, Said};
 pub(crate) use race::{Either, either};
 pub(crate) use report::Report;
 pub(crate) use runtime::{Stop, run};
+pub(crate) use tls::TlsArgs;
+pub(crate) use url::Url;
 pub(crate) use values::{parse_qos, parse_seconds};
 
-use tls::TlsArgs;
-use url::Url;
 use values::{parse_expiry, parse_version};
 
 /// The part of `--help` that is about both.
@@ -183,7 +183,7 @@ impl ConnectArgs {
             None => address,
         };
         let report = Report { debug: self.debug, quiet: self.quiet };
-        let tls = self.tls.connector(address.scheme())?.map(|(connector, key_log)| {
+        let tls = self.tls.connector(address.scheme(), Sessions::Few)?.map(|(connector, key_log)| {
             if let Some(file) = key_log {
                 report.failure(format!("the secrets of this connection go to {file} (SSLKEYLOGFILE)"));
             }

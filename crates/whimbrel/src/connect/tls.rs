@@ -5,14 +5,14 @@ use std::{env, path::PathBuf};
 use clap::ValueHint;
 use whimbrel_client::{
     Scheme,
-    tls::{Connector, ConnectorSettings, Pin, VersionMin},
+    tls::{Connector, ConnectorSettings, Pin, Sessions, VersionMin},
 };
 
 /// The environment variable that names the file for a connection's secrets, as browsers and curl have it.
 const KEY_LOG: &str = "SSLKEYLOGFILE";
 
 /// How to reach the server by TLS.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct TlsArgs {
     /// Speak TLS, and trust the CAs of this machine; the port is then 8883 if none is given
     #[arg(long, help_heading = "TLS")]
@@ -50,7 +50,7 @@ fn parse_version(text: &str) -> Result<VersionMin, String> {
 
 impl TlsArgs {
     /// Whether any flag asks for TLS.
-    pub(super) fn is_asked_for(&self) -> bool {
+    pub(crate) fn is_asked_for(&self) -> bool {
         let TlsArgs { tls, cafile, cert, key, tls_name, tls_alpn, tls_version, pin } = self;
         let files = [cafile, cert, key].into_iter().any(Option::is_some);
         let words = [tls_name, tls_alpn].into_iter().any(Option::is_some);
@@ -58,7 +58,11 @@ impl TlsArgs {
     }
 
     /// This side of TLS for an address of this kind, and the file for the connection's secrets, if somebody wants them.
-    pub(super) fn connector(&self, scheme: Scheme) -> Result<Option<(Connector, Option<String>)>, String> {
+    pub(crate) fn connector(
+        &self,
+        scheme: Scheme,
+        sessions: Sessions,
+    ) -> Result<Option<(Connector, Option<String>)>, String> {
         if !scheme.is_tls() {
             return if self.is_asked_for() && scheme == Scheme::Unix {
                 Err("there is no TLS by a Unix socket: what goes through it does not leave the machine"
@@ -79,6 +83,7 @@ impl TlsArgs {
             alpn: vec![alpn.to_vec()],
             pins: self.pin.clone(),
             version_min: self.tls_version.unwrap_or_default(),
+            sessions,
             danger_key_log: key_log.is_some(),
         };
         let connector = Connector::new(&settings).map_err(|fault| format!("{fault}{}", hint(&fault)))?;

@@ -12,11 +12,11 @@ const UNIX: &str = "unix:";
 
 /// What a URL says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Url {
-    pub(super) address: Address,
-    pub(super) user: Option<String>,
-    pub(super) password: Option<Vec<u8>>,
-    pub(super) topic: Option<String>,
+pub(crate) struct Url {
+    pub(crate) address: Address,
+    pub(crate) user: Option<String>,
+    pub(crate) password: Option<Vec<u8>>,
+    pub(crate) topic: Option<String>,
 }
 
 impl FromStr for Url {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use whimbrel_broker::control::{Gauge, Journal, Status};
+use whimbrel_broker::control::{Gauge, Journal, Logins, Status, Tries};
 
 use super::paint::Paint;
 use super::quantity::{bytes, moment, number, span};
@@ -30,6 +30,10 @@ pub(super) fn text(status: &Status, socket: &Path, paint: Paint) -> String {
     out.push_str(&amounts(status).text(paint));
     if let Some(journal) = &status.journal {
         let _ = write!(out, "\n{}", self::journal(journal).text(paint));
+    }
+    let logins = logins(&status.logins);
+    if !logins.is_empty() {
+        let _ = write!(out, "\n{}", logins.text(paint));
     }
     let counts = counts(status);
     if !counts.is_empty() {
@@ -123,6 +127,21 @@ fn journal(journal: &Journal) -> Table {
     table
 }
 
+/// Who tries passwords; nothing while nobody does.
+fn logins(logins: &Logins) -> Table {
+    let mut table =
+        Table::new(&[("WRONG PASSWORDS", Align::Left), ("OF", Align::Right), ("NOT HEARD", Align::Right)]);
+    let rows = [
+        ("users at an address", logins.users_at_addresses),
+        ("addresses", logins.addresses),
+        ("users", logins.users),
+    ];
+    for (name, Tries { wrong, unheard }) in rows.into_iter().filter(|(_, tries)| tries.wrong.now > 0) {
+        table.row([name.to_owned(), number(wrong.now), number(unheard)]);
+    }
+    table
+}
+
 /// What has happened since the start and is worth a look; the JSON has everything.
 fn counts(status: &Status) -> Table {
     let mut table = Table::new(&[("SINCE THE START", Align::Left), ("", Align::Right)]);
@@ -163,6 +182,7 @@ mod tests {
                 outbox_bytes: gauge,
             },
             traffic: Traffic { messages_received: 0, messages_sent: 0, bytes_received: 0, bytes_sent: 0 },
+            logins: Logins::default(),
             counts: [("packets_received".to_owned(), 5), ("takeovers".to_owned(), 1_000)].into(),
             journal: None,
             alarms: vec![Alarm { limit: "limits.sessions_max".to_owned(), reached: true, gauge }],

@@ -59,6 +59,10 @@ fn value(dice: &mut Dice, key: &Key) -> String {
                 .to_string()
         }
         Kind::Choice(words) => format!("\"{}\"", dice.pick(words)),
+        Kind::Choices(words) => {
+            let (one, other) = (dice.pick(words), dice.pick(words));
+            dice.pick(&[&format!("[\"{one}\", \"{other}\"]"), &format!("\"{one}\""), "[]", "[1]"]).to_string()
+        }
         Kind::Address => {
             let addresses = ["127.0.0.1:0", "[::1]:1883", "localhost:1884", "0.0.0.0:1883", "::1", ":99999"];
             format!("\"{}\"", dice.pick(&addresses))

@@ -29,6 +29,10 @@ fn asking(lines: &str, change: impl FnOnce(&mut Config)) -> (Running, NamedTempF
     let path = file.path().into();
     let running = Running::start(|config| {
         config.authentication.password_file = Some(path);
+        // What is tried is looked at, however often.
+        let guard = &mut config.guard;
+        (guard.tries_user_at_address, guard.tries_address, guard.tries_user) = (0, 0, 0);
+        (guard.known_secs, guard.refusal_millis) = (0, 0);
         change(config);
     });
     // What a worker has from its first client on is not what is measured.
@@ -113,4 +117,26 @@ pub(super) fn verified_passwords_that_are_remembered() {
         heap.assert_at_most("passwords that are remembered", most * REMEMBERED_BYTES + LEFT);
         assert!(heap.grown() >= most * 80, "they are remembered: {} bytes", heap.grown());
     }
+}
+
+#[test]
+pub(super) fn wrong_passwords_that_are_remembered() {
+    const ENTRIES: usize = 64;
+    const USERS: usize = 1_000;
+    let mut heap = Heap::alone();
+    let (running, _file) = asking(&format!("anna:{CHEAP}\n"), |config| {
+        let guard = &mut config.guard;
+        (guard.tries_user_at_address, guard.tries_address, guard.tries_user) = (5, 1_000_000, 5);
+        (guard.known_secs, guard.entries_max) = (60, ENTRIES as u32);
+    });
+    heap.begin();
+    for some in 0..USERS / 100 {
+        let mut world = world(&running);
+        let codes = ask(&mut world, 100, |at| {
+            v5(&format!("c{at}")).user_name(&format!("u{}", some * 100 + at)).password("wrong")
+        });
+        assert_eq!(codes, [0x86; 100]);
+    }
+    running.wait_until("all have gone", |engine| engine.sessions() == 0);
+    heap.assert_at_most("wrong passwords that are remembered", 4 * ENTRIES * 16 + LEFT);
 }

@@ -11,6 +11,7 @@ const TABLE: &[(&str, fn())] = &[
     ("authentication.verifications_at_once_max", passwords::verifications_at_once),
     ("authentication.verifications_waiting_max", passwords::verifications_that_wait),
     ("authentication.remembered_max", passwords::verified_passwords_that_are_remembered),
+    ("guard.entries_max", passwords::wrong_passwords_that_are_remembered),
     ("limits.connections_max", connections::connections),
     ("limits.packet_bytes_max", packets::bytes_of_a_packet),
     ("limits.connect_bytes_max", packets::bytes_of_a_connect),

@@ -289,6 +289,11 @@ impl Authenticator for Tokens {
         credentials.password.as_ref().is_some_and(|password| looks_like_token(password.expose()))
     }
 
+    /// What is signed cannot be guessed, and whoever has somebody's user name could have it locked out by bad tokens.
+    fn is_guess(&self, _credentials: &Credentials) -> bool {
+        false
+    }
+
     fn authenticate(&self, credentials: Credentials) -> Answer {
         let Credentials { password, client_id, .. } = credentials;
         let deny = |denial| Answer::Now(Verdict::Deny(denial));

@@ -65,9 +65,9 @@ fn an_auth_of_the_server_gives_it_time_for_the_next_packet() {
 fn v5_4_12_0_5_the_method_stays_the_same() {
     let other = auth(ReasonCode::ContinueAuthentication, "PLAIN");
     let mut client = Client::start(&with_method(), Session::default());
-    assert_eq!(client.try_receive(other), Err(Violation::AuthUnexpected));
+    assert_eq!(client.try_receive(other), Err(Violation::AuthMethodChanged));
     let mut client = Client::start(&with_method(), Session::default());
-    assert_eq!(client.try_receive(Packet::ConnAck(accepted(false))), Err(Violation::AuthUnexpected));
+    assert_eq!(client.try_receive(Packet::ConnAck(accepted(false))), Err(Violation::AuthMethodChanged));
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn v5_4_12_0_6_without_a_method_the_server_sends_no_auth() {
     let continued = auth(ReasonCode::ContinueAuthentication, METHOD);
     assert_eq!(client.try_receive(continued), Err(Violation::AuthUnexpected));
     let mut client = Client::start(&connect(Version::V5), Session::default());
-    assert_eq!(client.try_receive(accepted_by_method()), Err(Violation::AuthUnexpected));
+    assert_eq!(client.try_receive(accepted_by_method()), Err(Violation::AuthMethodChanged));
 }
 
 #[test]
@@ -123,7 +123,37 @@ fn v5_3_15_2_2_and_3_auth_has_only_what_it_needs_and_fits_the_maximum_packet_siz
 fn success_before_connack_is_connack_itself() {
     let mut client = Client::start(&with_method(), Session::default());
     let early = auth(ReasonCode::Success, METHOD);
-    assert_eq!(client.try_receive(early), Err(Violation::AuthUnexpected));
+    assert_eq!(client.try_receive(early), Err(Violation::AuthOutOfTurn));
+}
+
+#[test]
+fn each_side_speaks_when_it_is_its_turn() {
+    let continued = || auth(ReasonCode::ContinueAuthentication, METHOD);
+    let answer = |client: &mut Client| {
+        let now = client.now;
+        client.act(|connection, out| connection.authenticate(None, now, out)).map(drop)
+    };
+    let again = |client: &mut Client| {
+        let now = client.now;
+        client.act(|connection, out| connection.reauthenticate(None, now, out)).map(drop)
+    };
+    let mut client = Client::start(&with_method(), Session::default());
+    assert_eq!(answer(&mut client), Err(Misuse::AuthOutOfTurn), "the server has asked nothing");
+    client.receive(continued());
+    assert_eq!(answer(&mut client), Ok(()));
+    assert_eq!(answer(&mut client), Err(Misuse::AuthOutOfTurn), "one answer for one question");
+    client.receive(continued());
+    assert_eq!(client.try_receive(continued()), Err(Violation::AuthOutOfTurn), "it was not answered");
+
+    for unasked in [continued(), auth(ReasonCode::Success, METHOD)] {
+        assert_eq!(open().try_receive(unasked), Err(Violation::AuthOutOfTurn), "only a client begins anew");
+    }
+    let mut client = open();
+    assert_eq!(answer(&mut client), Err(Misuse::AuthOutOfTurn));
+    assert_eq!(again(&mut client), Ok(()));
+    assert_eq!(again(&mut client), Err(Misuse::AuthOutOfTurn), "one at a time");
+    client.receive(auth(ReasonCode::Success, METHOD));
+    assert_eq!(again(&mut client), Ok(()));
 }
 
 #[test]

@@ -21,7 +21,7 @@ proptest! {
         topics in prop::collection::vec("[a-e]{1,2}", 0..200),
     ) {
         let mut sender = AliasesOut::new(max);
-        let mut receiver = AliasesIn::new(max);
+        let mut receiver = AliasesIn::default();
         let mut known = Vec::new();
         for topic in &topics {
             let (written, alias) = match sender.assign(topic) {
@@ -40,7 +40,7 @@ proptest! {
                     (topic.as_str(), None)
                 }
             };
-            prop_assert_eq!(receiver.resolve(written, alias), Ok(topic.as_str()));
+            prop_assert_eq!(receiver.resolve(written, alias, max), Ok(topic.as_str()));
         }
     }
 
@@ -49,7 +49,7 @@ proptest! {
         max in 0u16..6,
         steps in prop::collection::vec((prop::option::of("[a-c]"), prop::option::of(1u16..8)), 0..200),
     ) {
-        let mut receiver = AliasesIn::new(max);
+        let mut receiver = AliasesIn::default();
         let mut model = BTreeMap::new();
         for (topic, alias) in steps {
             let topic = topic.unwrap_or_default();
@@ -64,7 +64,7 @@ proptest! {
                     Ok(topic.clone())
                 }
             };
-            prop_assert_eq!(receiver.resolve(&topic, alias).map(str::to_owned), expected);
+            prop_assert_eq!(receiver.resolve(&topic, alias, max).map(str::to_owned), expected);
             prop_assert_eq!(receiver.bytes(), held(&model));
         }
     }

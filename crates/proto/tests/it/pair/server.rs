@@ -164,6 +164,7 @@ impl Server {
                 return Answer::Over;
             }
             Event::Connect(_) => panic!("a second CONNECT"),
+            Event::Auth => panic!("AUTH without a method in CONNECT"),
         }
         Answer::Other
     }

@@ -3,7 +3,7 @@
 use whimbrel_proto::{
     codec::{ConnAck, Connect, Packet, QoS, ReasonCode, Version, Will},
     server::{
-        Limits, Negotiated, Refused,
+        Authentication, Limits, Negotiated, Refused,
         connect::{Durability, connack, connack_fits},
         negotiate,
     },
@@ -132,10 +132,23 @@ fn v5_3_2_2_12_and_13_a_will_that_the_server_does_not_take() {
 }
 
 #[test]
-fn v5_4_12_0_1_an_authentication_method_is_refused() {
+fn v5_4_12_0_5_and_6_connack_repeats_the_method_of_connect_and_carries_its_last_data() {
+    let limits = Limits::default();
     let mut connect = asks(V5);
+    assert_eq!(granted(&connect, &limits).authentication, None);
     connect.properties.authentication_method = Some("m");
-    assert_eq!(refused(&connect, &Limits::default()), Some(ReasonCode::BadAuthenticationMethod));
+    let mut negotiated = granted(&connect, &limits);
+    let authentication = Authentication { method: "m".into(), data: None };
+    assert_eq!(negotiated.authentication.as_deref(), Some(&authentication));
+    for data in [None, Some(&b"proof"[..])] {
+        let authentication = Authentication { method: "m".into(), data: data.map(Box::from) };
+        negotiated.authentication = Some(Box::new(authentication));
+        let mut out = Vec::new();
+        connack(&negotiated, false, None, &limits, &mut out);
+        let Some(Packet::ConnAck(told)) = told(&out, V5) else { panic!("no CONNACK") };
+        let properties = told.properties;
+        assert_eq!((properties.authentication_method, properties.authentication_data), (Some("m"), data));
+    }
 }
 
 #[test]

@@ -104,6 +104,7 @@ fn name(event: &Event<'_>) -> String {
         Event::Subscribe(subscribe) => format!("SUBSCRIBE {}", subscribe.packet_id),
         Event::Unsubscribe(unsubscribe) => format!("UNSUBSCRIBE {}", unsubscribe.packet_id),
         Event::Ping => "PINGREQ".to_owned(),
+        Event::Auth => "AUTH".to_owned(),
         Event::Disconnect(_) => "DISCONNECT".to_owned(),
     }
 }

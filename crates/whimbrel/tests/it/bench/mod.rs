@@ -6,6 +6,7 @@ mod faults;
 mod interrupt;
 mod proxy;
 mod scenarios;
+mod transports;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -25,10 +26,14 @@ struct Ended {
 #[track_caller]
 fn bench(address: SocketAddr, arguments: &[&str]) -> Ended {
     let port = address.port().to_string();
-    let mut line = vec!["bench"];
-    line.extend_from_slice(arguments);
-    line.extend(["--port", &port, "--quiet", "--json", "-"]);
-    let said = run(Path::new("."), &line, &[]);
+    bench_in(Path::new("."), &[arguments, &["--port", &port]].concat())
+}
+
+/// The same with the address among the arguments.
+#[track_caller]
+fn bench_in(folder: &Path, arguments: &[&str]) -> Ended {
+    let line = [&["bench"], arguments, &["--quiet", "--json", "-"]].concat();
+    let said = run(folder, &line, &[]);
     let results = serde_json::from_str(&said.out).unwrap_or_default();
     Ended { code: said.code, results, said: said.err }
 }
