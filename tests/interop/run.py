@@ -24,6 +24,7 @@ import access_cases  # noqa: E402
 import mqttjs_cases  # noqa: E402
 import paho_cases  # noqa: E402
 import password_cases  # noqa: E402
+import quic_cases  # noqa: E402
 import second_address_cases  # noqa: E402
 import tls_cases  # noqa: E402
 import tools_cases  # noqa: E402
@@ -40,6 +41,7 @@ GROUPS = [
     second_address_cases.GROUP,
     tls_cases.GROUP,
     websocket_cases.GROUP,
+    quic_cases.GROUP,
     haproxy_cases.GROUP,
 ]
 
@@ -51,6 +53,7 @@ SOURCES = {
     "mosquitto_pub": "Debian: mosquitto-clients",
     "mosquitto_sub": "Debian: mosquitto-clients",
     "paho-mqtt": "tests/interop/setup.sh",
+    "aioquic": "tests/interop/setup.sh",
     "MQTT.js": "tests/interop/setup.sh",
     "node": "Debian: nodejs",
     "playwright-core": "tests/interop/setup.sh",
@@ -126,6 +129,7 @@ def missing_programs(cases, prepared: Path, binary) -> set[str]:
     has = {
         "whimbrel": binary is not None,
         "paho-mqtt": importlib.util.find_spec("paho") is not None,
+        "aioquic": importlib.util.find_spec("aioquic") is not None,
         "MQTT.js": (prepared / "mqttjs" / "node_modules" / "mqtt").exists(),
         "playwright-core": (prepared / "mqttjs" / "node_modules" / "playwright-core").exists(),
         "a network namespace": second_address_cases.can_enter(),

@@ -45,6 +45,7 @@ const ROOMS: &[Room] = &[
 
 /// Never published; they look at every room, and no room but their own kind uses them, save in its tests.
 const TEST_CRATES: &[&str] = &[
+    "whimbrel-carrier",
     "whimbrel-testkit",
     "whimbrel-conformance",
     "whimbrel-fuzz",

@@ -52,7 +52,7 @@ usage: cargo xtask <chore>
   power [--rounds N --seed S …] | power faults | power slow
                           power cuts and disk faults on a file system of our own (FUSE; needs root), against the release
                           build; without arguments what CI runs
-  soak --minutes N --seed S
+  soak --minutes N --seed S [--transport tcp|tls|ws|wss|unix]
                           the same clients and oracles on real sockets, against the release build
   mosquitto-data FOLDER   Mosquitto's sequences of bytes (test/broker/data of its repository) against this broker; its
                           differences against those that docs/hostile-bytes.md explains

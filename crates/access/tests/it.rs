@@ -8,6 +8,7 @@ mod it {
     mod dynamic_security;
     mod lint;
     mod names;
+    mod one_by_one;
     mod order;
     mod rule_file;
     mod subscriptions;

@@ -12,7 +12,8 @@ use std::{
 
 use tokio::net::{TcpListener, UnixListener};
 use whimbrel_net::{
-    BACKLOG, IpVersions, ListenError, UnixPlace, listen, listen_unix,
+    BACKLOG, IpVersions, ListenError, UnixPlace, listen, listen_udp, listen_unix,
+    quic::{QuicListener, RECEIVE_BUFFER_BYTES},
     tls::{Acceptor, AcceptorSettings},
 };
 
@@ -20,7 +21,7 @@ use crate::{
     auth::Authenticator,
     authenticators::Authenticators,
     broker::Error,
-    config::{Address, Config, Listener},
+    config::{Address, Config, Listener, Protocol},
     mapping,
     worker::{Door, DoorTls, Entry},
 };
@@ -34,13 +35,16 @@ pub(crate) struct Opened {
 /// A socket that listens.
 pub(crate) enum Listening {
     Tcp(std::net::TcpListener),
+    Quic(std::net::UdpSocket),
     Unix(std::os::unix::net::UnixListener, UnixPlace),
 }
 
 impl Listening {
-    pub(crate) fn tcp_address(&self) -> Option<SocketAddr> {
+    /// Where it listens, unless that is a file.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
         match self {
             Listening::Tcp(socket) => socket.local_addr().ok(),
+            Listening::Quic(socket) => socket.local_addr().ok(),
             Listening::Unix(..) => None,
         }
     }
@@ -48,14 +52,19 @@ impl Listening {
     /// Where it listens, in words.
     pub(crate) fn place(&self) -> Option<String> {
         match self {
-            Listening::Tcp(socket) => socket.local_addr().ok().map(|address| address.to_string()),
+            Listening::Tcp(_) | Listening::Quic(_) => self.address().map(|address| address.to_string()),
             Listening::Unix(_, place) => Some(format!("unix:{}", place.path().display())),
         }
     }
 
     /// For the runtime that this is called in.
-    pub(crate) fn into_entry(self) -> io::Result<Entry> {
+    pub(crate) fn into_entry(self, door: &Door) -> io::Result<Entry> {
         Ok(match self {
+            Listening::Quic(socket) => {
+                // The configuration lets nobody speak QUIC without certificates.
+                let tls = door.tls.as_ref().ok_or(io::ErrorKind::InvalidInput)?;
+                Entry::Quic(QuicListener::new(socket, &tls.acceptor)?)
+            }
             Listening::Tcp(socket) => Entry::Tcp(TcpListener::from_std(socket)?),
             Listening::Unix(socket, place) => {
                 Entry::Unix { listener: UnixListener::from_std(socket)?, _place: place }
@@ -116,15 +125,20 @@ pub(crate) fn open_sockets(listener: &Listener) -> Result<Vec<Listening>, Error>
         return Ok(vec![Listening::Unix(socket, place)]);
     }
     let versions = if listener.ipv6_only { IpVersions::Six } else { IpVersions::Both };
-    let mut sockets: Vec<std::net::TcpListener> = Vec::new();
+    let is_quic = listener.protocol == Protocol::Quic;
+    let mut sockets: Vec<Listening> = Vec::new();
     for mut address in listener.address.sockets() {
         // `localhost:0` is one port on both addresses.
         if address.port() == 0
-            && let Some(first) = sockets.first().and_then(|first| first.local_addr().ok())
+            && let Some(first) = sockets.first().and_then(Listening::address)
         {
             address.set_port(first.port());
         }
-        match listen(address, versions, BACKLOG) {
+        let opened = match is_quic {
+            true => listen_udp(address, versions, RECEIVE_BUFFER_BYTES).map(Listening::Quic),
+            false => listen(address, versions, BACKLOG).map(Listening::Tcp),
+        };
+        match opened {
             Ok(socket) => sockets.push(socket),
             Err(error) if is_missing(listener, &error) => {
                 tracing::info!("not listening on {address}: this machine does not have it");
@@ -135,7 +149,7 @@ pub(crate) fn open_sockets(listener: &Listener) -> Result<Vec<Listening>, Error>
     if sockets.is_empty() {
         return Err(Error::NoLoopback { listener: listener.label() });
     }
-    Ok(sockets.into_iter().map(Listening::Tcp).collect())
+    Ok(sockets)
 }
 
 /// Whether the address is the one loopback address of two that the machine does not have.

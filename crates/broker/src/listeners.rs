@@ -18,8 +18,8 @@ use crate::{
     authenticators::Authenticators,
     broker::Error,
     certificates,
-    config::{Address, Config, Listener, Methods},
-    doors::{self, Listening, Opened},
+    config::{Address, Config, Listener, Methods, Protocol},
+    doors::{self, Opened},
     worker::{Door, Doorway, Seat, Shared, accept},
 };
 
@@ -131,7 +131,7 @@ impl Listeners {
         all.map(|(socket, open)| (socket.place.clone(), open.listener.clone())).collect()
     }
 
-    /// The addresses of all TCP sockets.
+    /// The addresses of all sockets that are no files.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         let open = self.open.lock();
         open.iter().flat_map(|open| &open.sockets).filter_map(|socket| socket.address).collect()
@@ -230,8 +230,9 @@ impl Listeners {
         // Where the system chooses the port, the address alone does not say which one is meant.
         let chosen = listener.address.sockets().iter().any(|address| address.port() == 0);
         let here = |open: &Open| {
-            let Listener { name, address, ipv6_only, .. } = &open.listener;
+            let Listener { name, address, ipv6_only, protocol, .. } = &open.listener;
             (address, *ipv6_only) == (&listener.address, listener.ipv6_only)
+                && (*protocol == Protocol::Quic) == (listener.protocol == Protocol::Quic)
                 && (!chosen || *name == listener.name)
         };
         let Some(at) = left.iter().position(here) else {
@@ -325,8 +326,8 @@ impl Hall {
         let doorway = Arc::new(Doorway::new(opened.door));
         let mut sockets = Vec::new();
         for socket in opened.sockets {
-            let (place, address) = (socket.place().unwrap_or_default(), socket.tcp_address());
-            let entry = Listening::into_entry(socket)?;
+            let (place, address) = (socket.place().unwrap_or_default(), socket.address());
+            let entry = socket.into_entry(&doorway.door())?;
             let accepting =
                 accept(entry, doorway.clone(), self.seats.clone(), shared.clone(), shared.engine.counters());
             sockets.push(Socket { place, address, accepting: self.runtime.spawn(accepting) });

@@ -25,6 +25,7 @@ mod it {
     mod pipelining;
     mod pki;
     mod proxy;
+    mod quic;
     mod running;
     mod sessions;
     mod slow_reader;

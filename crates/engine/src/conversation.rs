@@ -10,6 +10,7 @@
 //! 5. after the socket is gone, or at [`Standing::Closing`] once all is flushed: [`Conversation::end`] until it is done.
 
 mod exchange;
+mod proof;
 
 use std::sync::Arc;
 
@@ -297,19 +298,6 @@ impl Conversation {
         arrival.coming.who = Some(Arc::new(who));
     }
 
-    /// What the client has proved of itself counts until then, and the connection ends with it: DISCONNECT 0x87 for 5.0. Told
-    /// again of a live connection, after a new proof, the later word counts.
-    pub fn ends_at(&mut self, proof_ends: Millis) {
-        self.proof_ends_secs = u32::try_from(proof_ends.0.div_ceil(1_000)).unwrap_or(u32::MAX);
-    }
-
-    fn proof_ends(&self) -> Millis {
-        match self.proof_ends_secs {
-            u32::MAX => Millis::NEVER,
-            secs => Millis(u64::from(secs) * 1_000),
-        }
-    }
-
     /// The authenticator has decided. A client that names an authentication method is let in by [`Self::reply`] alone: to
     /// whoever does not know the method it is unknown.
     pub fn answer(
@@ -483,14 +471,7 @@ impl Conversation {
         if self.closing {
             return;
         }
-        if self.proof_ends() <= turn.now.mono {
-            turn.count(Count::ProofEnded, 1);
-            self.close_because(
-                engine,
-                turn,
-                ReasonCode::NotAuthorized,
-                Some("what you proved of yourself has ended"),
-            );
+        if self.end_with_proof(engine, turn) {
             return;
         }
         if self.silence_ends() <= turn.now.mono

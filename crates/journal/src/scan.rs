@@ -88,7 +88,8 @@ impl<'a> Scan<'a> {
     /// difference between a tail that nobody was promised and one that somebody was.
     pub(crate) fn finds_promise_beyond(&mut self) -> io::Result<bool> {
         let (seed, found) = (self.seed, self.position);
-        let expected = found..=found + self.length;
+        // No segment has so many records. The length of the file is no measure: it may have been cut, and grows again.
+        let expected = found..=found.saturating_add(u64::from(u32::MAX));
         let mut at = self.offset + 1;
         while let Some(bytes) = self.read_some(at, WINDOW_BYTES)? {
             let starts = (bytes.len() + 1).saturating_sub(FRAME_HEADER_BYTES);

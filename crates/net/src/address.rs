@@ -11,6 +11,9 @@ pub const PORT: u16 = 1883;
 /// The port that is meant when none is written after `mqtts://`.
 pub const TLS_PORT: u16 = 8883;
 
+/// The port that is meant when none is written after `quic://`. None is registered; others use this one, too.
+pub const QUIC_PORT: u16 = 14_567;
+
 /// The path that is meant when none is written after `ws://host` or `wss://host`.
 pub const WS_PATH: &str = "/mqtt";
 
@@ -32,6 +35,8 @@ pub enum Scheme {
     Ws,
     /// WebSocket over TLS: `wss://`.
     Wss,
+    /// QUIC: `quic://`.
+    Quic,
     /// A Unix socket: `unix:`.
     Unix,
 }
@@ -44,6 +49,7 @@ impl Scheme {
             "mqtts" | "ssl" | "tls" => Some(Scheme::Mqtts),
             "ws" => Some(Scheme::Ws),
             "wss" => Some(Scheme::Wss),
+            "quic" => Some(Scheme::Quic),
             _ => None,
         }
     }
@@ -56,6 +62,7 @@ impl Scheme {
             Scheme::Mqtts => "mqtts",
             Scheme::Ws => "ws",
             Scheme::Wss => "wss",
+            Scheme::Quic => "quic",
             Scheme::Unix => "unix",
         }
     }
@@ -69,6 +76,7 @@ impl Scheme {
             // Those of HTTP, as with every URL of this kind.
             Scheme::Ws => 80,
             Scheme::Wss => 443,
+            Scheme::Quic => QUIC_PORT,
             Scheme::Unix => 0,
         }
     }
@@ -76,7 +84,7 @@ impl Scheme {
     /// Whether TLS is spoken.
     #[must_use]
     pub fn is_tls(self) -> bool {
-        matches!(self, Scheme::Mqtts | Scheme::Wss)
+        matches!(self, Scheme::Mqtts | Scheme::Wss | Scheme::Quic)
     }
 
     /// Whether WebSocket is spoken.
@@ -94,7 +102,7 @@ impl Scheme {
 
 /// A transport, a host and a port; for WebSocket also a path.
 ///
-/// Written `host`, `host:port`, `[2001:db8::1]:port`, each also after `mqtt://`, `mqtts://`, `ws://` or `wss://`; an IPv6
+/// Written `host`, `host:port`, `[2001:db8::1]:port`, each also after `mqtt://`, `mqtts://`, `ws://`, `wss://` or `quic://`; an IPv6
 /// address alone needs no brackets. The port is [`Scheme::port`] where none is written, the transport TCP. A path may
 /// follow after `ws://` and `wss://`; it is [`WS_PATH`] where none is written. `unix:/run/broker.sock` is a Unix socket,
 /// which has a path and nothing else.
@@ -127,14 +135,14 @@ pub enum AddressError {
     Brackets(String),
     /// A scheme that nobody here speaks.
     #[error(
-        "`{scheme}://` cannot be dialled: write `mqtt://host:port`, `mqtts://`, `ws://`, `wss://` or `unix:/path`"
+        "`{scheme}://` cannot be dialled: write `mqtt://host:port`, `mqtts://`, `ws://`, `wss://`, `quic://` or `unix:/path`"
     )]
     Scheme {
         /// What was written before `://`.
         scheme: String,
     },
     /// The host holds a character that no host name has, or is too long.
-    #[error("`{0}` is no host name: spaces, slashes and control characters have no place in it")]
+    #[error("`{0}` is no host name: spaces, slashes, colons and control characters have no place in it")]
     Host(String),
     /// The path of a Unix socket is missing or too long.
     #[error("`unix:{0}` names no socket: write `unix:/path`, of at most {UNIX_PATH_BYTES_MAX} bytes")]
@@ -156,7 +164,8 @@ impl Address {
         let stranger = |character: char| {
             character.is_control() || character.is_whitespace() || "/\\@?#[]".contains(character)
         };
-        if host.len() > HOST_BYTES_MAX || host.chars().any(stranger) {
+        let is_odd = host.contains(':') && !is_ipv6(host);
+        if is_odd || host.len() > HOST_BYTES_MAX || host.chars().any(stranger) {
             return Err(AddressError::Host(host.to_owned()));
         }
         Ok(Address { scheme: Scheme::Mqtt, host: host.to_owned(), port, path: None })
@@ -298,9 +307,12 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Address { scheme, host, port, .. } = self;
         if let Some(path) = self.unix_path() {
-            return write!(f, "unix:{}", path.display());
+            // Two slashes in front would be taken for those of a URL.
+            let front = if path.to_string_lossy().starts_with("//") { "//" } else { "" };
+            return write!(f, "unix:{front}{}", path.display());
         }
-        if *scheme != Scheme::Mqtt {
+        // A host of this name would look like the path of a socket.
+        if *scheme != Scheme::Mqtt || host == Scheme::Unix.word() {
             write!(f, "{}://", scheme.word())?;
         }
         match host.contains(':') {

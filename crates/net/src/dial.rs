@@ -1,18 +1,22 @@
-//! Outgoing connections: look the host up, try every address that it has, speak TLS and WebSocket where the address says
-//! so, give up in time.
+//! Outgoing connections: look the host up, try every address that it has, speak TLS, WebSocket or QUIC where the address
+//! says so, give up in time.
 
 use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::{
     net::{TcpStream, UnixStream, lookup_host},
+    task::JoinSet,
     time::{Instant, timeout, timeout_at},
 };
 
 use crate::{
-    Address, Stream,
+    Address, Scheme, Stream, quic,
     tls::{Connector, ConnectorSettings, TlsFault},
     ws,
 };
+
+/// How long an address is tried by QUIC before the next one is tried beside it.
+const STAGGER: Duration = Duration::from_millis(250);
 
 /// No connection came about.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +56,14 @@ pub enum DialError {
         /// What is wrong, and what to do.
         source: io::Error,
     },
+    /// No QUIC with the server came about. This is what the last of its addresses said.
+    #[error("no QUIC with {address}: {source}{}", advice_quic(source))]
+    Quic {
+        /// Whom we wanted to reach.
+        address: Address,
+        /// What is wrong, and what to do.
+        source: io::Error,
+    },
     /// The server is there and no WebSocket with it came about.
     #[error("no WebSocket with {address}: {source}")]
     WebSocket {
@@ -78,6 +90,7 @@ impl DialError {
             DialError::Lookup { source, .. }
             | DialError::Connect { source, .. }
             | DialError::Tls { source, .. }
+            | DialError::Quic { source, .. }
             | DialError::WebSocket { source, .. } => Some(source),
             DialError::NoAddress { .. } | DialError::TlsSetup { .. } => None,
         }
@@ -94,6 +107,15 @@ fn advice(source: &io::Error) -> &'static str {
         io::ErrorKind::ConnectionRefused => "; is a server listening there?",
         io::ErrorKind::NotFound => "; is the path right, and does the server run?",
         io::ErrorKind::TimedOut => "; is the host up, and does a firewall let the port through?",
+        _ => "",
+    }
+}
+
+fn advice_quic(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::TimedOut => {
+            "; is QUIC spoken there, and does a firewall let its UDP packets through in both directions?"
+        }
         _ => "",
     }
 }
@@ -124,6 +146,9 @@ impl Dialler {
             let failed = |source| DialError::Connect { address: address.clone(), tried: Vec::new(), source };
             return dialled.unwrap_or_else(|_| Err(timed_out())).map(Stream::Unix).map_err(failed);
         }
+        if address.scheme() == Scheme::Quic {
+            return self.dial_quic(address, deadline).await;
+        }
         let stream = match address.scheme().is_tls() {
             true => self.dial_tls(address, deadline).await?,
             false => dial(address, within).await.map(Stream::Tcp)?,
@@ -134,16 +159,52 @@ impl Dialler {
         asked.unwrap_or_else(|_| Err(timed_out())).map_err(failed)
     }
 
-    async fn dial_tls(&mut self, address: &Address, deadline: Instant) -> Result<Stream, DialError> {
-        let connector = match &self.tls {
-            Some(connector) => connector.clone(),
-            None => {
-                let alpn = vec![address.scheme().alpn().to_vec()];
-                let settings = ConnectorSettings { alpn, ..ConnectorSettings::default() };
-                let fault = |fault| DialError::TlsSetup { address: address.clone(), fault };
-                self.tls.insert(Connector::new(&settings).map_err(fault)?).clone()
+    /// This side of TLS; made of the machine's own CAs where nobody has said otherwise.
+    fn connector(&mut self, address: &Address) -> Result<Connector, DialError> {
+        if let Some(connector) = &self.tls {
+            return Ok(connector.clone());
+        }
+        let alpn = vec![address.scheme().alpn().to_vec()];
+        let settings = ConnectorSettings { alpn, ..ConnectorSettings::default() };
+        let fault = |fault| DialError::TlsSetup { address: address.clone(), fault };
+        Ok(self.tls.insert(Connector::new(&settings).map_err(fault)?).clone())
+    }
+
+    /// Tries every address of the host, each a little after the one before: nobody says of a UDP port that it is closed. The
+    /// first that answers is taken.
+    async fn dial_quic(&mut self, address: &Address, deadline: Instant) -> Result<Stream, DialError> {
+        let connector = self.connector(address)?;
+        let mut found = look_up(address, deadline).await?.into_iter();
+        let (mut tries, mut last) = (JoinSet::new(), None);
+        loop {
+            let next = found.next();
+            let more = next.is_some();
+            if let Some(candidate) = next {
+                let (connector, host) = (connector.clone(), address.host().to_owned());
+                tries.spawn(async move { quic::connect(&connector, &host, candidate).await });
             }
-        };
+            let until = if more { deadline.min(Instant::now() + STAGGER) } else { deadline };
+            match timeout_at(until, tries.join_next()).await {
+                Ok(Some(Ok(Ok(stream)))) => return Ok(stream),
+                Ok(Some(Ok(Err(source)))) => last = Some(source),
+                Ok(Some(Err(_))) => {} // It panicked, and that was reported where it happened.
+                Ok(None) if more => {}
+                Ok(None) => break,
+                Err(_) if more && until < deadline => {}
+                Err(_) => {
+                    last.get_or_insert_with(timed_out);
+                    break;
+                }
+            }
+        }
+        Err(match last {
+            Some(source) => DialError::Quic { address: address.clone(), source },
+            None => DialError::NoAddress { address: address.clone() },
+        })
+    }
+
+    async fn dial_tls(&mut self, address: &Address, deadline: Instant) -> Result<Stream, DialError> {
+        let connector = self.connector(address)?;
         let stream = dial(address, deadline.saturating_duration_since(Instant::now())).await?;
         let failed = |source| DialError::Tls { address: address.clone(), source };
         let shaken = timeout_at(deadline, connector.connect(address.host(), stream)).await;
@@ -163,11 +224,7 @@ impl Dialler {
 /// The name has no address, or none of its addresses answered.
 pub async fn dial(address: &Address, within: Duration) -> Result<TcpStream, DialError> {
     let deadline = Instant::now() + within;
-    let found = match timeout_at(deadline, lookup_host((address.host(), address.port()))).await {
-        Ok(Ok(found)) => found.collect::<Vec<_>>(),
-        Ok(Err(source)) => return Err(DialError::Lookup { address: address.clone(), source }),
-        Err(_) => return Err(DialError::Lookup { address: address.clone(), source: timed_out() }),
-    };
+    let found = look_up(address, deadline).await?;
     let mut tried = Vec::new();
     let mut last = None;
     let count = u32::try_from(found.len()).unwrap_or(u32::MAX);
@@ -186,6 +243,14 @@ pub async fn dial(address: &Address, within: Duration) -> Result<TcpStream, Dial
     match last {
         Some(source) => Err(DialError::Connect { address: address.clone(), tried, source }),
         None => Err(DialError::NoAddress { address: address.clone() }),
+    }
+}
+
+async fn look_up(address: &Address, deadline: Instant) -> Result<Vec<SocketAddr>, DialError> {
+    let failed = |source| DialError::Lookup { address: address.clone(), source };
+    match timeout_at(deadline, lookup_host((address.host(), address.port()))).await {
+        Ok(found) => found.map(Iterator::collect).map_err(failed),
+        Err(_) => Err(failed(timed_out())),
     }
 }
 

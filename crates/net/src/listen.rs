@@ -1,8 +1,8 @@
-//! Listening TCP sockets, with the options that a server wants set before it binds.
+//! Listening sockets of TCP and UDP, with the options that a server wants set before it binds.
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener, UdpSocket},
 };
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -47,6 +47,30 @@ fn advice(source: &io::Error) -> &'static str {
 /// The system refuses the socket, an option, the address or the port.
 pub fn listen(address: SocketAddr, versions: IpVersions, backlog: i32) -> Result<TcpListener, ListenError> {
     open(address, versions, backlog).map_err(|source| ListenError { address, source })
+}
+
+/// Opens a non-blocking UDP socket, and asks the system for a buffer of so many bytes for what has come and was not read
+/// yet; the system may give less.
+///
+/// # Errors
+/// As [`listen`].
+pub fn listen_udp(
+    address: SocketAddr,
+    versions: IpVersions,
+    buffer_bytes: usize,
+) -> Result<UdpSocket, ListenError> {
+    let open = || {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        if address.is_ipv6() {
+            socket.set_only_v6(versions == IpVersions::Six)?;
+        }
+        let _ = socket.set_recv_buffer_size(buffer_bytes); // It works with less, and loses more in a storm.
+        let _ = socket.set_send_buffer_size(buffer_bytes);
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        Ok(socket.into())
+    };
+    open().map_err(|source| ListenError { address, source })
 }
 
 fn open(address: SocketAddr, versions: IpVersions, backlog: i32) -> io::Result<TcpListener> {

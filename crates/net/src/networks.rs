@@ -72,7 +72,11 @@ impl FromStr for Network {
         let bits = if address.is_ipv4() { 32 } else { 128 };
         let prefix = match prefix {
             None => bits,
-            Some(digits) => digits.parse().ok().filter(|prefix| *prefix <= bits).ok_or(NotANetwork)?,
+            Some(digits) => {
+                // A sign is no digit, though Rust takes one.
+                let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+                digits.parse().ok().filter(|prefix| is_number && *prefix <= bits).ok_or(NotANetwork)?
+            }
         };
         let network = Network { address, prefix };
         // Bits behind the prefix are a slip of the pen that would otherwise go unseen.
@@ -123,9 +127,17 @@ mod tests {
 
     #[test]
     fn what_is_no_network() {
-        for text in
-            ["", "10.0.0.0/33", "10.0.0.1/8", "::/129", "localhost", "10.0.0.0/", "10.0.0.0/-1", "1.2.3"]
-        {
+        for text in [
+            "",
+            "10.0.0.0/33",
+            "10.0.0.1/8",
+            "::/129",
+            "localhost",
+            "10.0.0.0/",
+            "10.0.0.0/-1",
+            "10.0.0.0/+8",
+            "1.2.3",
+        ] {
             assert_eq!(text.parse::<Network>(), Err(NotANetwork), "{text}");
         }
         for text in ["10.0.0.0/8", "192.0.2.7", "2001:db8::/32", "::/0"] {

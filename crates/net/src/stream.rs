@@ -12,7 +12,7 @@ use tokio::{
 };
 use tokio_rustls::TlsStream;
 
-use crate::{tls::explain_io, ws::WebSocket};
+use crate::{quic::QuicStream, tls::explain_io, ws::WebSocket};
 
 /// A connection that stands: its handshakes are over.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
     /// A Unix socket.
     Unix(UnixStream),
+    /// QUIC.
+    Quic(Box<QuicStream>),
     /// WebSocket over one of the others.
     WebSocket(Box<WebSocket>),
 }
@@ -35,7 +37,7 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => Some(stream),
             Stream::Tls(stream) => Some(stream.get_ref().0),
-            Stream::Unix(_) => None,
+            Stream::Unix(_) | Stream::Quic(_) => None,
             Stream::WebSocket(stream) => stream.inner().tcp(),
         }
     }
@@ -63,6 +65,7 @@ impl AsyncRead for Stream {
                 }
                 polled => explained(polled),
             },
+            Stream::Quic(stream) => Pin::new(stream).poll_read(context, buffer),
             Stream::WebSocket(stream) => Pin::new(stream).poll_read(context, buffer),
         }
     }
@@ -74,6 +77,7 @@ impl AsyncWrite for Stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
             Stream::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
             Stream::Tls(stream) => explained(Pin::new(stream).poll_write(context, bytes)),
+            Stream::Quic(stream) => Pin::new(stream).poll_write(context, bytes),
             Stream::WebSocket(stream) => Pin::new(stream).poll_write(context, bytes),
         }
     }
@@ -88,6 +92,7 @@ impl AsyncWrite for Stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, slices),
             Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(context, slices),
             Stream::Tls(stream) => explained(Pin::new(stream).poll_write_vectored(context, slices)),
+            Stream::Quic(stream) => Pin::new(stream).poll_write(context, first()),
             Stream::WebSocket(stream) => Pin::new(stream).poll_write(context, first()),
         }
     }
@@ -97,6 +102,7 @@ impl AsyncWrite for Stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_flush(context),
             Stream::Unix(stream) => Pin::new(stream).poll_flush(context),
             Stream::Tls(stream) => explained(Pin::new(stream).poll_flush(context)),
+            Stream::Quic(stream) => Pin::new(stream).poll_flush(context),
             Stream::WebSocket(stream) => Pin::new(stream).poll_flush(context),
         }
     }
@@ -106,6 +112,7 @@ impl AsyncWrite for Stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
             Stream::Unix(stream) => Pin::new(stream).poll_shutdown(context),
             Stream::Tls(stream) => explained(Pin::new(stream).poll_shutdown(context)),
+            Stream::Quic(stream) => Pin::new(stream).poll_shutdown(context),
             Stream::WebSocket(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }

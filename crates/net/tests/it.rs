@@ -5,6 +5,7 @@ mod it {
     mod address;
     mod dial;
     mod listen;
+    mod quic;
     mod tls;
     mod ws;
 }

@@ -1,19 +1,23 @@
-//! `conformance`: runs the suite over TCP against any broker and lists what passes, fails and is skipped. How the broker
+//! `conformance`: runs the suite against any broker and lists what passes, fails and is skipped. How the broker
 //! is started, and what its failures mean, is `cargo xtask conformance --against`.
 
-use std::net::ToSocketAddrs;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use whimbrel_carrier::Carrier;
 use whimbrel_conformance::{Against, Outcome, Scenario, against, scenarios};
 use whimbrel_testkit::{Demand, Version};
 
 const USAGE: &str = "\
-usage: conformance --against HOST:PORT [--filter TEXT]... [--timed] [--house] [--deadline SECONDS]
+usage: conformance --against ADDRESS [--cafile FILE] [--filter TEXT]... [--timed] [--house] [--deadline SECONDS]
                    [--quiet | --lines]
        conformance --list
 
-  --against HOST:PORT  the broker; it should accept anonymous clients and be used by nobody else
+  --against ADDRESS    the broker; it should accept anonymous clients and be used by nobody else. HOST:PORT, mqtts://, ws://,
+                       wss:// or unix:
+  --cafile FILE        whom to trust where TLS is spoken
   --filter TEXT        only scenarios whose name contains TEXT; may be given several times
   --timed              also scenarios that wait for seconds to pass
   --house              ask also for what the specification recommends and for Whimbrel's own choices
@@ -60,12 +64,13 @@ fn parse(words: &[String]) -> Result<Arguments, String> {
     let mut address = None;
     let mut form = Form::Full;
     let mut filters = Vec::new();
-    let (mut timed, mut demand, mut deadline) = (false, Demand::Text, 5);
+    let (mut timed, mut demand, mut deadline, mut ca_file) = (false, Demand::Text, 5, None);
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
         match word.as_str() {
             "--against" => address = Some(value()?.clone()),
+            "--cafile" => ca_file = Some(PathBuf::from(value()?)),
             "--filter" => filters.push(value()?.clone()),
             "--deadline" => {
                 deadline = value()?.parse().map_err(|_| "--deadline needs a number of seconds")?
@@ -78,13 +83,18 @@ fn parse(words: &[String]) -> Result<Arguments, String> {
         }
     }
     let address = address.ok_or("--against is missing")?;
-    let address = address
-        .to_socket_addrs()
-        .ok()
-        .and_then(|mut found| found.next())
-        .ok_or_else(|| format!("{address} is no address"))?;
+    let address = reached(&address, ca_file.as_deref())?;
     let deadline = Duration::from_secs(deadline);
     Ok(Arguments { options: Against { address, filters, timed, demand, deadline }, form })
+}
+
+/// Where to connect by TCP; to another transport somebody carries the connections.
+fn reached(address: &str, ca_file: Option<&Path>) -> Result<SocketAddr, String> {
+    if address.contains("://") || address.starts_with("unix:") {
+        return Carrier::to(address, ca_file).map(|carrier| carrier.address());
+    }
+    let found = address.to_socket_addrs().ok().and_then(|mut found| found.next());
+    found.ok_or_else(|| format!("{address} is no address"))
 }
 
 fn execute(arguments: &Arguments) -> ExitCode {

@@ -67,6 +67,11 @@ impl Contestant {
         Contestant { name: name.to_owned(), command, config: None }
     }
 
+    /// With a configuration file of this text, in which `{port}` stands for the port.
+    pub(crate) fn with_config(self, text: String) -> Contestant {
+        Contestant { config: Some(text), ..self }
+    }
+
     pub(crate) fn mosquitto() -> Contestant {
         // Debian installs it where only the administrator's path leads.
         let command = "PATH=\"$PATH:/usr/sbin\" exec mosquitto -c '{config}'".to_owned();

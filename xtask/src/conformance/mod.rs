@@ -3,6 +3,9 @@
 
 mod differences;
 mod exceptions;
+#[path = "../../../tests/carrier/src/listener.rs"]
+#[expect(unreachable_pub, reason = "it is of a library, without whose dependencies the chores do")]
+mod listener;
 mod page;
 mod proof;
 mod state;
@@ -14,7 +17,8 @@ use crate::workspace::root;
 
 const USAGE: &str = "\
 usage: cargo xtask conformance [--all] [--write | --check]
-       cargo xtask conformance --against BROKER [--timed] [--filter TEXT]… [--deadline SECONDS]
+       cargo xtask conformance --against BROKER [--transport T] [--timed] [--filter TEXT]…
+                           [--deadline SECONDS]
 
   --all              each statement with its tests or its reason
   --write            write docs/conformance.md
@@ -22,6 +26,7 @@ usage: cargo xtask conformance [--all] [--write | --check]
   --against BROKER   the suite over TCP: HOST:PORT, a PORT on the loopback, `whimbrel` (the release build, from which
                      more is asked than the text does) or `mosquitto` (whose failures must be those that are explained);
                      the last two are started with the files in tests/conformance/brokers
+  --transport T      over this one, at `whimbrel`: tcp, tls, ws, wss or unix
   --timed            also scenarios for which seconds have to pass: some minutes
   --filter TEXT      only scenarios whose name contains TEXT; may be given several times
   --deadline SECONDS by when what is expected must come (5)
@@ -75,6 +80,7 @@ fn load() -> Result<(state::State, String), String> {
 
 fn parse(arguments: &[String]) -> Result<Options, String> {
     let mut options = Options::default();
+    let mut transport = None;
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("`{word}` needs a value"));
@@ -83,10 +89,15 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
             "--write" => options.is_write = true,
             "--check" => options.is_check = true,
             "--timed" => options.is_timed = true,
+            "--transport" => transport = Some(value()?.parse()?),
             "--against" => options.target = Some(Target::parse(value()?)?),
             "--filter" | "--deadline" => options.passed_on.extend([word.clone(), value()?.clone()]),
             _ => return Err(format!("`{word}` is unknown")),
         }
+    }
+    if let Some(transport) = transport {
+        let target = options.target.take().ok_or("`--transport` needs `--against`")?;
+        options.target = Some(target.over(transport)?);
     }
     let for_the_list = options.is_all || options.is_write || options.is_check;
     let for_the_suite = options.is_timed || !options.passed_on.is_empty();
@@ -113,6 +124,10 @@ mod tests {
         check("--write --check", false);
         check("--against 1883 --timed --filter will --deadline 3", true);
         check("--against 1883 --all", false);
+        check("--against whimbrel --transport wss", true);
+        check("--against 1883 --transport wss", false);
+        check("--against whimbrel --transport pigeon", false);
+        check("--transport wss", false);
         check("--against", false);
         check("--timed", false);
         check("--filter will", false);

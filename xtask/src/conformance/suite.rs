@@ -4,9 +4,11 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use super::differences::{self, Differences, Line};
+use super::listener::{Listener, Transport};
 use crate::ci::succeed;
 use crate::compare::contestant::{Contestant, Running};
 use crate::workspace::{Reach, cargo, load, root};
@@ -16,8 +18,9 @@ const CONFIGURATIONS: &str = "tests/conformance/brokers";
 /// What to run the suite against.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target {
-    /// The release build with `brokers/whimbrel.toml`, of which more is asked than the text does.
-    Whimbrel,
+    /// The release build with `brokers/whimbrel.toml`, of which more is asked than the text does, on a listener of this
+    /// transport.
+    Whimbrel(Transport),
     /// Mosquitto with `brokers/mosquitto.conf`; its differences are known.
     Mosquitto,
     /// A broker that runs already.
@@ -25,10 +28,18 @@ pub(super) enum Target {
 }
 
 impl Target {
+    /// The same over another transport, where the broker is one that is started here.
+    pub(super) fn over(self, transport: Transport) -> Result<Target, String> {
+        match self {
+            Target::Whimbrel(_) => Ok(Target::Whimbrel(transport)),
+            _ => Err("`--transport` goes with `--against whimbrel`".to_owned()),
+        }
+    }
+
     /// `whimbrel`, `mosquitto`, `HOST:PORT`, or `PORT` on the loopback.
     pub(super) fn parse(text: &str) -> Result<Target, String> {
         match text {
-            "whimbrel" => return Ok(Target::Whimbrel),
+            "whimbrel" => return Ok(Target::Whimbrel(Transport::Tcp)),
             "mosquitto" => return Ok(Target::Mosquitto),
             _ => {}
         }
@@ -42,20 +53,25 @@ impl Target {
 
 /// Runs the suite and prints what came of it.
 pub(super) fn run(target: &Target, timed: bool, options: &[String]) -> Result<(), String> {
-    let running = start(target)?;
+    let (running, address) = start(target)?;
     let address = match (target, &running) {
-        (Target::Address(address), _) => *address,
-        (_, Some(running)) => SocketAddr::from(([127, 0, 0, 1], running.port)),
+        (Target::Address(address), _) => address.to_string(),
+        (_, Some(running)) => address.replace("{port}", &running.port.to_string()),
         (_, None) => return Err("the broker does not run".to_owned()),
     };
     let mut command = suite()?;
-    command.args(["--against", &address.to_string()]).args(options);
+    command.args(["--against", &address]).args(options);
+    if let Target::Whimbrel(transport) = target
+        && transport.is_tls()
+    {
+        command.arg("--cafile").arg(Listener::ca_file(&folder()?));
+    }
     if timed {
         command.arg("--timed");
     }
     match target {
         Target::Address(_) => succeed(&mut command),
-        Target::Whimbrel => succeed(command.arg("--house")),
+        Target::Whimbrel(_) => succeed(command.arg("--house")),
         Target::Mosquitto => judge(&outcomes(&mut command)?, timed, options.is_empty()),
     }
 }
@@ -66,28 +82,41 @@ fn suite() -> Result<Command, String> {
     Ok(Command::new(load(Reach::Members)?.target_directory.join("debug/conformance")))
 }
 
-fn start(target: &Target) -> Result<Option<Running>, String> {
-    let configuration = |file: &str| root().join(CONFIGURATIONS).join(file).display().to_string();
-    let command = match target {
-        Target::Address(_) => return Ok(None),
-        Target::Whimbrel => {
+/// The broker, and where it is reached; `{port}` stands for its port.
+fn start(target: &Target) -> Result<(Option<Running>, String), String> {
+    let configuration = |file: &str| root().join(CONFIGURATIONS).join(file);
+    let folder = folder()?;
+    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let (contestant, address) = match target {
+        Target::Address(_) => return Ok((None, String::new())),
+        Target::Whimbrel(transport) => {
             succeed(cargo().args(["build", "--quiet", "--locked", "--release", "--package", "whimbrel"]))?;
             let program = load(Reach::Members)?.target_directory.join("release/whimbrel");
-            format!(
-                "exec '{}' serve --config '{}' --durability memory --listen 127.0.0.1:{{port}}",
-                program.display(),
-                configuration("whimbrel.toml")
-            )
+            // Those of the run before belong to nobody.
+            let _ = fs::remove_dir_all(folder.join("certificates"));
+            let listener = Listener::new(*transport, "{port}", &folder, &program)?;
+            let file = configuration("whimbrel.toml");
+            let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+            let command =
+                format!("exec '{}' serve --config '{{config}}' --durability memory", program.display());
+            let text = format!("{text}\n{}{}", listener.configuration, transport.port_besides());
+            (Contestant::new("the broker", command).with_config(text), listener.address)
         }
         // Debian installs it where only the administrator's path leads.
-        Target::Mosquitto => format!(
-            "sed s/PORT/{{port}}/ '{}' > '{{config}}' && PATH=\"$PATH:/usr/sbin\" exec mosquitto -c '{{config}}'",
-            configuration("mosquitto.conf")
-        ),
+        Target::Mosquitto => {
+            let command = format!(
+                "sed s/PORT/{{port}}/ '{}' > '{{config}}' && PATH=\"$PATH:/usr/sbin\" exec mosquitto -c '{{config}}'",
+                configuration("mosquitto.conf").display()
+            );
+            (Contestant::new("the broker", command), "127.0.0.1:{port}".to_owned())
+        }
     };
-    let folder = load(Reach::Members)?.target_directory.join("conformance");
-    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    Contestant::parse(&format!("the broker={command}"))?.start(&folder).map(Some)
+    contestant.start(&folder).map(|running| (Some(running), address))
+}
+
+/// For the files of a broker.
+fn folder() -> Result<PathBuf, String> {
+    Ok(load(Reach::Members)?.target_directory.join("conformance"))
 }
 
 /// What came of each scenario. Failures are shown as they come.
@@ -148,7 +177,7 @@ mod tests {
     fn a_port_alone_is_on_the_loopback() {
         let check = |text: &str, expect: Target| assert_eq!(Target::parse(text), Ok(expect));
         check("mosquitto", Target::Mosquitto);
-        check("whimbrel", Target::Whimbrel);
+        check("whimbrel", Target::Whimbrel(Transport::Tcp));
         check("1883", Target::Address(SocketAddr::from(([127, 0, 0, 1], 1883))));
         check("127.0.0.2:1884", Target::Address(SocketAddr::from(([127, 0, 0, 2], 1884))));
         assert!(Target::parse("nonsense").is_err());

@@ -23,7 +23,7 @@ fn list(filters: &[&str]) -> Option<Vec<Box<str>>> {
 }
 
 fn rules(text: &str) -> Arc<Rules> {
-    Rules::from_rule_file("access.toml", text).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+    Rules::from_rule_file("access.toml", text).unwrap()
 }
 
 fn may(rights: &Rights, topic: &str) -> bool {
@@ -93,15 +93,13 @@ fn a_name_of_a_claim_that_does_not_end_is_a_mistake() {
         assert!(Rules::from_rule_file("f", &text).is_err(), "{topics}");
     }
     // Mosquitto knows no claims: there it is a text like any other.
-    let rules = Rules::from_acl_file("acl", "pattern write a/${tenant}/%c\n")
-        .unwrap_or_else(|error| panic!("{error}"));
+    let rules = Rules::from_acl_file("acl", "pattern write a/${tenant}/%c\n").unwrap();
     assert!(may(&Rights::new(&rules, &who(Some(values(&[("tenant", "acme")])))), "a/${tenant}/pump"));
 }
 
 #[test]
 fn a_token_puts_its_client_into_groups_that_the_file_knows() {
-    let text =
-        "[groups]\noperators = []\n[[rule]]\nallow = 'publish'\ntopics = 'x'\ngroups = 'operators'\n";
+    let text = "[groups]\noperators = []\n[[rule]]\nallow = 'publish'\ntopics = 'x'\ngroups = 'operators'\n";
     let groups = |names: &[&str]| Claims::new(Vec::new(), names.iter().map(|name| (*name).into()).collect());
     let check = |claims: Option<Claims>, expect: bool| {
         assert_eq!(may(&Rights::new(&rules(text), &who(claims.clone())), "x"), expect, "{claims:?}");

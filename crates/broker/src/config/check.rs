@@ -3,7 +3,7 @@
 
 use super::authentication::{Method, Methods};
 use super::key::grouped;
-use super::listener::{ClientCertificates, Identity, IdentityAs, Listener};
+use super::listener::{ClientCertificates, Identity, IdentityAs, Listener, Protocol};
 use super::problem::{Fault, Problem};
 use super::reader::Places;
 use super::setting::Auto;
@@ -52,7 +52,10 @@ fn open_to_network(config: &Config, places: &Places, number: usize, listener: &L
 }
 
 fn address_taken(places: &Places, number: usize, listener: &Listener, other: &Listener) -> Option<Problem> {
-    let taken = listener.address.collides(listener.ipv6_only, &other.address, other.ipv6_only);
+    // The ports of UDP are others than those of TCP.
+    let is_quic = |listener: &Listener| listener.protocol == Protocol::Quic;
+    let taken = is_quic(listener) == is_quic(other)
+        && listener.address.collides(listener.ipv6_only, &other.address, other.ipv6_only);
     let by = other.address.to_string();
     taken.then(|| problem(places, LISTENER, number, "address", Fault::AddressTaken { by }))
 }

@@ -38,7 +38,8 @@ room! {
         /// What is spoken on the connections: `mqtt` is MQTT over TCP, readable for everybody on the way; `mqtts` is MQTT
         /// over TLS. A handshake costs a key exchange and a signature, one that resumes an earlier session no signature;
         /// an idle connection holds the state of TLS besides its own. `ws` and `wss` are WebSocket over the one and over
-        /// the other: what pages in browsers speak. docs/transports.md shows the whole way.
+        /// the other: what pages in browsers speak. `quic` is MQTT over QUIC, by UDP: a device that changes its address keeps
+        /// its connection. docs/transports.md shows the whole way.
         protocol: Protocol = Protocol::Mqtt;
 
         /// The server's certificate, in a file (PEM) with those between it and its CA behind it; several, in [], for
@@ -52,7 +53,7 @@ room! {
         /// The private key of the certificate (PEM, not locked by a password), or those of the certificates in their order.
         key: Vec<PathBuf> = Vec::new(), example("server.key"), reload(Reload::Reread);
 
-        /// The lowest version of TLS that is taken: `1.2` or `1.3`.
+        /// The lowest version of TLS that is taken: `1.2` or `1.3`. QUIC has 1.3 and nothing else.
         tls_version_min: TlsVersion = TlsVersion::Tls12;
 
         /// Whether clients show a certificate: `none` are asked for one, `optional` asks and lets in who has none,
@@ -146,6 +147,8 @@ pub enum Protocol {
     Ws,
     /// MQTT over WebSocket over TLS.
     Wss,
+    /// MQTT over QUIC.
+    Quic,
 }
 
 /// A version of TLS.
@@ -191,8 +194,8 @@ pub enum IdentityAs {
 }
 
 impl Choice for Protocol {
-    const WORDS: &'static [&'static str] = &["mqtt", "mqtts", "ws", "wss"];
-    const VALUES: &'static [Self] = &[Self::Mqtt, Self::Mqtts, Self::Ws, Self::Wss];
+    const WORDS: &'static [&'static str] = &["mqtt", "mqtts", "ws", "wss", "quic"];
+    const VALUES: &'static [Self] = &[Self::Mqtt, Self::Mqtts, Self::Ws, Self::Wss, Self::Quic];
 }
 
 impl Choice for TlsVersion {
@@ -218,7 +221,7 @@ impl Choice for IdentityAs {
 impl Protocol {
     /// Whether TLS is spoken.
     pub fn is_tls(self) -> bool {
-        matches!(self, Self::Mqtts | Self::Wss)
+        matches!(self, Self::Mqtts | Self::Wss | Self::Quic)
     }
 
     /// Whether WebSocket is spoken.
@@ -233,6 +236,7 @@ impl Protocol {
             Self::Mqtts => "TLS",
             Self::Ws => "WebSocket",
             Self::Wss => "WebSocket over TLS",
+            Self::Quic => "QUIC",
         }
     }
 }

@@ -145,12 +145,43 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problems {}
 
+impl Fault {
+    /// What is always told in the same words.
+    fn sentence(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::NotATable => "this is a section; its keys belong under a line with its name in []",
+            Self::NoPasswordFile => {
+                "clients must give a password, but there is no file to look it up in. Make one with \
+                 `whimbrel passwd` and name it in authentication.password_file"
+            }
+            Self::NameTaken => "another listener has this name already; give it one of its own",
+            Self::NoCertificate => {
+                "TLS needs a certificate and its key: name their files in certificate and key. For a try, `whimbrel \
+                 cert dev DIR` makes both"
+            }
+            Self::NoTokens => {
+                "clients must give a token, but nothing says whose are good. Write a table [[token]] for each issuer"
+            }
+            Self::IssuerTaken => {
+                "another [[token]] is about this issuer already, or about every issuer that is not named; give each its own"
+            }
+            Self::NoKeys => {
+                "nothing says by which keys the tokens are verified: name a jwks_url, a keys_file or a secret_file"
+            }
+            _ => return None,
+        })
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unknown = |out: &mut fmt::Formatter<'_>, what: &str, meant: &Option<String>| {
             write!(out, "there is no such {what}")?;
             meant.as_ref().map_or(Ok(()), |meant| write!(out, "; did you mean {meant}?"))
         };
+        if let Some(sentence) = self.sentence() {
+            return out.write_str(sentence);
+        }
         match self {
             Self::Unreadable(error) => write!(out, "the file cannot be read: {error}"),
             Self::Syntax(message) => write!(out, "this is not TOML: {message}"),
@@ -164,9 +195,6 @@ impl fmt::Display for Fault {
                 section.to_ascii_uppercase(),
                 known + 1
             ),
-            Self::NotATable => {
-                out.write_str("this is a section; its keys belong under a line with its name in []")
-            }
             Self::NotTables { section } => {
                 write!(out, "there can be several {section}s; write [[{section}]] above each")
             }
@@ -180,25 +208,12 @@ impl fmt::Display for Fault {
                  authentication.password_file; or listen on localhost; or, if everybody who reaches the \
                  address may read and write everything, set danger_allow_anonymous_on_network = true"
             ),
-            Self::NoPasswordFile => out.write_str(
-                "clients must give a password, but there is no file to look it up in. Make one with \
-                 `whimbrel passwd` and name it in authentication.password_file",
-            ),
             Self::NeverAsked { method, before } if method == before => {
                 write!(out, "{method} stands there twice; once is enough")
             }
             Self::NeverAsked { method, before } => write!(
                 out,
                 "{method} is never asked, since {before} stands in front of it and leaves nobody to it; put {before} behind it"
-            ),
-            Self::NoTokens => out.write_str(
-                "clients must give a token, but nothing says whose are good. Write a table [[token]] for each issuer",
-            ),
-            Self::IssuerTaken => out.write_str(
-                "another [[token]] is about this issuer already, or about every issuer that is not named; give each its own",
-            ),
-            Self::NoKeys => out.write_str(
-                "nothing says by which keys the tokens are verified: name a jwks_url, a keys_file or a secret_file",
             ),
             Self::AlgorithmUnlikeKey { algorithm, by_secret: true } => write!(
                 out,
@@ -211,15 +226,11 @@ impl fmt::Display for Fault {
             Self::AddressTaken { by } => {
                 write!(out, "the listener on {by} has this address already; change one of them or delete it")
             }
-            Self::NameTaken => {
-                out.write_str("another listener has this name already; give it one of its own")
-            }
-            Self::NoCertificate => out.write_str(
-                "TLS needs a certificate and its key: name their files in certificate and key. For a try, `whimbrel \
-                 cert dev DIR` makes both",
-            ),
             Self::KeysUnlikeCertificates { certificates, keys } => {
-                write!(out, "there are {certificates} certificates and {keys} keys; name one key for each certificate")
+                write!(
+                    out,
+                    "there are {certificates} certificates and {keys} keys; name one key for each certificate"
+                )
             }
             Self::NeedsOther { other } => {
                 write!(out, "this counts only if {other}; set that, or leave this out")
@@ -227,6 +238,7 @@ impl fmt::Display for Fault {
             Self::Above { value, other } => {
                 write!(out, "{value} is above {other}; make this smaller or that larger")
             }
+            _ => Ok(()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the keys of a listener's transports say together: TLS, WebSocket, Unix sockets. A key that would change nothing is
+//! What the keys of a listener's transports say together: TLS, WebSocket, QUIC, Unix sockets. A key that would change nothing is
 //! a mistake that would otherwise go unseen.
 
 use super::LISTENER;
@@ -11,6 +11,9 @@ use super::room::Room;
 
 /// Keys that mean something with TLS alone.
 const TLS: &[&str] = &["certificate", "key", "tls_version_min", "client_ca", "crl"];
+
+/// Which protocols are spoken over TLS.
+const SPEAKS_TLS: &str = "protocol is \"mqtts\", \"wss\" or \"quic\"";
 
 /// Keys that mean something with WebSocket alone.
 const WEBSOCKET: &[&str] = &["path", "origins", "upgrade_bytes_max"];
@@ -89,6 +92,11 @@ impl Found<'_> {
         if !protocol.is_websocket() && !proxy_protocol {
             self.need(&["proxy_trusted"], "proxy_protocol is true, or protocol is \"ws\" or \"wss\"");
         }
+        if *protocol == Protocol::Quic {
+            self.need(&["tls_version_min"], "protocol is \"mqtts\" or \"wss\": QUIC has TLS 1.3 alone");
+            self.need(&["proxy_protocol"], "protocol is not \"quic\"");
+            return;
+        }
         let is_unix = matches!(address, Address::Unix(_));
         if *proxy_protocol && proxy_trusted.is_empty() && !is_unix && self.good(&["proxy_trusted"]) {
             self.put("proxy_protocol", Fault::NeedsOther { other: "proxy_trusted names the proxies" });
@@ -98,10 +106,10 @@ impl Found<'_> {
     fn check_tls(&mut self) {
         let is_tls = self.listener.protocol.is_tls();
         if !is_tls {
-            self.need(TLS, "protocol is \"mqtts\" or \"wss\"");
+            self.need(TLS, SPEAKS_TLS);
             if !self.listener.proxy_protocol {
-                return self
-                    .need(CERTIFICATES, "protocol is \"mqtts\" or \"wss\", or proxy_protocol is true");
+                let other = "protocol is \"mqtts\", \"wss\" or \"quic\", or proxy_protocol is true";
+                return self.need(CERTIFICATES, other);
             }
             if ![Identity::None, Identity::CommonName].contains(&self.listener.identity) {
                 self.put(

@@ -15,13 +15,14 @@ use tokio::{
     sync::mpsc,
 };
 use whimbrel_engine::{Count, Counters};
-use whimbrel_net::{Peer, UnixPlace};
+use whimbrel_net::{Peer, UnixPlace, quic::QuicListener};
 
 use super::{Arrival, Door, Guest, Shared};
 
 /// Where connections come in.
 pub(crate) enum Entry {
     Tcp(TcpListener),
+    Quic(QuicListener),
     Unix {
         listener: UnixListener,
         /// The file, which goes when nobody listens any more.
@@ -35,6 +36,11 @@ impl Entry {
             Entry::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
                 Ok((Arrival::Tcp(stream.into_std()?), address.into()))
+            }
+            Entry::Quic(listener) => {
+                let arrival = listener.accept().await?;
+                let peer = arrival.peer().map(Peer::Socket).ok_or(io::ErrorKind::NotConnected)?;
+                Ok((Arrival::Quic(arrival), peer))
             }
             Entry::Unix { listener, .. } => {
                 let (stream, _) = listener.accept().await?;

@@ -9,12 +9,14 @@ use std::{
 use tokio::time::timeout;
 use whimbrel_engine::Count;
 use whimbrel_net::{
-    Networks, Peer, Proxied, Stream, read_proxied,
+    Networks, Peer, Proxied, Stream,
+    quic::QuicArrival,
+    read_proxied,
     tls::{Acceptor, Identity},
     ws,
 };
 
-use super::link::SocketWire;
+use super::link::{Prepared, SocketWire};
 use super::{
     Door, Place, Shared,
     task::Task,
@@ -61,7 +63,7 @@ struct Shaken {
 
 /// Goes through the handshakes with whoever has connected, then has its task run.
 pub(super) async fn enter(
-    stream: Stream,
+    arrival: Prepared,
     peer: Peer,
     shared: Arc<Shared>,
     turnstile: Arc<Turnstile>,
@@ -69,7 +71,7 @@ pub(super) async fn enter(
 ) {
     let mut stopping = shared.stopping_told.subscribe();
     let door = place.door.clone();
-    let shaking = timeout(door.handshake_within, shake(stream, peer, &door, &turnstile));
+    let shaking = timeout(door.handshake_within, shake(arrival, peer, &door, &turnstile));
     let shaken = tokio::select! {
         shaken = shaking => shaken,
         _ = stopping.wait_for(|stopping| *stopping) => return,
@@ -92,11 +94,15 @@ pub(super) async fn enter(
 }
 
 async fn shake(
-    mut stream: Stream,
+    arrival: Prepared,
     mut peer: Peer,
     door: &Door,
     turnstile: &Turnstile,
 ) -> Result<Option<Shaken>, Failed> {
+    let mut stream = match arrival {
+        Prepared::Stream(stream) => stream,
+        Prepared::Quic(arrival) => return shake_quic(arrival, peer, door, turnstile).await.map(Some),
+    };
     let mut proxied = None;
     // Who may be asked whom it forwards for. Behind a header that names nobody it is a client, whoever has connected.
     let mut speaker = peer.ip();
@@ -128,6 +134,22 @@ async fn shake(
         peer = client.map_or(peer, Peer::Host);
     }
     Ok(Some(Shaken { stream, identity, peer }))
+}
+
+/// QUIC is all that comes before MQTT.
+async fn shake_quic(
+    arrival: QuicArrival,
+    peer: Peer,
+    door: &Door,
+    turnstile: &Turnstile,
+) -> Result<Shaken, Failed> {
+    let failed = |why| Failed { what: "QUIC", why };
+    let none =
+        || failed(io::Error::new(io::ErrorKind::InvalidInput, "the listener has no certificates any more"));
+    let tls = door.tls.as_ref().ok_or_else(none)?;
+    let accepted = turnstile.run(arrival.accept(&tls.acceptor)).await.map_err(failed)?;
+    let (stream, identity) = identified(accepted, door.identity).map_err(failed)?;
+    Ok(Shaken { stream, identity, peer })
 }
 
 /// Hears from a proxy whose connection this is; nothing, if it has closed at once.

@@ -21,7 +21,7 @@ use tokio::net::{
     tcp::{OwnedReadHalf, OwnedWriteHalf},
 };
 use whimbrel_engine::{Wire, Written};
-use whimbrel_net::{Peer, Stream};
+use whimbrel_net::{Peer, Stream, quic::QuicArrival};
 
 use super::Arrival;
 
@@ -59,20 +59,27 @@ struct Handover {
     peer: Peer,
 }
 
+/// What has arrived, for this worker's runtime.
+pub(super) enum Prepared {
+    Stream(Stream),
+    Quic(QuicArrival),
+}
+
 /// Sets what the sockets of all connections have in common.
-pub(super) fn prepare(arrival: Arrival) -> io::Result<Stream> {
+pub(super) fn prepare(arrival: Arrival) -> io::Result<Prepared> {
     let stream = match arrival {
         Arrival::Tcp(stream) => stream,
         Arrival::Unix(stream) => {
             stream.set_nonblocking(true)?;
-            return UnixStream::from_std(stream).map(Stream::Unix);
+            return UnixStream::from_std(stream).map(Stream::Unix).map(Prepared::Stream);
         }
+        Arrival::Quic(arrival) => return Ok(Prepared::Quic(arrival)),
     };
     stream.set_nodelay(true)?;
     // Clients before 5.0 may do without MQTT's keep-alive; one that has died unseen is found all the same.
     SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(TCP_KEEP_ALIVE))?;
     stream.set_nonblocking(true)?;
-    TcpStream::from_std(stream).map(Stream::Tcp)
+    TcpStream::from_std(stream).map(Stream::Tcp).map(Prepared::Stream)
 }
 
 impl SocketWire {

@@ -36,14 +36,14 @@ use std::{
 
 use tokio::sync::{mpsc, watch};
 use whimbrel_engine::{Engine, Level, Now, Turn, proto::Millis};
-use whimbrel_net::{Peer, Stream, tls::Identity, ws::UpgradeRules};
+use whimbrel_net::{Peer, Stream, quic::QuicArrival, tls::Identity, ws::UpgradeRules};
 
 use crate::{
     auth::Authenticator,
     guard::Guard,
     store::{Bell, Bells, SYNCED, WRITTEN},
 };
-use link::SocketWire;
+use link::{Prepared, SocketWire};
 use task::Task;
 use turnstile::Turnstile;
 use wrapped::Socket;
@@ -54,6 +54,9 @@ pub(crate) use telling::Words;
 
 /// Bytes read at once. One buffer per worker, none per connection.
 const READ_BYTES: usize = 64 << 10;
+
+/// Turns that others get after the last connection has ended.
+const LAST_TURNS: usize = 3;
 
 /// A listener as its connections know it.
 pub(crate) struct Door {
@@ -97,6 +100,8 @@ pub(crate) struct Guest {
 pub(crate) enum Arrival {
     Tcp(std::net::TcpStream),
     Unix(std::os::unix::net::UnixStream),
+    /// Not even a connection yet.
+    Quic(QuicArrival),
 }
 
 /// What the workers and the rest of the process share.
@@ -318,7 +323,7 @@ async fn work(
         let shared = &room.shared;
         let place = Place { door, room: room.clone() };
         match stream {
-            Stream::Tcp(stream) if plain => {
+            Prepared::Stream(Stream::Tcp(stream)) if plain => {
                 let (reader, wire) = SocketWire::plain(stream);
                 tokio::spawn(Task::new(shared, Socket::Tcp(reader), wire, peer, place));
             }
@@ -329,6 +334,10 @@ async fn work(
     }
     drop(room);
     let _ = all_left.recv().await;
+    // What a connection of QUIC says at its end leaves with the next turn of a task that is not ours.
+    for _ in 0..LAST_TURNS {
+        tokio::task::yield_now().await;
+    }
     keeper.abort();
 }
 

@@ -224,6 +224,24 @@ fn tls_that_comes_with_a_reload_is_watched_and_another_certificate_keeps_its_con
 }
 
 #[test]
+fn a_listener_of_quic_opens_beside_one_of_tcp_with_the_same_port_and_goes() {
+    let site = Site::new();
+    let house = House::start(vec![named("plain")]);
+    let at = house.address("plain");
+    let reloaded = house.reload(|config| {
+        let (name, address) = (Some("quic".to_owned()), Address::Socket(at));
+        config.listeners.push(Listener { name, address, protocol: Protocol::Quic, ..site.listener() });
+    });
+    assert!(reloaded.faults.is_empty(), "{reloaded:?}");
+    let mut client = super::quic::dial_to(&site, at, None).unwrap();
+    assert_eq!(client.connect("a"), Ok(0));
+    let reloaded = house.reload(|config| drop(config.listeners.pop()));
+    assert!(reloaded.faults.is_empty(), "{reloaded:?}");
+    assert!(client.receive(1).is_err(), "disconnected");
+    house.connect("plain", v5("b")).ping();
+}
+
+#[test]
 fn a_unix_socket_opens_changes_its_mode_and_goes() {
     use std::os::unix::fs::PermissionsExt;
     let folder = TempDir::new().unwrap();

@@ -99,9 +99,15 @@ impl Tls {
 
     /// The same by another transport.
     pub(super) fn dial_with(mut dialler: Dialler, address: &Address) -> Result<Tls, String> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        // One that runs on between the calls: a connection of QUIC has things to say of its own.
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let stream = runtime.block_on(dialler.dial(address, DEADLINE)).map_err(|error| error.to_string())?;
         Ok(Tls { runtime, stream })
+    }
+
+    pub(super) fn into_parts(self) -> (Runtime, Stream) {
+        (self.runtime, self.stream)
     }
 
     pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), String> {

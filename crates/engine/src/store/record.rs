@@ -430,6 +430,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_number_behind_which_no_other_has_room_makes_no_record() {
+        for (number, is_one) in [(u64::MAX >> 1, true), ((u64::MAX >> 1) + 1, false), (u64::MAX, false)] {
+            for record in [Record::Done { key: 1, number }, Record::WillGone { key: number }] {
+                let mut bytes = Vec::new();
+                record.encode(&mut bytes);
+                assert_eq!(Record::decode(&bytes).is_some(), is_one, "{record:?}");
+            }
+        }
+    }
+
     /// Written once: what a store of version 1 holds is read for ever. A change of a record is a new kind.
     #[test]
     #[cfg(not(interleaved))] // That build has the sources elsewhere.

@@ -58,8 +58,16 @@ impl Fold {
         for (_, session) in &sessions {
             let Some(client_id) = &session.client_id else { continue };
             let (stays, has_will) = (session.expiry_secs > 0, session.will.is_some());
-            if !(stays || has_will) || !known.insert(client_id) {
-                continue; // It ended with its connection, or another one has its identifier.
+            if !(stays || has_will) {
+                continue; // It ended with its connection.
+            }
+            if session.ended {
+                // Its will is due; its client may have another session already.
+                summary.wills += usize::from(has_will);
+                continue;
+            }
+            if !known.insert(client_id) {
+                continue; // Another one has its identifier.
             }
             summary.sessions += 1;
             summary.wills += usize::from(has_will);
@@ -115,7 +123,7 @@ impl Summary {
 mod tests {
     use whimbrel_proto::codec::QoS;
 
-    use super::super::{Record, StoredSession};
+    use super::super::{Record, StoredSession, StoredWill};
     use super::*;
 
     #[test]
@@ -155,5 +163,39 @@ mod tests {
             [missing(98, 2, "retained on \"t\""), missing(99, 1, "owed to client \"c\"")]
         );
         assert_eq!((summary.missing, summary.owed, summary.retained, summary.sessions), (2, 0, 0, 1));
+    }
+
+    #[test]
+    fn a_session_that_is_over_and_whose_will_is_due_hides_none_that_its_client_has_since() {
+        let will = StoredWill {
+            topic: "w",
+            forwarded: b"",
+            payload: b"gone",
+            qos: QoS::AtMostOnce,
+            retain: false,
+            delay_secs: 0,
+            expiry_secs: None,
+        };
+        let session = |key, will| {
+            Record::Session(StoredSession {
+                key,
+                client_id: "c",
+                expiry_secs: 60,
+                receive_maximum: 10,
+                absent_since: 1,
+                unsent_from: 0,
+                next_number: 0,
+                will,
+            })
+        };
+        let over = Record::SessionEnd { key: 1, has_will: true };
+        let mut fold = Fold::new();
+        for (at, record) in (0..).zip([session(1, Some(will)), over, session(2, None)]) {
+            let mut bytes = Vec::new();
+            record.encode(&mut bytes);
+            fold.take(at, at + 1, &bytes).unwrap();
+        }
+        let summary = fold.summary();
+        assert_eq!((summary.sessions, summary.wills), (1, 1));
     }
 }

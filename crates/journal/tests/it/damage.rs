@@ -203,3 +203,28 @@ fn a_torn_end_is_cut_and_told() {
     let cut = rig.recovery.cut.expect("a frame had begun");
     assert!(matches!(cut.damage, Damage::Record { .. }), "{cut}");
 }
+
+/// A file that was cut holds, behind the damage, a header of what lay further away than the file is long now. Were it passed
+/// over, it would be found when the file has grown again, and what was written meanwhile be refused.
+#[test]
+fn a_promise_is_found_however_short_the_file_has_become() {
+    let (disk, segments) = filled();
+    (2..=segments).for_each(|number| disk.put_away(&format!("{number:016x}.log")));
+    let name = "0000000000000001.log";
+    let whole = disk.contents(name).unwrap();
+    let of = |number: u64| some(number..number + 1).next().unwrap();
+    let frames: Vec<usize> = (0..60)
+        .filter_map(|number| whole.windows(100).position(|window| *window == of(number)[..100]))
+        .map(|record| record - 48)
+        .collect();
+    let (second, last) = (frames[1], *frames.last().unwrap());
+    assert!(last - second > second + 60, "the last frame lies further away than the cut file is long");
+    let cut = [&whole[..second], &[0; 20], &whole[last..last + 40]].concat();
+    disk.put(name, cut);
+    assert!(matches!(refusal(&disk), OpenError::Corrupt(_)));
+    let mut rig = salvage(&disk);
+    rig.fill(some(0..3));
+    drop(rig);
+    disk.kill();
+    drop(Rig::open(&disk));
+}

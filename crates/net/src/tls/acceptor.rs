@@ -11,6 +11,7 @@ use std::{
 };
 
 use parking_lot::{Mutex, RwLock};
+use quinn::crypto::rustls::QuicServerConfig;
 use rustls::{
     ServerConfig,
     crypto::aws_lc_rs::Ticketer,
@@ -215,8 +216,17 @@ impl Stream {
         match self {
             Stream::Tcp(_) | Stream::Unix(_) => None,
             Stream::Tls(stream) => stream.get_ref().1.peer_certificates(),
+            Stream::Quic(stream) => stream.peer_certificates(),
             Stream::WebSocket(stream) => stream.inner().peer_certificates(),
         }
+    }
+}
+
+impl Loaded {
+    /// The same for QUIC, which brings its own records.
+    pub(crate) fn for_quic(&self) -> io::Result<Arc<QuicServerConfig>> {
+        let config = QuicServerConfig::try_from(self.config.clone());
+        config.map(Arc::new).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
     }
 }
 

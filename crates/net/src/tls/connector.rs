@@ -97,6 +97,11 @@ impl Connector {
         Ok(Connector { tls: TlsConnector::from(Arc::new(config)), server_name })
     }
 
+    /// What is known of TLS, for whoever brings its own records.
+    pub(crate) fn config(&self) -> &Arc<ClientConfig> {
+        self.tls.config()
+    }
+
     /// Speaks TLS over a connection to this host; gives it up when the future is dropped.
     pub(crate) async fn connect(&self, host: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         self.tls.connect(self.name_of(host)?, stream).await.map(TlsStream::Client).map_err(explain_io)
@@ -112,7 +117,8 @@ impl Connector {
         Ok(begun)
     }
 
-    fn name_of(&self, host: &str) -> io::Result<ServerName<'static>> {
+    /// The name that the certificate of this host has to have.
+    pub(crate) fn name_of(&self, host: &str) -> io::Result<ServerName<'static>> {
         match &self.server_name {
             Some(name) => Ok(name.clone()),
             None => server_name(host).map_err(|fault| io::Error::new(io::ErrorKind::InvalidInput, fault)),

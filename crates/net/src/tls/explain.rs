@@ -24,7 +24,7 @@ pub(crate) fn explain_io(error: io::Error) -> io::Error {
 pub fn explain(error: &Error) -> String {
     match error {
         Error::InvalidCertificate(fault) => certificate(fault, Refused::take()),
-        Error::AlertReceived(alert) => refused_by_peer(*alert),
+        Error::AlertReceived(alert) => explain_alert(*alert),
         Error::NoCertificatesPresented => "the client has no certificate, and one is required here; give the \
                                            client a certificate and its key"
             .to_owned(),
@@ -50,6 +50,13 @@ pub fn explain(error: &Error) -> String {
             .to_owned(),
         other => format!("TLS failed: {other}"),
     }
+}
+
+/// The sentence for the certificate that this thread has refused just now, where all that is told is that something failed.
+pub(crate) fn explain_refused() -> Option<String> {
+    let refused = Refused::take()?;
+    let Error::InvalidCertificate(fault) = refused.error.clone() else { return None };
+    Some(certificate(&fault, Some(refused)))
 }
 
 fn certificate(fault: &CertificateError, refused: Option<Refused>) -> String {
@@ -114,7 +121,7 @@ fn certificate(fault: &CertificateError, refused: Option<Refused>) -> String {
 }
 
 /// The other end's complaint. It is about our certificate, if it is about one.
-fn refused_by_peer(alert: AlertDescription) -> String {
+pub(crate) fn explain_alert(alert: AlertDescription) -> String {
     let detail = match alert {
         AlertDescription::CertificateRequired => "wants a client certificate: give one, and its key",
         AlertDescription::CertificateExpired => "says that our certificate has expired: renew it",

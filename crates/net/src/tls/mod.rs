@@ -24,7 +24,7 @@ pub use acceptor::{
 pub use certificate::Identity;
 pub use connector::{Connector, ConnectorSettings};
 pub use explain::explain;
-pub(crate) use explain::explain_io;
+pub(crate) use explain::{explain_alert, explain_io, explain_refused};
 pub use fault::TlsFault;
 pub use pin::{NotAPin, Pin};
 pub use sessions::Sessions;

@@ -29,6 +29,8 @@ pub(super) struct Refused {
     pub(super) is_server: bool,
     /// The name under which a server was dialled.
     pub(super) wanted: Option<String>,
+    /// What is wrong with it.
+    pub(super) error: Error,
     /// The fingerprint, where another was wanted.
     pub(super) pin: Option<Pin>,
 }
@@ -71,10 +73,11 @@ impl ServerCertVerifier for ServerVerifier {
             }
             None => Ok(ServerCertVerified::assertion()),
         };
-        verified.inspect_err(|_| {
+        verified.inspect_err(|error| {
             let refused = Refused {
                 names: Names::of(end_entity),
                 is_server: true,
+                error: error.clone(),
                 wanted: Some(server_name.to_str().into_owned()),
                 pin: (!pinned).then_some(pin),
             };
@@ -128,9 +131,9 @@ impl ClientCertVerifier for ClientVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.0.verify_client_cert(end_entity, intermediates, now).inspect_err(|_| {
+        self.0.verify_client_cert(end_entity, intermediates, now).inspect_err(|error| {
             let names = Names::of(end_entity);
-            Refused { names, is_server: false, wanted: None, pin: None }.note();
+            Refused { names, is_server: false, wanted: None, error: error.clone(), pin: None }.note();
         })
     }
 

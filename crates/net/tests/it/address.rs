@@ -25,8 +25,11 @@ fn every_way_to_write_an_address() {
     check("ws://broker", "broker", 80, "ws://broker:80/mqtt");
     check("ws://broker/", "broker", 80, "ws://broker:80/");
     check("wss://[::1]:9001/a/b?c=d", "::1", 9001, "wss://[::1]:9001/a/b?c=d");
+    check("unix", "unix", 1883, "mqtt://unix:1883");
+    check("quic://broker", "broker", 14_567, "quic://broker:14567");
     check("unix:/run/broker.sock", "", 0, "unix:/run/broker.sock");
     check("unix:///run/broker.sock", "", 0, "unix:/run/broker.sock");
+    check("unix:////run/b.sock", "", 0, "unix:////run/b.sock");
     check("bücher.example", "bücher.example", 1883, "bücher.example:1883");
 }
 
@@ -44,11 +47,12 @@ fn what_is_no_address_says_what_to_write() {
     check("broker:65536", "`65536`");
     check("broker:+80", "no port");
     check("broker:mqtt", "no port");
+    check("bro:ker:1883", "colons");
+    check("broker::1883", "colons");
     check("[::1", "brackets");
     check("[::1]1883", "brackets");
     check("[broker]:1883", "brackets");
-    check("quic://broker", "quic://");
-    check("http://broker", "cannot be dialled");
+    check("http://broker", "quic://");
     check("mqtt://broker/topic", "no host name");
     check("user@broker", "no host name");
     check("unix:", "names no socket");

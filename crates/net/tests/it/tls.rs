@@ -13,16 +13,16 @@ use whimbrel_net::{
     tls::{Acceptor, AcceptorSettings, CertificateFiles, Connector, ConnectorSettings, Pin},
 };
 
-const LONG: Duration = Duration::from_secs(20);
+pub(super) const LONG: Duration = Duration::from_secs(20);
 
 /// A CA and what it has issued, in a folder.
-struct Site {
+pub(super) struct Site {
     folder: TempDir,
     ca: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Site {
-    fn new() -> Site {
+    pub(super) fn new() -> Site {
         let folder = TempDir::new().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(DnType::CommonName, "Test CA");
@@ -32,11 +32,11 @@ impl Site {
         Site { folder, ca }
     }
 
-    fn path(&self, name: &str) -> std::path::PathBuf {
+    pub(super) fn path(&self, name: &str) -> std::path::PathBuf {
         self.folder.path().join(name)
     }
 
-    fn issue(&self, file: &str, names: &[&str]) -> CertificateFiles {
+    pub(super) fn issue(&self, file: &str, names: &[&str]) -> CertificateFiles {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         params.distinguished_name = rcgen::DistinguishedName::new();
@@ -51,12 +51,12 @@ impl Site {
         files
     }
 
-    fn settings(&self) -> ConnectorSettings {
+    pub(super) fn settings(&self) -> ConnectorSettings {
         ConnectorSettings { ca_file: Some(self.path("ca.pem")), ..ConnectorSettings::default() }
     }
 }
 
-fn acceptor(certificates: Vec<CertificateFiles>) -> AcceptorSettings {
+pub(super) fn acceptor(certificates: Vec<CertificateFiles>) -> AcceptorSettings {
     AcceptorSettings { certificates, alpn: vec![b"test".to_vec()], ..AcceptorSettings::default() }
 }
 

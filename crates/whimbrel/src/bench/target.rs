@@ -33,6 +33,10 @@ impl Target {
                 named.over(scheme)
             }
         };
+        if named.scheme() == Scheme::Quic {
+            return Err("the bench does not speak QUIC: it knows mqtt://, mqtts://, ws://, wss:// and unix:"
+                .to_owned());
+        }
         let named = match &broker.ws_path {
             Some(_) if !named.scheme().is_websocket() => {
                 return Err("--ws-path is for brokers that are written ws:// or wss://".to_owned());

@@ -54,7 +54,7 @@ pub(crate) struct ConnectArgs {
         value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
     /// Server, user and topic in one: mqtt://[USER[:PASSWORD]@]HOST[:PORT][/TOPIC], with TLS mqtts://…, with WebSocket
-    /// ws://… or wss://…; or unix:/PATH, a socket of this machine
+    /// ws://… or wss://…, with QUIC quic://…; or unix:/PATH, a socket of this machine
     ///
     /// In user and password `%40` stands for `@`, `%3A` for `:`, and so on. Like -P, a password here is seen by
     /// everybody who may list the machine's processes.

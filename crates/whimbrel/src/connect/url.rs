@@ -5,7 +5,7 @@ use std::str::FromStr;
 use whimbrel_client::Address;
 
 /// What stands before `://`.
-const SCHEMES: [&str; 4] = ["mqtt", "mqtts", "ws", "wss"];
+const SCHEMES: [&str; 5] = ["mqtt", "mqtts", "ws", "wss", "quic"];
 
 /// What stands before the path of a Unix socket, which is all that there is.
 const UNIX: &str = "unix:";
@@ -112,6 +112,7 @@ mod tests {
         check("mqtts://u:p@[::1]:9/a", "mqtts://[::1]:9", Some("u"), Some("p"), Some("a"));
         check("ws://h/a/b", "ws://h:80/mqtt", None, None, Some("a/b"));
         check("wss://u@h:9001/", "wss://h:9001/mqtt", Some("u"), None, None);
+        check("quic://h/a/b", "quic://h:14567", None, None, Some("a/b"));
         check("unix:/run/broker.sock", "unix:/run/broker.sock", None, None, None);
         check("mqtt://u:a@b@h", "h:1883", Some("u"), Some("a@b"), None);
         check("mqtt://u:@h", "h:1883", Some("u"), Some(""), None);
@@ -124,7 +125,7 @@ mod tests {
             assert!(error.contains(part), "{error}");
         };
         check("localhost/a", "write mqtt://");
-        check("http://h/a", "there are mqtt://, mqtts://, ws://, wss://");
+        check("http://h/a", "there are mqtt://, mqtts://, ws://, wss://, quic://");
         check("mqtt:///a", "names no host");
         check("mqtt://h:x/a", "no port");
     }

@@ -4,7 +4,10 @@
 mod dice;
 mod mutate;
 mod packets;
+mod records;
+mod rules;
 mod texts;
+mod transport;
 
 use std::path::{Path, PathBuf};
 
@@ -44,6 +47,15 @@ impl Feed {
             Shape::Conversations => packets::conversations(dice),
             Shape::Configuration => texts::configuration(dice),
             Shape::PasswordFile => texts::password_file(dice),
+            Shape::ProxyHeader => transport::proxy_header(dice),
+            Shape::Upgrade => transport::request(dice),
+            Shape::Frames => transport::frames(dice),
+            Shape::RuleFile => rules::rule_file(dice),
+            Shape::AclFile => rules::acl_file(dice),
+            Shape::DynamicSecurity => rules::dynamic_security(dice),
+            Shape::Records => records::records(dice),
+            Shape::Addresses => texts::addresses(dice),
+            Shape::Requests => texts::requests(dice),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Texts that a configuration or a password file may well hold. How they go wrong is in `mutate`.
+//! Texts that a configuration, a password file, a command line or a visitor of the control socket may well hold. How they go wrong is in `mutate`.
 
 use whimbrel_broker::config::{Key, Kind, keys};
 
@@ -92,6 +92,71 @@ pub(super) fn password_file(dice: &mut Dice) -> Input {
         text.push_str(dice.pick(&[":", ":", ":", " : ", "", "::"]));
         text.push_str(dice.pick(HASHES));
         text.push_str(dice.pick(&["\n", "\n", "\r\n", "\n\n", "", " \n"]));
+    }
+    text.into_bytes()
+}
+
+/// Addresses, URLs and networks in lines.
+pub(super) fn addresses(dice: &mut Dice) -> Input {
+    let mut text = String::new();
+    for _ in 0..1 + dice.below(4) {
+        let host = dice.pick(&[
+            "h",
+            "127.0.0.1",
+            "[::1]",
+            "::1",
+            "fe80::1%eth0",
+            "[fe80::1%eth0]",
+            "",
+            "Zoë",
+            "a.b",
+        ]);
+        let port = dice.pick(&["", ":1883", ":0", ":99999", ":x", ":"]);
+        match dice.below(4) {
+            0 => {
+                let address =
+                    dice.pick(&["10.0.0.0", "192.0.2.7", "2001:db8::", "::ffff:10.0.0.0", "::", "0.0.0.0"]);
+                let prefix = dice.pick(&["", "/8", "/32", "/+8", "/128", "/104", "/0", "/129", "/", "/08"]);
+                text += &format!("{address}{prefix}");
+            }
+            1 => {
+                text += dice.pick(&["unix:/run/b.sock", "unix:///run/b.sock", "unix:", "unix:a b", "UNIX:/x"])
+            }
+            _ => {
+                let scheme =
+                    dice.pick(&["mqtt://", "mqtts://", "ws://", "WSS://", "", "tls://", "http://", "://"]);
+                let user = dice.pick(&["", "", "u@", "u:p@", "u%40:%zz@", ":@", "%ff@"]);
+                let path = dice.pick(&["", "/", "/a/b", "/mqtt?x=%20", "/ü", "//", "#"]);
+                text += &format!("{scheme}{user}{host}{port}{path}");
+            }
+        }
+        text.push('\n');
+    }
+    text.into_bytes()
+}
+
+/// Requests to the control door in lines.
+pub(super) fn requests(dice: &mut Dice) -> Input {
+    let mut text = String::new();
+    for _ in 0..1 + dice.below(3) {
+        text += dice.pick(&[
+            r#"{"ask":"status"}"#,
+            r#"{"ask":"clients"}"#,
+            r#"{"ask":"clients","query":{"pattern":"*a?*","connected":true,"after":"b","limit":0}}"#,
+            r#"{"ask":"client","client_id":"pump"}"#,
+            r#"{"ask":"subscriptions","client_id":"pump","after":"a/#"}"#,
+            r#"{"ask":"kick","client_id":"pump","session":true}"#,
+            r#"{"ask":"why","client_id":"pump","action":"publish","topic":"a/b","qos":1,"retain":true}"#,
+            r##"{"ask":"why","client_id":"\u0000","action":"subscribe","topic":"$share/s/#"}"##,
+            r#"{"ask":"reload"}"#,
+            r#"{"ask":"log","level":"info,whimbrel_broker=debug"}"#,
+            r#"{"ask":"log"}"#,
+            r#"{"ask":"nothing"}"#,
+            r#"{"ask":["status"]}"#,
+            "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
+            "null",
+        ]);
+        text.push('\n');
     }
     text.into_bytes()
 }

@@ -2,12 +2,19 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{self, BufRead, BufReader},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     time::{Duration, Instant},
 };
+
+use whimbrel_carrier::{Carrier, Listener, Transport};
+
+/// All but its listener.
+const SETTINGS: &str = "[store]\ndurability = \"memory\"\n\n[limits]\nqueue_messages_max = 1000000\n\n\
+    [sys]\ninterval_secs = 1\n";
 
 /// How long it may take to listen.
 const START_MAX: Duration = Duration::from_secs(20);
@@ -22,7 +29,7 @@ pub(crate) struct Broker {
     /// Present as long as the broker may run.
     input: Option<ChildStdin>,
     pid: u32,
-    /// Where it listens.
+    /// Where it is reached by TCP: where it listens, or where somebody carries the connections to another transport.
     pub(crate) address: SocketAddr,
     folder: PathBuf,
 }
@@ -32,19 +39,19 @@ impl Broker {
     ///
     /// # Errors
     /// It cannot be started, or does not listen.
-    pub(crate) fn start(program: &Path) -> Result<Broker, String> {
+    pub(crate) fn start(program: &Path, transport: Transport) -> Result<Broker, String> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
         let address = port.map_err(|error| format!("no free port: {error}"))?;
         let folder = std::env::temp_dir().join(format!("whimbrel-soak-{}", std::process::id()));
         let config = folder.join("whimbrel.toml");
-        let text = "[store]\ndurability = \"memory\"\n\n[limits]\nqueue_messages_max = 1000000\n\n[sys]\ninterval_secs = 1\n";
-        fs::create_dir_all(&folder)
-            .and_then(|()| fs::write(&config, text))
-            .map_err(|error| format!("{}: {error}", config.display()))?;
+        let failed = |error: io::Error| format!("{}: {error}", config.display());
+        fs::create_dir_all(&folder).map_err(failed)?;
+        let listener = Listener::new(transport, address.port(), &folder, program)?;
+        fs::write(&config, format!("{SETTINGS}\n{}", listener.configuration)).map_err(failed)?;
         let mut shell = Command::new("sh")
             .args(["-c", SCRIPT])
             .arg(program)
-            .args(["serve", "--listen", &address.to_string(), "--config"])
+            .args(["serve", "--config"])
             .arg(&config)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -56,13 +63,17 @@ impl Broker {
             BufReader::new(output).read_line(&mut line).map_err(|error| format!("sh: {error}"))?;
         }
         let pid = line.trim().parse().map_err(|_| "sh: no process".to_owned())?;
-        let broker = Broker { shell, input, pid, address, folder };
+        let mut broker = Broker { shell, input, pid, address, folder };
         let deadline = Instant::now() + START_MAX;
-        while TcpStream::connect(address).is_err() {
+        while !listens(&listener.address, address) {
             if Instant::now() > deadline {
-                return Err(format!("{} does not listen on {address}", program.display()));
+                return Err(format!("{} does not listen on {}", program.display(), listener.address));
             }
             std::thread::yield_now(); // It takes some milliseconds.
+        }
+        if transport != Transport::Tcp {
+            let ca_file = Listener::ca_file(&broker.folder);
+            broker.address = Carrier::to(&listener.address, Some(&ca_file))?.address();
         }
         Ok(broker)
     }
@@ -73,6 +84,13 @@ impl Broker {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         line.and_then(|line| line.split_ascii_whitespace().next()?.parse().ok()).unwrap_or(0)
+    }
+}
+
+fn listens(listener: &str, address: SocketAddr) -> bool {
+    match listener.strip_prefix("unix:") {
+        Some(path) => UnixStream::connect(path).is_ok(),
+        None => TcpStream::connect(address).is_ok(),
     }
 }
 

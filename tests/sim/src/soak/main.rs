@@ -19,9 +19,10 @@ use std::{
 
 use broker::Broker;
 use episode::Episode;
+use whimbrel_carrier::Transport;
 use whimbrel_sim::log::Tally;
 
-const USAGE: &str = "usage: soak --whimbrel PROGRAM --minutes N --seed S";
+const USAGE: &str = "usage: soak --whimbrel PROGRAM --minutes N --seed S [--transport tcp|tls|ws|wss|unix]";
 /// Kibibytes that the broker may have more at the end than after the first episode.
 const GROWTH_KIB_MAX: u64 = 48 << 10;
 /// What the broker counts of clients when nobody but the one who asks is there.
@@ -38,6 +39,7 @@ struct Options {
     program: PathBuf,
     minutes: f64,
     seed: u64,
+    transport: Transport,
 }
 
 fn main() -> ExitCode {
@@ -50,14 +52,18 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             println!("FAILED: {error}");
-            println!("again: cargo xtask soak --minutes {} --seed {}", options.minutes, options.seed);
+            let Options { minutes, seed, transport, .. } = options;
+            println!(
+                "again: cargo xtask soak --minutes {minutes} --seed {seed} --transport {}",
+                transport.word()
+            );
             ExitCode::FAILURE
         }
     }
 }
 
 fn soak(options: &Options) -> Result<(), String> {
-    let broker = Broker::start(&options.program)?;
+    let broker = Broker::start(&options.program, options.transport)?;
     let end = Instant::now() + Duration::from_secs_f64(options.minutes * 60.0);
     let mut tally = Tally::default();
     let (mut number, mut first_kib) = (0, 0);
@@ -98,15 +104,16 @@ fn soak(options: &Options) -> Result<(), String> {
 }
 
 fn read(arguments: &[String]) -> Option<Options> {
-    let (mut program, mut minutes, mut seed) = (None, None, None);
+    let (mut program, mut minutes, mut seed, mut transport) = (None, None, None, Transport::Tcp);
     for pair in arguments.chunks(2) {
         let [name, value] = pair else { return None };
         match name.as_str() {
             "--whimbrel" => program = Some(PathBuf::from(value)),
             "--minutes" => minutes = value.parse().ok(),
             "--seed" => seed = value.parse().ok(),
+            "--transport" => transport = value.parse().ok()?,
             _ => return None,
         }
     }
-    Some(Options { program: program?, minutes: minutes?, seed: seed? })
+    Some(Options { program: program?, minutes: minutes?, seed: seed?, transport })
 }

@@ -124,11 +124,11 @@ impl Issuer {
         }))
     }
 
-    /// Has an attempt wait for the next keys that are fetched, where keys are fetched.
-    pub(super) fn wait(&self, mut attempt: Attempt, waiting_max: usize) {
+    /// Has an attempt wait for the next keys that are fetched, where keys are fetched; else it has this fault.
+    pub(super) fn wait(&self, attempt: Attempt, waiting_max: usize, fault: TokenFault) {
         let can_come = matches!(self.options.keys, KeySource::Url { .. }) && !attempt.is_last;
         if !can_come {
-            return attempt.answer(Verdict::Deny(Denial::BadToken(TokenFault::UnknownKey)));
+            return attempt.answer(Verdict::Deny(Denial::BadToken(fault)));
         }
         let mut waiting = self.waiting.lock();
         waiting.retain(|attempt| !attempt.reply.is_closed());
@@ -136,7 +136,6 @@ impl Issuer {
             drop(waiting);
             return attempt.answer(Verdict::Deny(Denial::ServerBusy));
         }
-        attempt.is_last = false;
         waiting.push(attempt);
         drop(waiting);
         self.wanted.notify_one();

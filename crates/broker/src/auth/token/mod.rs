@@ -9,11 +9,15 @@
 //! "token-keys":             wait ──▶ fetch the keys (never more often than the pause allows) ──▶ Queue again
 //! ```
 
+#[cfg(test)]
+mod attack_tests;
 mod claims;
 mod fetch;
 mod issuer;
 mod json;
 mod jws;
+#[cfg(test)]
+mod key_server_tests;
 mod keys;
 mod queue;
 mod refresh;
@@ -319,12 +323,14 @@ impl Inner {
         let issuers = self.current.read().clone();
         let judged = Jws::parse(attempt.token.expose()).and_then(|token| {
             let issuer = issuers.issuer_of(&token).ok_or(TokenFault::Issuer)?;
-            Ok((issuer.judge(&token, &attempt.client_id, (self.clock)()), issuer))
+            // One that names no key is none of ours if its signature is nobody's.
+            let fault = if token.key_id.is_some() { TokenFault::UnknownKey } else { TokenFault::Signature };
+            Ok((issuer.judge(&token, &attempt.client_id, (self.clock)()), issuer, fault))
         });
         match judged {
-            Ok((Outcome::Decided(Ok(identity)), _)) => attempt.answer(Verdict::Allow(identity)),
-            Ok((Outcome::Decided(Err(denial)), _)) => attempt.answer(Verdict::Deny(denial)),
-            Ok((Outcome::UnknownKey, issuer)) => issuer.wait(attempt, self.queue.waiting_max()),
+            Ok((Outcome::Decided(Ok(identity)), ..)) => attempt.answer(Verdict::Allow(identity)),
+            Ok((Outcome::Decided(Err(denial)), ..)) => attempt.answer(Verdict::Deny(denial)),
+            Ok((Outcome::UnknownKey, issuer, fault)) => issuer.wait(attempt, self.queue.waiting_max(), fault),
             Err(fault) => attempt.answer(Verdict::Deny(Denial::BadToken(fault))),
         }
     }

@@ -4,6 +4,9 @@ use whimbrel_proto::codec::{PacketId, QoS};
 
 use super::{Owner, Parked, Record, SHARD, StoredSession, StoredWill};
 
+/// The highest key of a session, and the highest number of a delivery.
+const COUNT_MAX: u64 = u64::MAX >> 1;
+
 /// Reads a record; every step fails where bytes are missing or wrong.
 struct Reader<'a>(&'a [u8]);
 
@@ -25,6 +28,10 @@ impl<'a> Reader<'a> {
     fn u64(&mut self) -> Option<u64> {
         Some(u64::from_le_bytes(self.take(8)?.try_into().ok()?))
     }
+    /// What the server counts from 1 on, one by one: none that it could have come to leaves no room behind it.
+    fn count(&mut self) -> Option<u64> {
+        self.u64().filter(|number| *number <= COUNT_MAX)
+    }
     fn flag(&mut self) -> Option<bool> {
         match self.u8()? {
             0 => Some(false),
@@ -43,7 +50,7 @@ impl<'a> Reader<'a> {
         PacketId::new(self.u16()?)
     }
     fn parked(&mut self) -> Option<Parked<'a>> {
-        Some(Parked { share: self.text()?, filter: self.text()?, number: self.u64()? })
+        Some(Parked { share: self.text()?, filter: self.text()?, number: self.count()? })
     }
     /// The bits of QoS and options, none beyond `known`.
     fn options(&mut self, known: u8) -> Option<(QoS, u8)> {
@@ -66,16 +73,16 @@ impl<'a> Record<'a> {
             1 => Record::Start { wall_secs: from.u64()? },
             2 => decode_session(&mut from)?,
             3 => Record::Absent {
-                key: from.u64()?,
+                key: from.count()?,
                 since: from.u64()?,
                 expiry_secs: from.u32()?,
                 unsent_from: from.u64()?,
                 has_will: from.flag()?,
             },
-            4 => Record::SessionEnd { key: from.u64()?, has_will: from.flag()? },
+            4 => Record::SessionEnd { key: from.count()?, has_will: from.flag()? },
             5 => decode_subscribe(&mut from)?,
-            6 => Record::Unsubscribe { key: from.u64()?, filter: from.text()? },
-            7 => Record::Fetched { key: from.u64()?, filter: from.text()? },
+            6 => Record::Unsubscribe { key: from.count()?, filter: from.text()? },
+            7 => Record::Fetched { key: from.count()?, filter: from.text()? },
             8 => decode_message(&mut from)?,
             9 => decode_enqueue(&mut from)?,
             10 => Record::Park { parked: from.parked()?, message: from.u64()?, closed: from.flag()? },
@@ -84,15 +91,15 @@ impl<'a> Record<'a> {
             13 => Record::Retain { message: from.u64()?, topic: from.text()?, closed: from.flag()? },
             14 => Record::Clear { topic: from.text()? },
             15 => Record::Close { message: from.u64()?, owner: decode_owner(&mut from)? },
-            16 => Record::Received { key: from.u64()?, number: from.u64()? },
-            17 => Record::Done { key: from.u64()?, number: from.u64()? },
+            16 => Record::Received { key: from.count()?, number: from.count()? },
+            17 => Record::Done { key: from.count()?, number: from.count()? },
             18 => {
-                let (key, count) = (from.u64()?, from.u32()?);
+                let (key, count) = (from.count()?, from.u32()?);
                 let packet_ids = (0..count.min(65_535)).map(|_| from.packet_id()).collect::<Option<_>>()?;
                 Record::Open { key, packet_ids }
             }
-            19 => Record::Released { key: from.u64()?, packet_id: from.packet_id()? },
-            20 => Record::WillGone { key: from.u64()? },
+            19 => Record::Released { key: from.count()?, packet_id: from.packet_id()? },
+            20 => Record::WillGone { key: from.count()? },
             _ => return None,
         };
         from.0.is_empty().then_some(record)
@@ -102,21 +109,21 @@ impl<'a> Record<'a> {
 fn decode_owner(from: &mut Reader<'_>) -> Option<Owner> {
     match from.u8()? {
         0 => Some(Owner::Nobody),
-        1 => Some(Owner::Publisher(from.u64()?, from.packet_id()?)),
-        2 => Some(Owner::Will(from.u64()?)),
+        1 => Some(Owner::Publisher(from.count()?, from.packet_id()?)),
+        2 => Some(Owner::Will(from.count()?)),
         _ => None,
     }
 }
 
 fn decode_session<'a>(from: &mut Reader<'a>) -> Option<Record<'a>> {
     Some(Record::Session(StoredSession {
-        key: from.u64()?,
+        key: from.count()?,
         client_id: from.text()?,
         expiry_secs: from.u32()?,
         receive_maximum: from.u16()?,
         absent_since: from.u64()?,
         unsent_from: from.u64()?,
-        next_number: from.u64()?,
+        next_number: from.count()?,
         will: if from.flag()? { Some(decode_will(from)?) } else { None },
     }))
 }
@@ -136,7 +143,7 @@ fn decode_will<'a>(from: &mut Reader<'a>) -> Option<StoredWill<'a>> {
 }
 
 fn decode_subscribe<'a>(from: &mut Reader<'a>) -> Option<Record<'a>> {
-    let (key, filter) = (from.u64()?, from.text()?);
+    let (key, filter) = (from.count()?, from.text()?);
     let (qos, options) = from.options(0b111_1111)?;
     let steps = options >> 5;
     let fetch = match options & 16 {
@@ -163,7 +170,7 @@ fn decode_message<'a>(from: &mut Reader<'a>) -> Option<Record<'a>> {
         qos,
         retain: options & 4 != 0,
         expires: from.u64()?,
-        publisher: from.u64()?,
+        publisher: from.count()?,
         topic: from.text()?,
         forwarded: from.bytes()?,
         payload: from.bytes()?,
@@ -171,7 +178,7 @@ fn decode_message<'a>(from: &mut Reader<'a>) -> Option<Record<'a>> {
 }
 
 fn decode_enqueue<'a>(from: &mut Reader<'a>) -> Option<Record<'a>> {
-    let (key, number, message) = (from.u64()?, from.u64()?, from.u64()?);
+    let (key, number, message) = (from.count()?, from.count()?, from.u64()?);
     let (qos, options) = from.options(0b111_1111)?;
     let has = |bit: u8| options & bit != 0;
     let mut ids = Vec::new();

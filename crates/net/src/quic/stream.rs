@@ -1,0 +1,118 @@
+//! The one stream of a QUIC connection, as something to read from and to write to.
+
+use std::{
+    fmt,
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use quinn::{Connection, Endpoint, RecvStream, SendStream, VarInt};
+use rustls::pki_types::CertificateDer;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::lost::{lost, read_failed, write_failed};
+
+/// Said where a connection ends in order.
+const DONE: VarInt = VarInt::from_u32(0);
+
+type Arriving = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A QUIC connection with its stream.
+pub struct QuicStream {
+    sending: SendStream,
+    receiving: RecvStream,
+    connection: Connection,
+    /// What the other end has shown, its own certificate first.
+    certificates: Vec<CertificateDer<'static>>,
+    /// Nothing more is sent; ready when the other end has all.
+    arriving: Option<Arriving>,
+    /// The socket, where it is this connection's alone.
+    _endpoint: Option<Endpoint>,
+}
+
+impl QuicStream {
+    /// A stream of a connection whose handshake is over.
+    pub(super) fn new(
+        connection: Connection,
+        (sending, receiving): (SendStream, RecvStream),
+        endpoint: Option<Endpoint>,
+    ) -> QuicStream {
+        let shown =
+            connection.peer_identity().and_then(|any| any.downcast::<Vec<CertificateDer<'static>>>().ok());
+        let certificates = shown.map(|shown| *shown).unwrap_or_default();
+        QuicStream { sending, receiving, connection, certificates, arriving: None, _endpoint: endpoint }
+    }
+
+    /// Where the other end is at present.
+    #[must_use]
+    pub fn peer(&self) -> SocketAddr {
+        self.connection.remote_address()
+    }
+
+    /// The certificates that the other end has shown, its own first; nothing if it has shown none.
+    #[must_use]
+    pub fn peer_certificates(&self) -> Option<&[CertificateDer<'static>]> {
+        Some(&*self.certificates).filter(|shown| !shown.is_empty())
+    }
+}
+
+impl fmt::Debug for QuicStream {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("QuicStream").field("connection", &self.connection).finish_non_exhaustive()
+    }
+}
+
+impl Drop for QuicStream {
+    fn drop(&mut self) {
+        // Without it the peer would be told nothing until everything that knows the connection has gone.
+        self.connection.close(DONE, b"");
+    }
+}
+
+impl AsyncRead for QuicStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let unfilled = buffer.initialize_unfilled();
+        match ready!(self.get_mut().receiving.poll_read(context, unfilled)) {
+            Ok(count) => buffer.advance(count),
+            Err(error) => return Poll::Ready(read_failed(error)),
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for QuicStream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().sending).poll_write(context, bytes).map_err(write_failed)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // What is written leaves by itself.
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ends what is sent, and waits until the other end has it: a connection that is dropped loses what is under way.
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if let Some(error) = this.connection.close_reason() {
+            return Poll::Ready(match this.arriving {
+                Some(_) => Ok(()), // It was told that nothing more comes, and has gone.
+                None => Err(lost(&error)),
+            });
+        }
+        let arriving = this.arriving.get_or_insert_with(|| {
+            let _ = this.sending.finish(); // A peer that wants nothing more has all that it wants.
+            let arrived = this.sending.stopped();
+            Box::pin(async move {
+                let _ = arrived.await;
+            })
+        });
+        arriving.as_mut().poll(context).map(Ok)
+    }
+}
