@@ -178,7 +178,7 @@ impl Broker {
             tokens: authenticators.tokens,
             rules: keeper,
             warnings: warnings(config, room),
-            workers: threads,
+            gates: workers.iter().map(|worker| worker.gate.clone()).collect(),
             store: store.as_ref().map(|store| store.view.clone()),
         };
         Ok(Broker {

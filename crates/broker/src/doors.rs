@@ -103,6 +103,8 @@ pub(crate) fn door(
         proxy: mapping::proxy(listener),
         upgrade: mapping::upgrade(listener),
         handshake_within: Duration::from_secs(listener.handshake_timeout_secs.into()),
+        tcp: mapping::tcp(listener),
+        rates: mapping::rates(listener),
         closed: AtomicBool::new(false),
     }))
 }

@@ -4,6 +4,7 @@
 //! [`control::Control`] the way to look at it and to command it.
 
 pub mod access;
+mod admission;
 mod announcement;
 pub mod auth;
 mod authenticators;
@@ -16,6 +17,7 @@ mod file_limit;
 mod guard;
 mod listeners;
 mod mapping;
+mod rates;
 mod signals;
 pub mod store;
 mod worker;

@@ -15,9 +15,10 @@ use whimbrel_net::{
 
 use crate::{
     auth::{KeySource, PasswordFileOptions, TokenOptions},
-    config::{self, Config, Durability, Listener},
+    config::{self, Auto, Config, Durability, Listener},
     guard,
-    worker::DoorProxy,
+    rates::{Pace, Rates},
+    worker::{DoorProxy, TcpOptions},
 };
 
 /// How long keys may take on their way.
@@ -143,6 +144,26 @@ pub(crate) fn proxy(listener: &Listener) -> Option<DoorProxy> {
         asks_certificate: asked != config::ClientCertificates::None,
         needs_certificate: asked == config::ClientCertificates::Required,
     })
+}
+
+/// How fast connections may come to a listener.
+pub(crate) fn rates(listener: &Listener) -> Rates {
+    let pace = |rate: Auto<u32>, at_once: Auto<u32>| match rate {
+        Auto::Auto => None,
+        Auto::Set(rate) => Some(Pace::new(rate, at_once.or_else(|| rate))),
+    };
+    let Listener { connection_rate_max, source_rate_max, source_burst_max, .. } = listener;
+    Rates::new(pace(*connection_rate_max, Auto::Auto), pace(*source_rate_max, *source_burst_max))
+}
+
+/// How a listener finds out whether the machines of its clients are there.
+pub(crate) fn tcp(listener: &Listener) -> TcpOptions {
+    let seconds = |seconds: u16| Duration::from_secs(seconds.into());
+    let patience = listener.tcp_user_timeout_secs;
+    TcpOptions {
+        keep_alive: seconds(listener.tcp_keep_alive_secs),
+        user_timeout: (patience > 0).then(|| seconds(patience)),
+    }
 }
 
 /// Which part of a client's certificate says who it is, and whether that is its client identifier.

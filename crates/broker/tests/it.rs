@@ -10,6 +10,7 @@
 
 mod it {
     mod access;
+    mod attacks;
     mod client;
     mod closing;
     mod connection_limits;
@@ -26,11 +27,14 @@ mod it {
     mod pki;
     mod proxy;
     mod quic;
+    mod rates;
     mod running;
     mod sessions;
     mod slow_reader;
     mod stop;
     mod store_fixture;
+    mod storm;
+    mod swap_load;
     mod time_outs;
     mod tls;
     mod tls_swap;

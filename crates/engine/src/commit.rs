@@ -197,6 +197,15 @@ impl Engine {
             .any(|(position, level)| journal.reached(level) >= position)
     }
 
+    /// How far the journal has been staged, and how far it has come at this level; twice 0 where nothing waits for a disk.
+    #[must_use]
+    pub fn commits_under_way(&self, level: Level) -> (u64, u64) {
+        match self.store.journal() {
+            Some(journal) if level != Level::Memory => (journal.staged(), journal.reached(level)),
+            _ => (0, 0),
+        }
+    }
+
     /// Whether anybody waits for room in the journal, which comes with a sync: [`Self::release`] lets them in, for whichever
     /// turn.
     #[must_use]

@@ -375,6 +375,14 @@ impl Conversation {
         }
     }
 
+    /// Nobody new is let in at present: CONNACK says so, and what the client may do. In place of [`Self::answer`].
+    pub fn turn_away(&mut self, turn: &Turn, hint: &str) {
+        if self.arrival.is_some() {
+            turn.count(Count::TurnedAway, 1);
+            self.refuse(turn, ReasonCode::ServerBusy, Some(hint));
+        }
+    }
+
     /// CONNECT is refused: CONNACK with the reason, then the end [MQTT-3.2.2-7].
     fn refuse(&mut self, turn: &Turn, reason: ReasonCode, why: Option<&str>) {
         turn.count(Count::ConnectRefused, 1);
@@ -403,14 +411,6 @@ impl Conversation {
     /// The server ends the connection.
     pub fn close(&mut self, engine: &Engine, turn: &mut Turn, reason: ReasonCode) {
         self.close_because(engine, turn, reason, None);
-    }
-
-    fn close_because(&mut self, engine: &Engine, turn: &mut Turn, reason: ReasonCode, why: Option<&str>) {
-        match &self.attached {
-            Some(attached) => engine.close(turn, attached, reason, why),
-            None => farewell(&self.connection, reason, why, self.last_words.get_or_insert_default()),
-        }
-        self.closing = true;
     }
 
     /// Looks at everything that may have changed since the last turn.

@@ -56,6 +56,16 @@ counts! {
     Violations = "violations",
     /// Connections closed before CONNECT because the handshake of their transport failed or took too long.
     HandshakesFailed = "handshakes_failed",
+    /// Connections closed at once because more came to their listener in a second than may.
+    ConnectionRateLimit = "connection_rate_limit_reached",
+    /// Connections closed because more came from their address in a second than may.
+    SourceRateLimit = "source_rate_limit_reached",
+    /// Connections closed before their handshake because too many others waited for theirs.
+    LineFull = "handshakes_refused_busy",
+    /// Connections whose clients had given up before their handshake began.
+    GivenUp = "handshakes_given_up",
+    /// CONNECT packets of clients without a session refused because the server was late with everything.
+    TurnedAway = "connects_refused_busy",
     /// No CONNECT within the time-out.
     ConnectTimeout = "connect_timeouts",
     /// Nothing within one and a half times the keep-alive.

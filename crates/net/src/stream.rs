@@ -1,18 +1,23 @@
 //! A connection over any transport, as something to read from and to write to. Not how it came about.
 
 use std::{
+    future::poll_fn,
     io::{self, IoSlice},
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready},
     net::{TcpStream, UnixStream},
 };
 use tokio_rustls::TlsStream;
 
-use crate::{quic::QuicStream, tls::explain_io, ws::WebSocket};
+use crate::{
+    quic::QuicStream,
+    tls::{LOOK_BYTES, explain_io, offers_resumption},
+    ws::WebSocket,
+};
 
 /// A connection that stands: its handshakes are over.
 #[derive(Debug)]
@@ -39,6 +44,41 @@ impl Stream {
             Stream::Tls(stream) => Some(stream.get_ref().0),
             Stream::Unix(_) | Stream::Quic(_) => None,
             Stream::WebSocket(stream) => stream.inner().tcp(),
+        }
+    }
+
+    /// Waits until the other end of a connection that was accepted has said something, or has closed; nothing is read.
+    /// Whether these are the first words of TLS with whoever was here before, by what it says.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn first_words(&mut self) -> io::Result<bool> {
+        let Stream::Tcp(stream) = self else { return self.ready().await.map(|_| false) };
+        poll_fn(|context| {
+            // On the stack, and not in what waits.
+            let mut bytes = [0; LOOK_BYTES];
+            let mut look = ReadBuf::new(&mut bytes);
+            ready!(stream.poll_peek(context, &mut look))?;
+            Poll::Ready(Ok(offers_resumption(look.filled())))
+        })
+        .await
+    }
+
+    /// Whether the other end has closed its sending half, whatever it has said before.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn is_given_up(&mut self) -> io::Result<bool> {
+        Ok(self.ready().await?.is_read_closed())
+    }
+
+    async fn ready(&mut self) -> io::Result<Ready> {
+        match self {
+            Stream::Tcp(stream) => stream.ready(Interest::READABLE).await,
+            Stream::Tls(stream) => stream.get_ref().0.ready(Interest::READABLE).await,
+            Stream::Unix(stream) => stream.ready(Interest::READABLE).await,
+            // These have their handshakes behind them.
+            Stream::Quic(_) | Stream::WebSocket(_) => Ok(Ready::READABLE),
         }
     }
 }

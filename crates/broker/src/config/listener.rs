@@ -121,6 +121,28 @@ room! {
         /// listeners together.
         connections_max: Auto<u32> = Auto::Auto, within(1, 10_000_000), unit("connections");
 
+        /// Connections in a second on this listener, of everybody together. Who comes beyond is closed before a handshake
+        /// costs anything. `auto` sets no rate: how many handshakes may be under way follows the load all the same.
+        connection_rate_max: Auto<u32> = Auto::Auto, within(1, 1_000_000), unit("connections per second");
+
+        /// Connections in a second of one address, in IPv6 of one network of 64 bits. Behind a proxy (proxy_protocol, or
+        /// X-Forwarded-For from proxy_trusted) it is the client's address that counts. `auto` sets no rate: many clients may
+        /// stand behind one address.
+        source_rate_max: Auto<u32> = Auto::Auto, within(1, 1_000_000), unit("connections per second");
+
+        /// Connections of one source that may come at once before source_rate_max holds them back. `auto` is those of one
+        /// second.
+        source_burst_max: Auto<u32> = Auto::Auto, within(1, 1_000_000), unit("connections");
+
+        /// How long a connection is silent before TCP asks whether the client's machine is there, and asks again every 15
+        /// seconds: after nine questions without an answer, or after tcp_user_timeout_secs, the connection has ended. MQTT's own
+        /// keep-alive is the client's affair; this finds who is gone whatever the client has chosen.
+        tcp_keep_alive_secs: u16 = 300, within(1, 32_767), unit("seconds");
+
+        /// How long what was sent may go unacknowledged by the client's machine before the connection counts as lost
+        /// (TCP_USER_TIMEOUT). At 0 it is the system's affair, which tries for a quarter of an hour.
+        tcp_user_timeout_secs: u16 = 60, within(0, 3_600), unit("seconds");
+
         /// Who may connect here, as authentication.method says it: `["certificate", "password_file"]` is who has a
         /// certificate with a name in it, and of those without one who is in authentication.password_file. Where identity
         /// is a user name, `certificate` comes first if it is not named. `auto` is what authentication.method says.

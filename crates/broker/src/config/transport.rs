@@ -8,9 +8,13 @@ use super::listener::{ClientCertificates, Identity, Listener, Protocol};
 use super::problem::{Fault, Problem};
 use super::reader::Places;
 use super::room::Room;
+use super::setting::Auto;
 
 /// Keys that mean something with TLS alone.
 const TLS: &[&str] = &["certificate", "key", "tls_version_min", "client_ca", "crl"];
+
+/// Keys that mean something with TCP alone.
+const TCP: &[&str] = &["ipv6_only", "tcp_keep_alive_secs", "tcp_user_timeout_secs"];
 
 /// Which protocols are spoken over TLS.
 const SPEAKS_TLS: &str = "protocol is \"mqtts\", \"wss\" or \"quic\"";
@@ -27,6 +31,7 @@ pub(super) fn check(places: &Places, number: usize, listener: &Listener) -> Vec<
     if found.good(&["protocol", "address"]) {
         found.check_socket();
         found.check_websocket();
+        found.check_rates();
         found.check_proxy();
         found.check_tls();
     }
@@ -72,9 +77,23 @@ impl Found<'_> {
                 if self.listener.protocol.is_tls() {
                     self.put("protocol", Fault::NeedsOther { other: "address is one of TCP" });
                 }
-                self.need(&["ipv6_only"], "address is one of TCP");
+                self.need(TCP, "address is one of TCP");
             }
             _ => self.need(&["unix_mode"], "address is a Unix socket (unix:/path)"),
+        }
+        if self.listener.protocol == Protocol::Quic {
+            self.need(&["tcp_keep_alive_secs", "tcp_user_timeout_secs"], "protocol is not \"quic\"");
+        }
+    }
+
+    fn check_rates(&mut self) {
+        let Listener { address, proxy_protocol, protocol, source_rate_max, .. } = self.listener;
+        // By a Unix socket nobody has an address, unless somebody tells it.
+        if matches!(address, Address::Unix(_)) && !proxy_protocol && !protocol.is_websocket() {
+            self.need(&["source_rate_max"], "address is one of TCP");
+        }
+        if *source_rate_max == Auto::Auto {
+            self.need(&["source_burst_max"], "source_rate_max sets a rate");
         }
     }
 

@@ -36,7 +36,7 @@ use crate::{
     config::{Config, Levels, Problems},
     listeners::Listeners,
     store::StoreView,
-    worker::Shared,
+    worker::{Gate, Shared},
 };
 
 pub use answer::Answer;
@@ -49,7 +49,7 @@ pub use refusal::Refusal;
 pub use reload::{Change, Fault, Reloaded};
 pub use request::Request;
 pub use status::{
-    Alarm, Gauge, Journal, Listening, LogLevel, Logins, Queues, Retained, Status, Traffic, Tries,
+    Alarm, Gauge, Journal, Listening, LogLevel, Logins, Newcomers, Queues, Retained, Status, Traffic, Tries,
 };
 pub use why::{Action, Decided};
 
@@ -110,7 +110,7 @@ struct Inner {
     rules: Option<Arc<Keeper>>,
     store: Option<StoreView>,
     listeners: Arc<Listeners>,
-    workers: usize,
+    gates: Vec<Arc<Gate>>,
     /// What the operator was warned of at the start.
     warnings: Vec<String>,
     loaded: Mutex<Loaded>,
@@ -137,13 +137,14 @@ pub(crate) struct Parts {
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) rules: Option<Arc<Keeper>>,
     pub(crate) warnings: Vec<String>,
-    pub(crate) workers: usize,
+    /// Those of the workers.
+    pub(crate) gates: Vec<Arc<Gate>>,
     pub(crate) store: Option<StoreView>,
 }
 
 impl Control {
     pub(crate) fn new(shared: &Arc<Shared>, host: Arc<dyn Host>, parts: Parts) -> Self {
-        let Parts { config, listeners, passwords, tokens, rules, warnings, workers, store } = parts;
+        let Parts { config, listeners, passwords, tokens, rules, warnings, gates, store } = parts;
         let log_levels = config.log.level.clone();
         Self(Arc::new(Inner {
             shared: shared.clone(),
@@ -153,7 +154,7 @@ impl Control {
             rules,
             store,
             listeners,
-            workers,
+            gates,
             warnings,
             loaded: Mutex::new(Loaded { config, log_levels }),
             reloading: Mutex::new(()),

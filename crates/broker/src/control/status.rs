@@ -33,6 +33,9 @@ pub struct Status {
     pub clients: Gauge,
     /// Connections, with or without CONNECT.
     pub connections: usize,
+    /// Connections on their way in.
+    #[serde(default)]
+    pub newcomers: Newcomers,
     /// Sessions, with a connection or without, of those that there may be.
     pub sessions: Gauge,
     /// Subscriptions of all sessions, of those that there may be.
@@ -82,6 +85,20 @@ pub struct Listening {
     /// So many there may be on it, if it has a limit of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connections_max: Option<usize>,
+}
+
+/// Connections between their first words and the answer to CONNECT, where something is spoken before MQTT. All workers
+/// together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Newcomers {
+    /// Those under way, of those that may be at once as late as everything is now.
+    pub under_way: Gauge,
+    /// Those that wait for their turn.
+    pub waiting: usize,
+    /// How late the latest worker was when it was looked at last, in microseconds; 0 where nobody comes.
+    pub loop_lag_micros: u64,
+    /// Workers that turn away whoever has no session, since they are late with everything.
+    pub busy_workers: usize,
 }
 
 /// Retained messages.
@@ -226,10 +243,11 @@ impl Control {
             started: unix_secs().saturating_sub(self.moment().mono.0 / 1_000),
             config_file: self.0.host.config_file(),
             log_level,
-            workers: self.0.workers,
+            workers: self.0.gates.len(),
             listeners: self.listeners(),
             clients: Gauge::new(engine.connected(), limits.connections_max),
             connections: shared.connections.load(Relaxed),
+            newcomers: self.newcomers(),
             sessions: Gauge::new(engine.sessions(), limits.sessions_max),
             subscriptions: Gauge::new(engine.subscriptions(), limits.subscriptions_total_max),
             shared_groups: engine.groups(),
@@ -258,6 +276,18 @@ impl Control {
         };
         status.alarms = alarms(&status);
         status
+    }
+
+    fn newcomers(&self) -> Newcomers {
+        self.0.gates.iter().map(|gate| gate.standing()).fold(Newcomers::default(), |sum, one| Newcomers {
+            under_way: Gauge {
+                now: sum.under_way.now + one.under_way as u64,
+                max: sum.under_way.max + one.window as u64,
+            },
+            waiting: sum.waiting + one.waiting,
+            loop_lag_micros: sum.loop_lag_micros.max(one.lag_micros),
+            busy_workers: sum.busy_workers + usize::from(one.is_busy),
+        })
     }
 
     fn journal(&self) -> Option<Journal> {

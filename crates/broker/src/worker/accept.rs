@@ -17,7 +17,7 @@ use tokio::{
 use whimbrel_engine::{Count, Counters};
 use whimbrel_net::{Peer, UnixPlace, quic::QuicListener};
 
-use super::{Arrival, Door, Guest, Shared};
+use super::{Arrival, Door, Guest, Shared, count_of};
 
 /// Where connections come in.
 pub(crate) enum Entry {
@@ -94,16 +94,16 @@ pub(crate) async fn accept(
             Ok((stream, peer)) => {
                 let door = doorway.door();
                 resting = false;
-                if !is_full(&door, &shared) {
+                let Err(refused) = may_enter(&door, peer, &shared) else {
                     place(stream, peer, &door, &seats, &shared);
                     continue;
-                }
+                };
                 // Cheaper than a handshake: the socket closes before anything is read.
-                counters.add(Count::ConnectionsLimit, 1);
+                counters.add(refused, 1);
                 if told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
                     told = Some(Instant::now());
-                    let name = &door.name;
-                    tracing::warn!(listener = %name, address = %peer, "the limit of connections is reached: more are refused");
+                    let (name, what) = (&door.name, in_words(refused));
+                    tracing::warn!(listener = %name, address = %peer, "{what} is reached: more are refused");
                 }
             }
             Err(error) if is_of_one_connection(&error) => {}
@@ -122,6 +122,29 @@ pub(crate) async fn accept(
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+/// Whether this one is let in; else what is counted.
+fn may_enter(door: &Door, peer: Peer, shared: &Shared) -> Result<(), Count> {
+    if is_full(door, shared) {
+        return Err(Count::ConnectionsLimit);
+    }
+    let now = shared.micros();
+    door.rates.arrive(now).map_err(count_of)?;
+    match peer.ip() {
+        // A proxy comes as often as its clients do; theirs are counted once they are known.
+        Some(source) if !door.is_proxy(source) => door.rates.arrive_from(source, now).map_err(count_of),
+        _ => Ok(()),
+    }
+}
+
+/// What was reached.
+fn in_words(refused: Count) -> &'static str {
+    match refused {
+        Count::ConnectionRateLimit => "the rate of connections (connection_rate_max)",
+        Count::SourceRateLimit => "the rate of connections of one address (source_rate_max)",
+        _ => "the limit of connections",
+    }
 }
 
 /// Whether nobody more is let in, not even to say who it is. A little beyond the limit of connections a CONNECT is

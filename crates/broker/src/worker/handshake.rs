@@ -19,6 +19,7 @@ use whimbrel_net::{
 use super::link::{Prepared, SocketWire};
 use super::{
     Door, Place, Shared,
+    gate::{Entered, Gate, Pass},
     task::Task,
     telling::Kind,
     turnstile::Turnstile,
@@ -40,6 +41,14 @@ pub(crate) struct DoorProxy {
     pub(crate) needs_certificate: bool,
 }
 
+/// What those go through who are not inside yet.
+pub(super) struct Crossing {
+    /// Who may begin.
+    pub(super) gate: Arc<Gate>,
+    /// Of those, who goes on.
+    pub(super) turnstile: Turnstile,
+}
+
 /// What did not come about, and why.
 struct Failed {
     what: &'static str,
@@ -59,6 +68,8 @@ struct Shaken {
     /// Who the client's certificate says it is.
     identity: Option<Arc<str>>,
     peer: Peer,
+    /// Until CONNECT is answered, where there was a handshake.
+    pass: Option<Pass>,
 }
 
 /// Goes through the handshakes with whoever has connected, then has its task run.
@@ -66,12 +77,12 @@ pub(super) async fn enter(
     arrival: Prepared,
     peer: Peer,
     shared: Arc<Shared>,
-    turnstile: Arc<Turnstile>,
+    crossing: Arc<Crossing>,
     place: Place,
 ) {
     let mut stopping = shared.stopping_told.subscribe();
     let door = place.door.clone();
-    let shaking = timeout(door.handshake_within, shake(arrival, peer, &door, &turnstile));
+    let shaking = timeout(door.handshake_within, shake(arrival, peer, &door, &shared, &crossing));
     let shaken = tokio::select! {
         shaken = shaking => shaken,
         _ = stopping.wait_for(|stopping| *stopping) => return,
@@ -83,10 +94,10 @@ pub(super) async fn enter(
     match shaken.unwrap_or_else(|_| Err(late())) {
         Ok(None) => {}
         Ok(Some(_)) if door.closed.load(Relaxed) => {} // The listener was closed meanwhile.
-        Ok(Some(Shaken { stream, identity, peer })) => {
+        Ok(Some(Shaken { stream, identity, peer, pass })) => {
             let wire = SocketWire::owned(peer);
             let acceptor = door.tls.as_ref().map(|tls| tls.acceptor.clone());
-            let socket = Socket::Wrapped(Box::new(Wrapped::new(stream, identity, acceptor)));
+            let socket = Socket::Wrapped(Box::new(Wrapped::new(stream, identity, acceptor, pass)));
             tokio::spawn(Task::new(&shared, socket, wire, peer, place));
         }
         Err(failed) => tell(&door, peer, &failed),
@@ -97,11 +108,12 @@ async fn shake(
     arrival: Prepared,
     mut peer: Peer,
     door: &Door,
-    turnstile: &Turnstile,
+    shared: &Shared,
+    crossing: &Crossing,
 ) -> Result<Option<Shaken>, Failed> {
     let mut stream = match arrival {
         Prepared::Stream(stream) => stream,
-        Prepared::Quic(arrival) => return shake_quic(arrival, peer, door, turnstile).await.map(Some),
+        Prepared::Quic(arrival) => return shake_quic(arrival, peer, door, crossing).await,
     };
     let mut proxied = None;
     // Who may be asked whom it forwards for. Behind a header that names nobody it is a client, whoever has connected.
@@ -111,16 +123,26 @@ async fn shake(
         match pass_proxy(&mut stream, peer, proxy).await.map_err(failed)? {
             None => return Ok(None),
             Some(Proxied { client, common_name }) => {
+                if let Some(client) = client {
+                    door.arrive_by_proxy(client.ip(), shared).map_err(failed)?;
+                }
                 peer = client.map_or(peer, Peer::Socket);
                 speaker = client.map(|client| client.ip());
                 proxied = common_name.map(Arc::from);
             }
         }
     }
+    let mut pass = None;
+    if door.tls.is_some() || door.upgrade.is_some() {
+        pass = may_begin(&mut stream, crossing).await?;
+        if pass.is_none() {
+            return Ok(None);
+        }
+    }
     let (mut stream, identity) = match (&door.tls, stream) {
         (Some(tls), Stream::Tcp(stream)) => {
             let failed = |why| Failed { what: "TLS", why };
-            let accepted = turnstile.run(tls.acceptor.accept(stream)).await.map_err(failed)?;
+            let accepted = crossing.turnstile.run(tls.acceptor.accept(stream)).await.map_err(failed)?;
             identified(accepted, door.identity).map_err(failed)?
         }
         // The configuration lets nobody speak TLS over anything but TCP.
@@ -131,9 +153,32 @@ async fn shake(
         let ws::Accepted { stream: socket, client } =
             accepted.map_err(|why| Failed { what: "WebSocket", why })?;
         stream = socket;
+        if let Some(client) = client {
+            door.arrive_by_proxy(client, shared).map_err(|why| Failed { what: "WebSocket", why })?;
+        }
         peer = client.map_or(peer, Peer::Host);
     }
-    Ok(Some(Shaken { stream, identity, peer }))
+    Ok(Some(Shaken { stream, identity, peer, pass }))
+}
+
+/// Waits until the handshake may begin; nothing, if there is none to be made. Until the client has spoken it costs nobody
+/// anything and waits for itself alone.
+async fn may_begin(stream: &mut Stream, crossing: &Crossing) -> Result<Option<Pass>, Failed> {
+    let failed = |why| Failed { what: "handshake", why };
+    let returns = stream.first_words().await.map_err(failed)?;
+    let Some(entered) = crossing.gate.enter(returns).await else {
+        count(Count::LineFull);
+        return Ok(None);
+    };
+    if entered.has_waited && stream.is_given_up().await.map_err(failed)? {
+        count(Count::GivenUp);
+        return Ok(None);
+    }
+    Ok(Some(entered.pass))
+}
+
+fn count(count: Count) {
+    with_bench(|bench| bench.turn.count(count, 1));
 }
 
 /// QUIC is all that comes before MQTT.
@@ -141,15 +186,20 @@ async fn shake_quic(
     arrival: QuicArrival,
     peer: Peer,
     door: &Door,
-    turnstile: &Turnstile,
-) -> Result<Shaken, Failed> {
+    crossing: &Crossing,
+) -> Result<Option<Shaken>, Failed> {
     let failed = |why| Failed { what: "QUIC", why };
     let none =
         || failed(io::Error::new(io::ErrorKind::InvalidInput, "the listener has no certificates any more"));
     let tls = door.tls.as_ref().ok_or_else(none)?;
-    let accepted = turnstile.run(arrival.accept(&tls.acceptor)).await.map_err(failed)?;
+    // Its first packet is here: it has spoken.
+    let Some(Entered { pass, .. }) = crossing.gate.enter(false).await else {
+        count(Count::LineFull);
+        return Ok(None);
+    };
+    let accepted = crossing.turnstile.run(arrival.accept(&tls.acceptor)).await.map_err(failed)?;
     let (stream, identity) = identified(accepted, door.identity).map_err(failed)?;
-    Ok(Shaken { stream, identity, peer })
+    Ok(Some(Shaken { stream, identity, peer, pass: Some(pass) }))
 }
 
 /// Hears from a proxy whose connection this is; nothing, if it has closed at once.

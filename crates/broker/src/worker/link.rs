@@ -25,8 +25,8 @@ use whimbrel_net::{Peer, Stream, quic::QuicArrival};
 
 use super::Arrival;
 
-/// How long a connection is silent before TCP asks whether the peer is there.
-const TCP_KEEP_ALIVE: Duration = Duration::from_secs(300);
+/// How often TCP asks again where the peer does not answer.
+const TCP_KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
 
 /// Bytes that wait for the owner of a wrapped connection, at most. Beyond, and from the moment at which the socket
 /// takes no more, the rest stays where it is counted: in the link.
@@ -59,6 +59,15 @@ struct Handover {
     peer: Peer,
 }
 
+/// How it is found out that a client's machine is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TcpOptions {
+    /// How long a connection is silent before TCP asks.
+    pub(crate) keep_alive: Duration,
+    /// How long what was sent may go unacknowledged, where it is not the system's affair.
+    pub(crate) user_timeout: Option<Duration>,
+}
+
 /// What has arrived, for this worker's runtime.
 pub(super) enum Prepared {
     Stream(Stream),
@@ -66,7 +75,7 @@ pub(super) enum Prepared {
 }
 
 /// Sets what the sockets of all connections have in common.
-pub(super) fn prepare(arrival: Arrival) -> io::Result<Prepared> {
+pub(super) fn prepare(arrival: Arrival, options: TcpOptions) -> io::Result<Prepared> {
     let stream = match arrival {
         Arrival::Tcp(stream) => stream,
         Arrival::Unix(stream) => {
@@ -77,7 +86,12 @@ pub(super) fn prepare(arrival: Arrival) -> io::Result<Prepared> {
     };
     stream.set_nodelay(true)?;
     // Clients before 5.0 may do without MQTT's keep-alive; one that has died unseen is found all the same.
-    SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(TCP_KEEP_ALIVE))?;
+    let keep_alive = TcpKeepalive::new().with_time(options.keep_alive).with_interval(TCP_KEEP_ALIVE_EVERY);
+    SockRef::from(&stream).set_tcp_keepalive(&keep_alive)?;
+    #[cfg(target_os = "linux")]
+    if let Some(patience) = options.user_timeout {
+        SockRef::from(&stream).set_tcp_user_timeout(Some(patience))?;
+    }
     stream.set_nonblocking(true)?;
     TcpStream::from_std(stream).map(Stream::Tcp).map(Prepared::Stream)
 }
@@ -225,6 +239,28 @@ impl Wire for SocketWire {
         match &self.way {
             Way::Tcp(half) => half.peer_addr().ok().map(|address| address.to_string()),
             Way::Owner(handover) => Some(handover.peer.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn each_listener_has_its_own_patience_with_machines_that_are_gone() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        for (keep_alive, user_timeout) in [(300, None), (7, Some(Duration::from_secs(9)))] {
+            let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let options = TcpOptions { keep_alive: Duration::from_secs(keep_alive), user_timeout };
+            let prepared = prepare(Arrival::Tcp(listener.accept().unwrap().0), options).unwrap();
+            let Prepared::Stream(stream) = prepared else { panic!("it is TCP") };
+            let socket = SockRef::from(stream.tcp().unwrap());
+            assert!(socket.keepalive().unwrap() && socket.tcp_nodelay().unwrap());
+            assert_eq!(socket.tcp_keepalive_time().unwrap(), options.keep_alive);
+            assert_eq!(socket.tcp_keepalive_interval().unwrap(), TCP_KEEP_ALIVE_EVERY);
+            #[cfg(target_os = "linux")]
+            assert_eq!(socket.tcp_user_timeout().unwrap(), user_timeout);
         }
     }
 }

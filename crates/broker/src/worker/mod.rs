@@ -2,12 +2,14 @@
 //! here; a connection may wait, a worker never.
 //!
 //! Its parts: [`link`] is the socket as the engine sees it, [`task`] drives one connection, [`wrapped`] is one that speaks
-//! TLS or WebSocket, [`login`] is how its client is let in or not, [`handshake`] and [`turnstile`] are how that begins, [`keeper`] watches
+//! TLS or WebSocket, [`login`] is how its client is let in or not, [`handshake`] and [`turnstile`] are how that begins, [`gate`] is
+//! where who begins waits its turn, [`keeper`] watches
 //! deadlines, [`flusher`] writes what a turn has appended, [`releaser`] lets go what has waited for the disk, [`telling`] keeps the log readable.
 
 mod accept;
 mod exchange;
 mod flusher;
+mod gate;
 mod handshake;
 mod keeper;
 mod link;
@@ -25,6 +27,7 @@ mod wrapped;
 use std::{
     cell::RefCell,
     io,
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -35,21 +38,25 @@ use std::{
 };
 
 use tokio::sync::{mpsc, watch};
-use whimbrel_engine::{Engine, Level, Now, Turn, proto::Millis};
+use whimbrel_engine::{Count, Engine, Level, Now, Turn, proto::Millis};
 use whimbrel_net::{Peer, Stream, quic::QuicArrival, tls::Identity, ws::UpgradeRules};
 
 use crate::{
     auth::Authenticator,
     guard::Guard,
+    rates::{Rates, TooFast},
     store::{Bell, Bells, SYNCED, WRITTEN},
 };
+use handshake::Crossing;
 use link::{Prepared, SocketWire};
 use task::Task;
 use turnstile::Turnstile;
 use wrapped::Socket;
 
 pub(crate) use accept::{Doorway, Entry, Seat, accept};
+pub(crate) use gate::Gate;
 pub(crate) use handshake::{DoorProxy, DoorTls};
+pub(crate) use link::TcpOptions;
 pub(crate) use telling::Words;
 
 /// Bytes read at once. One buffer per worker, none per connection.
@@ -80,12 +87,36 @@ pub(crate) struct Door {
     pub upgrade: Option<UpgradeRules>,
     /// How long everything before MQTT may take.
     pub handshake_within: Duration,
+    pub tcp: TcpOptions,
+    pub rates: Rates,
 }
 
 impl Door {
     /// Whether MQTT is all that is spoken.
     fn is_plain(&self) -> bool {
         self.tls.is_none() && self.upgrade.is_none() && self.proxy.is_none()
+    }
+
+    /// Whether whoever connects from there speaks for others, and may say for whom.
+    fn is_proxy(&self, address: IpAddr) -> bool {
+        let of_header = self.proxy.as_ref().is_some_and(|proxy| proxy.trusted.contain(address));
+        of_header || self.upgrade.as_ref().is_some_and(|rules| rules.proxies.contain(address))
+    }
+
+    /// A client whom a proxy has named comes now.
+    fn arrive_by_proxy(&self, client: IpAddr, shared: &Shared) -> io::Result<()> {
+        self.rates.arrive_from(client, shared.micros()).map_err(|too_fast| {
+            with_bench(|bench| bench.turn.count(count_of(too_fast), 1));
+            io::Error::other("more connections of this address than source_rate_max allows")
+        })
+    }
+}
+
+/// What is counted where connections come too fast.
+fn count_of(too_fast: TooFast) -> Count {
+    match too_fast {
+        TooFast::Listener => Count::ConnectionRateLimit,
+        TooFast::Source => Count::SourceRateLimit,
     }
 }
 
@@ -186,6 +217,11 @@ impl Shared {
         self.wall_secs_at_start.store(wall_secs().saturating_sub(self.mono().0 / 1_000), Relaxed);
     }
 
+    /// The present moment for rates, in microseconds since the broker began.
+    fn micros(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
     fn mono(&self) -> Millis {
         Millis(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
@@ -201,6 +237,7 @@ pub(crate) struct Handle {
     pub guests: mpsc::UnboundedSender<Guest>,
     /// Connections placed there.
     pub load: Arc<AtomicUsize>,
+    pub gate: Arc<Gate>,
     pub thread: thread::JoinHandle<()>,
 }
 
@@ -216,6 +253,7 @@ struct Bench {
     wires: keeper::Wires,
     /// Rung when the journal has come further.
     bell: Arc<Bell>,
+    gate: Arc<Gate>,
 }
 
 thread_local! {
@@ -272,7 +310,8 @@ pub(crate) fn start(shared: &Arc<Shared>, index: usize) -> io::Result<Handle> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let (guests, inbox) = mpsc::unbounded_channel();
     let load = Arc::new(AtomicUsize::new(0));
-    let (shared, worker_load) = (shared.clone(), load.clone());
+    let gate = Gate::new();
+    let (shared, worker_load, worker_gate) = (shared.clone(), load.clone(), gate.clone());
     let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
         let turn = shared.engine.turn();
         let bench = Bench {
@@ -283,13 +322,14 @@ pub(crate) fn start(shared: &Arc<Shared>, index: usize) -> io::Result<Handle> {
             telling: telling::Telling::default(),
             wires: keeper::Wires::default(),
             bell: shared.bells.add(),
+            gate: worker_gate.clone(),
             shared: shared.clone(),
         };
         BENCH.set(Some(bench));
-        runtime.block_on(work(shared, inbox, worker_load, index == 0));
+        runtime.block_on(work(shared, inbox, worker_load, worker_gate, index == 0));
         BENCH.set(None);
     })?;
-    Ok(Handle { guests, load, thread })
+    Ok(Handle { guests, load, gate, thread })
 }
 
 /// Takes guests in until their channel closes and every connection has ended.
@@ -297,12 +337,13 @@ async fn work(
     shared: Arc<Shared>,
     mut inbox: mpsc::UnboundedReceiver<Guest>,
     load: Arc<AtomicUsize>,
+    gate: Arc<Gate>,
     keeps_engine: bool,
 ) {
     tokio::spawn(flusher::run());
     tokio::spawn(releaser::run());
     let keeper = tokio::spawn(keeper::run(shared.clone(), keeps_engine));
-    let turnstile = Arc::new(Turnstile::default());
+    let crossing = Arc::new(Crossing { gate: gate.clone(), turnstile: Turnstile::default() });
     let (idle, mut all_left) = mpsc::channel::<()>(1);
     let room = Arc::new(Room { load, shared, _idle: idle });
     while let Some(guest) = inbox.recv().await {
@@ -311,7 +352,7 @@ async fn work(
             leave(&room.shared, &door, &room.load);
             continue;
         }
-        let stream = match link::prepare(stream) {
+        let stream = match link::prepare(stream, door.tcp) {
             Ok(stream) => stream,
             Err(error) => {
                 tracing::debug!(address = %peer, %error, "a connection ended before it was taken in");
@@ -319,6 +360,7 @@ async fn work(
                 continue;
             }
         };
+        gate.come(&room.shared.engine, door.level);
         let plain = door.is_plain();
         let shared = &room.shared;
         let place = Place { door, room: room.clone() };
@@ -328,7 +370,7 @@ async fn work(
                 tokio::spawn(Task::new(shared, Socket::Tcp(reader), wire, peer, place));
             }
             stream => {
-                tokio::spawn(handshake::enter(stream, peer, shared.clone(), turnstile.clone(), place));
+                tokio::spawn(handshake::enter(stream, peer, shared.clone(), crossing.clone(), place));
             }
         }
     }

@@ -41,6 +41,10 @@ const PACKET_MILLIS: u64 = 10_000;
 /// Slices of a message under way that are still brought to its receivers when a task is torn down.
 const SLICES_AT_DROP: usize = 1_000;
 
+/// What a client hears that is turned away.
+const BUSY_HINT: &str =
+    "the server is overloaded and takes up sessions that it has; try again in some seconds";
+
 /// Where the connection is on its way out.
 pub(super) enum Phase {
     Talking,
@@ -316,6 +320,10 @@ impl Task {
     /// gone meanwhile.
     fn ask(&mut self, bench: &mut Bench, context: &mut Context<'_>) -> Poll<bool> {
         if let Some(question) = self.conversation.question() {
+            if bench.gate.is_busy() && bench.shared.engine.session(&question.client_id).is_none() {
+                self.conversation.turn_away(&bench.turn, BUSY_HINT); // Who comes back goes on.
+                return Poll::Ready(true);
+            }
             let claim = Claim { client_id: question.client_id, user_name: question.user_name.clone() };
             if let Some(method) = question.method {
                 self.begin_exchange(bench, claim, *method);
@@ -404,6 +412,9 @@ impl Task {
         claim: &Claim,
         verdict: Verdict,
     ) -> Result<(), ReasonCode> {
+        if let Socket::Wrapped(wrapped) = &mut self.socket {
+            wrapped.is_answered();
+        }
         let (client, address, listener) = (Words(&claim.client_id), self.address, &self.place.door.name);
         match verdict {
             Verdict::Allow(identity) => {

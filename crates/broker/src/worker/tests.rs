@@ -18,12 +18,16 @@ use whimbrel_engine::{
     store::{ReadFailed, StageRefused, Staged, Trouble},
 };
 
-use super::{Arrival, Bench, Bounds, Door, Guest, Handle, Shared, keeper::Wires, start, telling::Telling};
+use super::{
+    Arrival, Bench, Bounds, Door, Gate, Guest, Handle, Shared, TcpOptions, keeper::Wires, start,
+    telling::Telling,
+};
 use crate::{
     auth::{Answer, Authenticator, Credentials, Identity, Verdict},
     config::Config,
     guard::Guard,
     mapping,
+    rates::Rates,
     store::SYNCED,
 };
 
@@ -69,6 +73,8 @@ impl House {
             proxy: None,
             upgrade: None,
             handshake_within: Duration::from_secs(10),
+            tcp: TcpOptions { keep_alive: Duration::from_secs(300), user_timeout: None },
+            rates: Rates::default(),
         });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         House { shared, worker, listener, door, questions }
@@ -112,6 +118,7 @@ fn shared_by(engine: Engine) -> Arc<Shared> {
 
 fn bench(shared: Arc<Shared>) -> Bench {
     Bench {
+        gate: Gate::new(),
         bell: Arc::default(),
         turn: shared.engine.turn(),
         read: Box::default(),

@@ -15,7 +15,7 @@ use tokio::{
 use whimbrel_engine::Conversation;
 use whimbrel_net::{Stream, tls::Acceptor, ws::CloseCode};
 
-use super::{Shared, link::SocketWire};
+use super::{Shared, gate::Pass, link::SocketWire};
 use crate::auth::Denial;
 
 /// What is read from.
@@ -51,6 +51,8 @@ pub(super) struct Wrapped {
     identity: Option<Arc<str>>,
     /// Where TLS is spoken: who judges the client's certificate, and the change of trust at which that was done last.
     judge: Option<(Arc<Acceptor>, u32)>,
+    /// Present until CONNECT is answered.
+    pass: Option<Pass>,
 }
 
 /// How far the sending half is on its way out.
@@ -68,12 +70,13 @@ impl Wrapped {
         stream: Stream,
         identity: Option<Arc<str>>,
         acceptor: Option<Arc<Acceptor>>,
+        pass: Option<Pass>,
     ) -> Wrapped {
         let judge = acceptor.map(|acceptor| {
             let seen = acceptor.trust_changes();
             (acceptor, seen)
         });
-        Wrapped { stream, sending: Vec::new(), sent: 0, end: End::Open, identity, judge }
+        Wrapped { stream, sending: Vec::new(), sent: 0, end: End::Open, identity, judge, pass }
     }
 
     pub(super) fn poll_read(
@@ -142,6 +145,11 @@ impl Wrapped {
         if self.end == End::Open {
             self.end = End::Asked;
         }
+    }
+
+    /// CONNECT was answered: somebody else may begin.
+    pub(super) fn is_answered(&mut self) {
+        self.pass = None;
     }
 
     /// Whether nothing more is to be sent.

@@ -1,5 +1,7 @@
 //! Where the broker listens.
 
+use std::net::{Ipv4Addr, Ipv6Addr, TcpStream};
+
 use whimbrel_broker::{Broker, Error, config::Listener};
 use whimbrel_testkit::{QoS, Version, v5};
 
@@ -37,6 +39,25 @@ fn localhost_is_one_port_on_every_loopback_address() {
     for &address in &running.addresses {
         assert!(address.ip().is_loopback());
         assert_eq!(Client::open(address, Version::V5).connect(v5("c")).code, 0);
+    }
+}
+
+#[test]
+fn the_ipv6_wildcard_takes_ipv4_too_unless_it_is_told_not_to() {
+    for ipv6_only in [false, true] {
+        let mut listener = Listener::on("[::]:0".parse().unwrap());
+        (listener.ipv6_only, listener.danger_allow_anonymous_on_network) = (ipv6_only, true);
+        let running = start_with(|config| config.listeners = vec![listener]);
+        let port = running.addresses[0].port();
+        let six = Client::open((Ipv6Addr::LOCALHOST, port).into(), Version::V5).connect(v5("six"));
+        assert_eq!(six.code, 0);
+        match ipv6_only {
+            true => assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err()),
+            false => {
+                let mut four = Client::open((Ipv4Addr::LOCALHOST, port).into(), Version::V5);
+                assert_eq!(four.connect(v5("four")).code, 0);
+            }
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The end of what a client has proved of itself, and of its connection with it. Not the proof.
 
-use whimbrel_proto::{Millis, codec::ReasonCode};
+use whimbrel_proto::{Millis, codec::ReasonCode, server::farewell};
 
 use super::Conversation;
 use crate::{Count, Engine, Turn};
@@ -28,5 +28,20 @@ impl Conversation {
             self.close_because(engine, turn, ReasonCode::NotAuthorized, why);
         }
         has_ended
+    }
+
+    /// The server ends the connection, and tells a client that can hear it why.
+    pub(super) fn close_because(
+        &mut self,
+        engine: &Engine,
+        turn: &mut Turn,
+        reason: ReasonCode,
+        why: Option<&str>,
+    ) {
+        match &self.attached {
+            Some(attached) => engine.close(turn, attached, reason, why),
+            None => farewell(&self.connection, reason, why, self.last_words.get_or_insert_default()),
+        }
+        self.closing = true;
     }
 }

@@ -9,6 +9,7 @@ mod connector;
 mod explain;
 mod fault;
 mod files;
+mod hello;
 mod names;
 mod pin;
 mod refused;
@@ -26,6 +27,7 @@ pub use connector::{Connector, ConnectorSettings};
 pub use explain::explain;
 pub(crate) use explain::{explain_alert, explain_io, explain_refused};
 pub use fault::TlsFault;
+pub(crate) use hello::{LOOK_BYTES, offers_resumption};
 pub use pin::{NotAPin, Pin};
 pub use sessions::Sessions;
 

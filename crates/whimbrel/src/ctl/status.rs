@@ -86,6 +86,8 @@ fn amounts(status: &Status) -> Table {
     let rows = [
         ("clients connected", counted(status.clients)),
         ("connections", alone(number(status.connections as u64))),
+        ("coming in", counted(status.newcomers.under_way)),
+        ("waiting to come in", alone(number(status.newcomers.waiting as u64))),
         ("sessions", counted(status.sessions)),
         ("subscriptions", counted(status.subscriptions)),
         ("shared groups", alone(number(status.shared_groups as u64))),
@@ -153,7 +155,7 @@ fn counts(status: &Status) -> Table {
 
 #[cfg(test)]
 mod tests {
-    use whimbrel_broker::control::{Alarm, Queues, Retained, Traffic};
+    use whimbrel_broker::control::{Alarm, Newcomers, Queues, Retained, Traffic};
 
     use super::*;
 
@@ -170,6 +172,7 @@ mod tests {
             listeners: Vec::new(),
             clients: gauge,
             connections: 9,
+            newcomers: Newcomers::default(),
             sessions: gauge,
             subscriptions: gauge,
             shared_groups: 0,

@@ -123,8 +123,9 @@ pub(super) fn addresses(dice: &mut Dice) -> Input {
                 text += dice.pick(&["unix:/run/b.sock", "unix:///run/b.sock", "unix:", "unix:a b", "UNIX:/x"])
             }
             _ => {
-                let scheme =
-                    dice.pick(&["mqtt://", "mqtts://", "ws://", "WSS://", "", "tls://", "http://", "://"]);
+                let scheme = dice.pick(&[
+                    "mqtt://", "mqtts://", "ws://", "WSS://", "", "tls://", "quic://", "http://", "://",
+                ]);
                 let user = dice.pick(&["", "", "u@", "u:p@", "u%40:%zz@", ":@", "%ff@"]);
                 let path = dice.pick(&["", "/", "/a/b", "/mqtt?x=%20", "/ü", "//", "#"]);
                 text += &format!("{scheme}{user}{host}{port}{path}");

@@ -72,6 +72,49 @@ impl Socket {
     }
 }
 
+/// How many of so many connections that come at once are let in, and how many the count says are not.
+fn let_in(count: Count, change: impl FnOnce(&mut Listener)) -> (usize, u64) {
+    let mut heap = Heap::alone();
+    let mut listener = loopback();
+    change(&mut listener);
+    let running = Running::start(|config| config.listeners = vec![listener]);
+    drop(Socket::open(running.address(), Version::V5)); // What the first one costs once is not measured.
+    heap.begin();
+    let connect = |number| Socket::open(running.address(), Version::V5).connect(v5(&format!("c{number}")));
+    let inside = (0..100).filter(|number| connect(*number) == Some(0)).count();
+    running.wait_until("they have left", |engine| engine.connected() == 0);
+    heap.assert_at_most("100 connections at once", LEFT);
+    (inside, running.engine().count(count))
+}
+
+/// While a hundred came, another second may have begun, or several on a machine that is busy.
+const SECONDS: usize = 5;
+
+#[test]
+pub(super) fn rate_of_a_listener() {
+    let (inside, refused) =
+        let_in(Count::ConnectionRateLimit, |listener| listener.connection_rate_max = Auto::Set(5));
+    assert!((4..5 + 5 * SECONDS).contains(&inside), "{inside}");
+    assert_eq!(inside as u64 + refused, 100);
+}
+
+#[test]
+pub(super) fn rate_of_a_source() {
+    let (inside, refused) =
+        let_in(Count::SourceRateLimit, |listener| listener.source_rate_max = Auto::Set(5));
+    assert!((4..5 + 5 * SECONDS).contains(&inside), "{inside}");
+    assert_eq!(inside as u64 + refused, 100);
+}
+
+#[test]
+pub(super) fn burst_of_a_source() {
+    let (inside, refused) = let_in(Count::SourceRateLimit, |listener| {
+        (listener.source_rate_max, listener.source_burst_max) = (Auto::Set(1), Auto::Set(40));
+    });
+    assert!((39..40 + SECONDS).contains(&inside), "{inside}");
+    assert_eq!(inside as u64 + refused, 100);
+}
+
 #[test]
 pub(super) fn connections_of_a_listener() {
     let mut heap = Heap::alone();

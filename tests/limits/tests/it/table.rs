@@ -7,6 +7,9 @@ use super::{connections, links, packets, passwords, queues, sessions, sockets, s
 /// Keys and their tests: a test that is gone does not compile.
 const TABLE: &[(&str, fn())] = &[
     ("listener.connections_max", sockets::connections_of_a_listener),
+    ("listener.connection_rate_max", sockets::rate_of_a_listener),
+    ("listener.source_rate_max", sockets::rate_of_a_source),
+    ("listener.source_burst_max", sockets::burst_of_a_source),
     ("listener.upgrade_bytes_max", websockets::bytes_of_a_request),
     ("authentication.verifications_at_once_max", passwords::verifications_at_once),
     ("authentication.verifications_waiting_max", passwords::verifications_that_wait),

@@ -89,6 +89,7 @@ fn beside(key: &Key) -> Vec<(String, &'static str)> {
             vec![("WHIMBREL_TOKEN_1_KEYS_FILE".to_owned(), "issuer.pem")]
         }
         "listener.proxy_protocol" => vec![("WHIMBREL_LISTENER_1_PROXY_TRUSTED".to_owned(), "10.0.0.1")],
+        "listener.source_burst_max" => vec![("WHIMBREL_LISTENER_1_SOURCE_RATE_MAX".to_owned(), "7")],
         "listener.unix_mode" => vec![("WHIMBREL_LISTENER_1_ADDRESS".to_owned(), "unix:/run/w.sock")],
         _ => Vec::new(),
     }
@@ -143,6 +144,7 @@ fn both_bounds_of_every_number_are_allowed_and_nothing_beyond() {
             "link_hard_bytes" => "\nlink_soft_bytes = 1024",
             name if name.starts_with("jwks_") => "\njwks_url = 'https://id.example'",
             "clock_skew_secs" => "\nkeys_file = 'issuer.pem'",
+            "source_burst_max" => "\nsource_rate_max = 7",
             "upgrade_bytes_max" => "\nprotocol = 'ws'",
             "handshake_timeout_secs" => "\nprotocol = 'mqtts'\ncertificate = 'a'\nkey = 'b'",
             _ => "",
