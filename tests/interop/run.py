@@ -21,6 +21,7 @@ os.environ["PATH"] += os.pathsep + os.pathsep.join(["/usr/sbin", "/sbin"])
 
 import haproxy_cases  # noqa: E402
 import access_cases  # noqa: E402
+import manual_cases  # noqa: E402
 import mqttjs_cases  # noqa: E402
 import paho_cases  # noqa: E402
 import password_cases  # noqa: E402
@@ -42,6 +43,7 @@ GROUPS = [
     tls_cases.GROUP,
     websocket_cases.GROUP,
     quic_cases.GROUP,
+    manual_cases.GROUP,
     haproxy_cases.GROUP,
 ]
 
@@ -60,6 +62,7 @@ SOURCES = {
     "chromium": "Debian: chromium",
     "openssl": "Debian: openssl",
     "haproxy": "Debian: haproxy",
+    "curl": "Debian: curl",
     "ip": "Debian: iproute2",
     "a network namespace": "run as root",
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Puts what the interoperability tests take from package registries into a folder (default: target/interop): Paho for
-# Python in a venv, MQTT.js and playwright-core in node_modules. Runs no install script of theirs. Debian's packages are .ci/run's.
+# Python and aioquic in a venv, MQTT.js and playwright-core in node_modules. Runs no install script of theirs. Debian's packages are .ci/run's.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 prepared=${1:-${CARGO_TARGET_DIR:-$here/../../target}/interop}

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::workspace::{cargo, root};
-use crate::{conformance, instructions, interop, layers, no_std, power, report, tidy};
+use crate::{conformance, instructions, interop, layers, no_std, power, report, tidy, transports};
 
 /// The tests of the whole workspace, as README.md tells a newcomer to run them.
 const TEST_COMMAND: &[&str] = &["test", "--workspace"];
@@ -24,6 +24,7 @@ const STEPS: &[(&str, Step)] = &[
     ("test spill", Step::Engine("WHIMBREL_TEST_SPILL")),
     ("instructions", Step::Instructions),
     ("power", Step::Power),
+    ("transports", Step::Transports),
 ];
 
 /// One step of the whole.
@@ -42,6 +43,8 @@ enum Step {
     Instructions,
     /// The broker keeps what it has acknowledged when the power goes, and acknowledges nothing that a failing disk has not.
     Power,
+    /// The suite over other transports than TCP, and a short soak.
+    Transports,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -99,6 +102,7 @@ impl Step {
                 Some(obstacle) => return Outcome::Skipped(obstacle.to_owned()),
                 None => power::run(&[]),
             },
+            Step::Transports => transports::run(true),
             Step::Documentation => succeed(
                 cargo()
                     .args(["doc", "--workspace", "--lib", "--no-deps", "--locked"])

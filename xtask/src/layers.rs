@@ -29,10 +29,11 @@ const ROOMS: &[Room] = &[
     Room { name: "whimbrel-engine", may_use: &["access", "proto", "codec"], outside: Outside::Any },
     Room { name: "whimbrel-journal", may_use: &[], outside: Outside::Any },
     Room { name: "whimbrel-net", may_use: &[], outside: Outside::Any },
-    Room { name: "whimbrel-client", may_use: &["proto", "codec", "net"], outside: Outside::Any },
+    Room { name: "whimbrel-scram", may_use: &[], outside: Outside::Any },
+    Room { name: "whimbrel-client", may_use: &["proto", "codec", "net", "scram"], outside: Outside::Any },
     Room {
         name: "whimbrel-broker",
-        may_use: &["access", "engine", "proto", "codec", "journal", "net"],
+        may_use: &["access", "engine", "proto", "codec", "journal", "net", "scram"],
         outside: Outside::Any,
     },
     // `codec` and `net` for `bench` alone, which loads brokers with packets of its own making over sockets of its own.

@@ -19,6 +19,7 @@ mod sim_coverage;
 mod soak;
 mod tables;
 mod tidy;
+mod transports;
 mod workspace;
 
 use std::process::ExitCode;
@@ -52,8 +53,9 @@ usage: cargo xtask <chore>
   power [--rounds N --seed S …] | power faults | power slow
                           power cuts and disk faults on a file system of our own (FUSE; needs root), against the release
                           build; without arguments what CI runs
-  soak --minutes N --seed S [--transport tcp|tls|ws|wss|unix]
+  soak --minutes N --seed S [--transport tcp|tls|ws|wss|quic|unix]
                           the same clients and oracles on real sockets, against the release build
+  transports              the suite and a short soak over each transport, against the release build: some minutes
   mosquitto-data FOLDER   Mosquitto's sequences of bytes (test/broker/data of its repository) against this broker; its
                           differences against those that docs/hostile-bytes.md explains
   paho-suite DIR …        Eclipse Paho's interoperability suite, from the folder that holds it
@@ -81,6 +83,7 @@ fn main() -> ExitCode {
         ("mutants", rest) => mutants::run(rest),
         ("power", rest) => power::run(rest),
         ("soak", rest) => soak::run(rest),
+        ("transports", []) => transports::run(false),
         ("mosquitto-data", rest) => mosquitto_data::run(rest),
         ("paho-suite", [suite, rest @ ..]) => interop::paho_suite(suite, rest),
         _ => {

@@ -29,6 +29,7 @@ mod it {
     mod quic;
     mod rates;
     mod running;
+    mod scram;
     mod sessions;
     mod slow_reader;
     mod stop;

@@ -14,14 +14,16 @@ pub enum Transport {
     Ws,
     /// WebSocket over TLS.
     Wss,
+    /// QUIC.
+    Quic,
     /// A Unix socket.
     Unix,
 }
 
 impl Transport {
     /// Every one.
-    pub const ALL: [Transport; 5] =
-        [Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss, Transport::Unix];
+    pub const ALL: [Transport; 6] =
+        [Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss, Transport::Quic, Transport::Unix];
 
     /// The word for it.
     #[must_use]
@@ -31,6 +33,7 @@ impl Transport {
             Transport::Tls => "tls",
             Transport::Ws => "ws",
             Transport::Wss => "wss",
+            Transport::Quic => "quic",
             Transport::Unix => "unix",
         }
     }
@@ -40,13 +43,15 @@ impl Transport {
     /// Whether TLS is spoken.
     #[must_use]
     pub fn is_tls(self) -> bool {
-        matches!(self, Transport::Tls | Transport::Wss)
+        matches!(self, Transport::Tls | Transport::Wss | Transport::Quic)
     }
 
-    /// A listener besides for whoever looks at the port alone to see whether the broker runs: a Unix socket has none.
-    #[must_use]
-    pub fn port_besides(self) -> &'static str {
-        if self == Transport::Unix { "[[listener]]\naddress = \"127.0.0.1:{port}\"\n" } else { "" }
+    /// A listener besides for whoever looks at a port of TCP to see whether the broker runs, where it has none.
+    fn besides(self, port: &impl fmt::Display) -> String {
+        match self {
+            Transport::Quic | Transport::Unix => format!("[[listener]]\naddress = \"127.0.0.1:{port}\"\n"),
+            _ => String::new(),
+        }
     }
 }
 
@@ -63,7 +68,7 @@ impl FromStr for Transport {
 /// A listener of a broker that is to be started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
-    /// Its words in the configuration of Whimbrel.
+    /// Its words in the configuration of Whimbrel, and those of one for TCP at the same port where it is none.
     pub configuration: String,
     /// Where it is reached.
     pub address: String,
@@ -83,6 +88,7 @@ impl Listener {
             Transport::Tls => (format!("127.0.0.1:{port}"), "mqtts", "mqtts://"),
             Transport::Ws => (format!("127.0.0.1:{port}"), "ws", "ws://"),
             Transport::Wss => (format!("127.0.0.1:{port}"), "wss", "wss://"),
+            Transport::Quic => (format!("127.0.0.1:{port}"), "quic", "quic://"),
             Transport::Unix => (format!("unix:{}", folder.join("mqtt.sock").display()), "mqtt", ""),
         };
         let mut configuration = format!("[[listener]]\naddress = \"{place}\"\nprotocol = \"{protocol}\"\n");
@@ -98,6 +104,7 @@ impl Listener {
             let (certificate, key) = (file("server.pem"), file("server.key"));
             configuration += &format!("certificate = \"{certificate}\"\nkey = \"{key}\"\n");
         }
+        configuration += &transport.besides(&port);
         Ok(Listener { configuration, address: format!("{scheme}{place}") })
     }
 

@@ -10,6 +10,7 @@
 )]
 
 mod auth;
+mod auth_exchange;
 mod connack;
 mod connect;
 mod disconnect;
@@ -62,6 +63,7 @@ const SECTIONS: &[&[Scenario]] = &[
     ping::SCENARIOS,
     disconnect::SCENARIOS,
     auth::SCENARIOS,
+    auth_exchange::SCENARIOS,
     qos::SCENARIOS,
     redelivery::SCENARIOS,
     ordering::SCENARIOS,

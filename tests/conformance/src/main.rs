@@ -16,7 +16,7 @@ usage: conformance --against ADDRESS [--cafile FILE] [--filter TEXT]... [--timed
        conformance --list
 
   --against ADDRESS    the broker; it should accept anonymous clients and be used by nobody else. HOST:PORT, mqtts://, ws://,
-                       wss:// or unix:
+                       wss://, quic:// or unix:
   --cafile FILE        whom to trust where TLS is spoken
   --filter TEXT        only scenarios whose name contains TEXT; may be given several times
   --timed              also scenarios that wait for seconds to pass

@@ -31,6 +31,13 @@ pub enum Setting {
     NoSubscriptionIds,
     /// No shared subscriptions.
     NoShared,
+    /// SCRAM-SHA-256 with this user; who names no method connects as before.
+    Scram {
+        /// The name.
+        user: &'static str,
+        /// The password.
+        password: &'static str,
+    },
 }
 
 impl fmt::Display for Setting {
@@ -43,6 +50,7 @@ impl fmt::Display for Setting {
             Self::NoWildcards => f.write_str("a broker without wildcards"),
             Self::NoSubscriptionIds => f.write_str("a broker without subscription identifiers"),
             Self::NoShared => f.write_str("a broker without shared subscriptions"),
+            Self::Scram { user, .. } => write!(f, "a broker that knows {user} by SCRAM-SHA-256"),
         }
     }
 }

@@ -30,8 +30,7 @@ fn main() -> std::process::ExitCode {
 }
 
 fn check(scenario: &Scenario, version: Version) -> Result<(), Failed> {
-    let memory = Box::new(Memory::new(limits(scenario.setting)));
-    match run(scenario, version, Demand::House, memory, false) {
+    match run(scenario, version, Demand::House, Box::new(memory(scenario.setting)), false) {
         Outcome::Pass { .. } => Ok(()),
         Outcome::Fail { why, transcript } => {
             let proves = scenario.proves.join(", ");
@@ -41,12 +40,21 @@ fn check(scenario: &Scenario, version: Version) -> Result<(), Failed> {
     }
 }
 
+/// A broker that is set up in this way.
+fn memory(setting: Option<Setting>) -> Memory {
+    let memory = Memory::new(limits(setting));
+    match setting {
+        Some(Setting::Scram { user, password }) => memory.knowing(user, password),
+        _ => memory,
+    }
+}
+
 /// The limits of a broker that is set up in this way.
 fn limits(setting: Option<Setting>) -> Limits {
     let mut limits = Limits::default();
     let connection = &mut limits.connection;
     match setting {
-        None => {}
+        None | Some(Setting::Scram { .. }) => {}
         Some(Setting::QueueMessagesMax(count)) => limits.queue_messages_max = count,
         Some(Setting::ClientIdBytesMax(max)) => connection.topic_bytes_max = max,
         Some(Setting::QosMax(qos)) => {

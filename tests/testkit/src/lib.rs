@@ -32,6 +32,7 @@ mod memory;
 mod packet;
 mod peer;
 mod property;
+mod scram;
 mod tcp;
 mod wire;
 mod world;
@@ -47,6 +48,7 @@ pub use packet::{
     Version, Will,
 };
 pub use property::{Properties, Property};
+pub use scram::{Prover, SCRAM, auth_data};
 pub use tcp::Tcp;
 pub use wire::{Broken, Bytes, Reader, bytes, hex};
 pub use world::{Demand, World};

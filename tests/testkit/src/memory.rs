@@ -12,9 +12,10 @@ use std::{
 
 use parking_lot::Mutex;
 use whimbrel_engine::{
-    Conversation, Engine, Limits, Now, Progress, Publishing, Standing, Ticked, Turn, Wire, Written,
-    proto::Millis,
+    Conversation, Engine, Limits, Now, Progress, Publishing, Reply, Standing, Ticked, Turn, Wire, Written,
+    proto::{Millis, codec::ReasonCode, server::Said},
 };
+use whimbrel_scram::{Challenge, Hash, ITERATIONS_MIN, Opening, Verifier};
 
 use crate::driver::{Driver, Link, Quiet, Received};
 
@@ -38,6 +39,10 @@ impl Wire for MemoryWire {
 }
 
 struct Peer {
+    /// What waits for the client's answer to a challenge.
+    challenge: Option<Challenge>,
+    /// Exchanges that have begun; each has a nonce of its own.
+    exchanges: usize,
     wire: Arc<MemoryWire>,
     /// Absent once the connection is over and everything owed is done.
     conversation: Option<Conversation>,
@@ -59,6 +64,8 @@ pub struct Memory {
     publishing: VecDeque<Box<Publishing>>,
     /// Stands in for a client where the server publishes.
     nobody: Arc<dyn Wire>,
+    /// The one user that has a verifier for SCRAM.
+    user: Option<(&'static str, Verifier)>,
 }
 
 impl Memory {
@@ -69,7 +76,14 @@ impl Memory {
         turn.now = Now { mono: Millis(1_000), wall_secs: 1_700_000_000 };
         let nobody: Arc<dyn Wire> = Arc::new(MemoryWire::default());
         engine.sys_tick(&mut turn, &nobody);
-        Self { engine, turn, peers: Vec::new(), publishing: VecDeque::new(), nobody }
+        Self { engine, turn, peers: Vec::new(), publishing: VecDeque::new(), nobody, user: None }
+    }
+
+    /// The broker knows SCRAM-SHA-256, and this user by it. Who names no method is believed as before.
+    pub fn knowing(mut self, user: &'static str, password: &str) -> Self {
+        let (hash, salt) = (Hash::Sha256, b"testkit-salt");
+        self.user = Some((user, Verifier::create(hash, password.as_bytes(), salt, ITERATIONS_MIN)));
+        self
     }
 
     /// The engine, to look at its counters.
@@ -100,7 +114,7 @@ impl Memory {
 
     /// One look at one connection. Whether something happened.
     fn step(&mut self, at: usize) -> bool {
-        let Self { engine, turn, peers, .. } = self;
+        let Self { engine, turn, peers, user, .. } = self;
         let peer = &mut peers[at];
         let wire: Arc<dyn Wire> = peer.wire.clone();
         let Some(conversation) = &mut peer.conversation else { return false };
@@ -123,8 +137,14 @@ impl Memory {
                 busy = true;
             }
             Standing::Asking => {
-                if conversation.question().is_some() {
-                    conversation.answer(engine, turn, Ok(()), &wire);
+                match conversation.question().map(|question| question.method) {
+                    Some(Some(method)) if user.is_some() && &*method.name == Hash::Sha256.method() => {
+                        let said = Said { data: method.data, is_anew: true };
+                        let reply = reply(user.as_ref(), &mut peer.challenge, &mut peer.exchanges, &said);
+                        conversation.reply(engine, turn, reply, &wire);
+                    }
+                    Some(_) => conversation.answer(engine, turn, Ok(()), &wire),
+                    None => {}
                 }
                 busy = true;
             }
@@ -139,6 +159,11 @@ impl Memory {
                 busy = true;
             }
             Standing::Reading | Standing::Waiting => {}
+        }
+        if let Some(said) = conversation.said() {
+            let reply = reply(user.as_ref(), &mut peer.challenge, &mut peer.exchanges, &said);
+            conversation.reply(engine, turn, reply, &wire);
+            busy = true;
         }
         busy
     }
@@ -167,10 +192,35 @@ impl Memory {
     }
 }
 
+/// What SCRAM says to what the client says.
+fn reply(
+    user: Option<&(&str, Verifier)>,
+    challenge: &mut Option<Challenge>,
+    exchanges: &mut usize,
+    said: &Said,
+) -> Reply {
+    let data = said.data.as_deref().unwrap_or_default();
+    let denied = Reply::Denied(ReasonCode::NotAuthorized);
+    if !said.is_anew {
+        let proved = challenge.take().and_then(|challenge| challenge.judge(data).ok());
+        return proved.map_or(denied, |proof| Reply::Success(Some(proof.into_bytes().into())));
+    }
+    let (Ok(opening), Some((name, verifier))) = (Opening::read(data), user) else { return denied };
+    if opening.user_name() != *name {
+        return denied;
+    }
+    *exchanges += 1;
+    let (asked, question) = opening.challenge(verifier.clone(), &format!("server-{exchanges}"));
+    *challenge = Some(asked);
+    Reply::Continue(Some(question.into_bytes().into()))
+}
+
 impl Driver for Memory {
     fn open(&mut self) -> Link {
         let conversation = Conversation::new(&self.engine, self.turn.now.mono);
         self.peers.push(Peer {
+            challenge: None,
+            exchanges: 0,
             wire: Arc::default(),
             conversation: Some(conversation),
             input: Vec::new(),

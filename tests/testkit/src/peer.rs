@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::decode::{Sender, decode};
 use crate::driver::Link;
-use crate::packet::{Connect, Packet, Publish, Version};
+use crate::packet::{Connect, Disconnect, Packet, Publish, Version};
 use crate::property::{Properties, Property};
 
 /// How far a delivery to this client has come.
@@ -159,6 +159,7 @@ impl Peer {
             Packet::Auth(_) if !properties.has(0x15) => {
                 return Err("AUTH although CONNECT named no authentication method [MQTT-4.12.0-6]".into());
             }
+            Packet::Auth(auth) => self.check_auth(auth, &properties)?,
             Packet::Publish(publish) => self.check_publish(publish, &properties)?,
             Packet::PubAck(ack) => self.check_answer(PUBACK, ack.id, None)?,
             Packet::PubRec(ack) => self.check_answer(PUBREC, ack.id, None)?,
@@ -174,6 +175,21 @@ impl Peer {
             return Err(
                 "a reason string or user property although the client wants none [MQTT-3.1.2-29]".into()
             );
+        }
+        Ok(())
+    }
+
+    fn check_auth(&self, auth: &Disconnect, asked: &Properties) -> Result<(), String> {
+        let method = |list: &Properties| {
+            list.find(|p| if let Property::AuthenticationMethod(m) = p { Some(m.clone()) } else { None })
+        };
+        // Success without properties names no method.
+        if !auth.properties.is_empty() && method(&auth.properties) != method(asked) {
+            return Err("AUTH with another authentication method than CONNECT [MQTT-4.12.0-5]".into());
+        }
+        let codes: &[u8] = if self.answered { &[0x00, 0x18] } else { &[0x18] };
+        if !codes.contains(&auth.code) {
+            return Err(format!("AUTH 0x{:02X} from the server [MQTT-4.12.0-2] [MQTT-3.15.2-1]", auth.code));
         }
         Ok(())
     }

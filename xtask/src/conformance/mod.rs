@@ -5,7 +5,7 @@ mod differences;
 mod exceptions;
 #[path = "../../../tests/carrier/src/listener.rs"]
 #[expect(unreachable_pub, reason = "it is of a library, without whose dependencies the chores do")]
-mod listener;
+pub(crate) mod listener;
 mod page;
 mod proof;
 mod state;
@@ -26,7 +26,7 @@ usage: cargo xtask conformance [--all] [--write | --check]
   --against BROKER   the suite over TCP: HOST:PORT, a PORT on the loopback, `whimbrel` (the release build, from which
                      more is asked than the text does) or `mosquitto` (whose failures must be those that are explained);
                      the last two are started with the files in tests/conformance/brokers
-  --transport T      over this one, at `whimbrel`: tcp, tls, ws, wss or unix
+  --transport T      over this one, at `whimbrel`: tcp, tls, ws, wss, quic or unix
   --timed            also scenarios for which seconds have to pass: some minutes
   --filter TEXT      only scenarios whose name contains TEXT; may be given several times
   --deadline SECONDS by when what is expected must come (5)
@@ -64,6 +64,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     }
     let outdated = page::check(&root(), &text).filter(|_| options.is_check);
     crate::report(Ok(state.findings.into_iter().chain(outdated).collect()))
+}
+
+/// The whole suite at the release build over this transport.
+pub(crate) fn over(transport: listener::Transport) -> Result<(), String> {
+    suite::over(transport)
 }
 
 /// What `cargo xtask ci` asks: nothing is missing and the manual's page is current.

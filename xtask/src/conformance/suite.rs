@@ -76,6 +76,11 @@ pub(super) fn run(target: &Target, timed: bool, options: &[String]) -> Result<()
     }
 }
 
+/// The whole suite at the release build over this transport; only failures are told.
+pub(super) fn over(transport: Transport) -> Result<(), String> {
+    run(&Target::Whimbrel(transport), false, &["--quiet".to_owned()])
+}
+
 /// The program of the suite, built.
 fn suite() -> Result<Command, String> {
     succeed(cargo().args(["build", "--quiet", "--locked", "--package", "whimbrel-conformance"]))?;
@@ -99,7 +104,7 @@ fn start(target: &Target) -> Result<(Option<Running>, String), String> {
             let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
             let command =
                 format!("exec '{}' serve --config '{{config}}' --durability memory", program.display());
-            let text = format!("{text}\n{}{}", listener.configuration, transport.port_besides());
+            let text = format!("{text}\n{}", listener.configuration);
             (Contestant::new("the broker", command).with_config(text), listener.address)
         }
         // Debian installs it where only the administrator's path leads.

@@ -12,6 +12,9 @@ pub trait Exchange: Send {
     /// blocks and never takes longer than a few microseconds: anything slower is a [`Said::Later`].
     fn hear(&mut self, data: Option<&[u8]>) -> Said;
 
+    /// Whether what the client says next may be somebody's guess, of which there are only so many.
+    fn is_guess(&self) -> bool;
+
     /// Whom the client claims to be, as soon as it has said so.
     fn user_name(&self) -> Option<&str>;
 }

@@ -29,8 +29,9 @@ pub use password_file::{
     PasswordFileError, PasswordFileOptions, UserName, UserNameFault, Warning, edit,
 };
 pub use secret::Secret;
-pub use stored_hash::{Argon2id, HashFault, SALT_BYTES, Scratch, StoredHash};
+pub use stored_hash::{Argon2id, HashFault, NewHash, SALT_BYTES, Scratch, StoredHash};
 pub use token::{KeySource, TOKEN_BYTES_MAX, TokenError, TokenFault, TokenOptions, Tokens};
+pub use whimbrel_scram as scram;
 
 /// Decides who may connect.
 pub trait Authenticator: Send + Sync {

@@ -1,18 +1,29 @@
 //! A client that authenticates by a method, and authenticates again: what it says goes to the method, what the method says
-//! goes to the conversation. Not the methods.
+//! goes to the conversation, and of guesses there are only so many. Not the methods.
 
 use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
-use tokio::sync::oneshot;
-use whimbrel_engine::{Method, Reply};
+use tokio::{sync::oneshot, time::Sleep};
+use whimbrel_engine::{
+    Method, Reply,
+    proto::{Millis, server::Said as Told},
+};
+use whimbrel_net::Peer;
 
-use super::{Bench, login::Claim, task::Task};
-use crate::auth::{Denial, Exchange, Said, Step, Verdict};
+use super::{
+    Bench, Door,
+    login::{self, Claim, Turn},
+    task::Task,
+};
+use crate::{
+    auth::{Denial, Exchange, Said, Step, Verdict},
+    guard::{Hearing, Outcome},
+};
 
 /// A connection whose CONNECT named a method.
 pub(super) struct Authenticating {
@@ -20,12 +31,22 @@ pub(super) struct Authenticating {
     claim: Claim,
     /// Present while an exchange is under way.
     exchange: Option<Box<dyn Exchange>>,
-    /// A step that comes later.
-    awaited: Option<oneshot::Receiver<Step>>,
+    stage: Stage,
     /// Who the client has to be: its certificate says so, or it has been let in as that.
     bound_to: Option<Option<Arc<str>>>,
     /// Whether it has been let in.
     is_in: bool,
+}
+
+enum Stage {
+    /// The client has to say something.
+    Idle,
+    /// What it has said is to be judged, as soon as it is heard.
+    Waiting { data: Option<Box<[u8]>>, turn: Turn },
+    /// It is being judged.
+    Asked { step: oneshot::Receiver<Step>, hearing: Option<Hearing> },
+    /// It was judged; the client hears of it then.
+    Judged { step: Step, then: Option<Pin<Box<Sleep>>> },
 }
 
 impl Task {
@@ -35,52 +56,33 @@ impl Task {
             Err(denial) => return self.hear(bench, &claim, Verdict::Deny(denial)),
             Ok(certificate) => certificate.map(Some),
         };
-        let Some(mut exchange) = self.place.door.authenticator.begin(&method.name) else {
+        let Some(exchange) = self.place.door.authenticator.begin(&method.name) else {
             return self.hear(bench, &claim, Verdict::Deny(Denial::UnknownMethod)); // [MQTT-4.12.0-1]
         };
-        let said = exchange.hear(method.data.as_deref());
+        let stage = Stage::Waiting { data: method.data, turn: Turn::new(bench.turn.now.mono) };
         let (exchange, method) = (Some(exchange), method.name);
-        self.authenticating =
-            Some(Box::new(Authenticating { method, claim, exchange, awaited: None, bound_to, is_in: false }));
-        self.follow(bench, said);
+        let authenticating = Authenticating { method, claim, exchange, stage, bound_to, is_in: false };
+        self.authenticating = Some(Box::new(authenticating));
     }
 
-    /// Goes on with an exchange as far as it can go: ready when nothing is awaited.
+    /// Goes on with an exchange as far as it can go: ready when the client has to say something.
     pub(super) fn advance_exchange(&mut self, bench: &mut Bench, context: &mut Context<'_>) -> Poll<()> {
+        let Some(authenticating) = &mut self.authenticating else { return Poll::Ready(()) };
+        let door = &self.place.door;
         if let Some(said) = self.conversation.said() {
-            let authenticator = &self.place.door.authenticator;
-            let Some(authenticating) = &mut self.authenticating else { return Poll::Ready(()) };
-            if said.is_anew {
-                authenticating.exchange = authenticator.begin(&authenticating.method);
-            }
-            let said = match &mut authenticating.exchange {
-                Some(exchange) => exchange.hear(said.data.as_deref()),
-                None => Said::Now(Step::Deny(Denial::UnknownMethod)), // It is not offered any more.
-            };
-            self.follow(bench, said);
+            authenticating.take_in(door, said, bench.turn.now.mono);
         }
-        let awaited = self.authenticating.as_mut().and_then(|authenticating| authenticating.awaited.as_mut());
-        let Some(awaited) = awaited else { return Poll::Ready(()) };
-        let Poll::Ready(step) = Pin::new(awaited).poll(context) else { return Poll::Pending };
-        self.take(bench, step.unwrap_or(Step::Deny(Denial::ServerBusy)));
+        if let Stage::Idle = authenticating.stage {
+            return Poll::Ready(());
+        }
+        let step = ready!(authenticating.poll(bench, door, self.address, context));
+        self.take(bench, step);
         Poll::Ready(())
-    }
-
-    fn follow(&mut self, bench: &mut Bench, said: Said) {
-        match said {
-            Said::Now(step) => self.take(bench, step),
-            Said::Later(step) => {
-                if let Some(authenticating) = &mut self.authenticating {
-                    authenticating.awaited = Some(step);
-                }
-            }
-        }
     }
 
     fn take(&mut self, bench: &mut Bench, step: Step) {
         let Some(mut authenticating) = self.authenticating.take() else { return };
-        authenticating.awaited = None;
-        let reply = match authenticating.judge(step) {
+        let reply = match authenticating.bind(step) {
             Step::Continue(data) => Reply::Continue(Some(data.into())),
             Step::Allow(identity, data) => {
                 authenticating.exchange = None;
@@ -107,8 +109,74 @@ impl Task {
 }
 
 impl Authenticating {
+    fn take_in(&mut self, door: &Door, said: Told, now: Millis) {
+        if said.is_anew {
+            self.exchange = door.authenticator.begin(&self.method);
+        }
+        self.stage = Stage::Waiting { data: said.data, turn: Turn::new(now) };
+    }
+
+    /// What the method says, when the client is to be told.
+    fn poll(
+        &mut self,
+        bench: &mut Bench,
+        door: &Door,
+        address: Peer,
+        context: &mut Context<'_>,
+    ) -> Poll<Step> {
+        loop {
+            let next = match &mut self.stage {
+                Stage::Idle => return Poll::Pending,
+                Stage::Waiting { turn, .. } => {
+                    ready!(turn.poll(context));
+                    self.begin(bench, door, address)
+                }
+                Stage::Asked { step, hearing } => {
+                    let step = ready!(Pin::new(step).poll(context));
+                    judged(bench, hearing.take(), step.unwrap_or(Step::Deny(Denial::ServerBusy)))
+                }
+                Stage::Judged { then, .. } => {
+                    if let Some(then) = then {
+                        ready!(then.as_mut().poll(context));
+                    }
+                    match std::mem::replace(&mut self.stage, Stage::Idle) {
+                        Stage::Judged { step, .. } => return Poll::Ready(step),
+                        _ => return Poll::Pending,
+                    }
+                }
+            };
+            self.stage = next;
+        }
+    }
+
+    /// Has the method judge what the client has said, if it is heard.
+    fn begin(&mut self, bench: &mut Bench, door: &Door, address: Peer) -> Stage {
+        let Stage::Waiting { data, turn } = std::mem::replace(&mut self.stage, Stage::Idle) else {
+            return Stage::Idle;
+        };
+        let Some(exchange) = &mut self.exchange else {
+            // It is not offered any more.
+            return Stage::Judged { step: Step::Deny(Denial::UnknownMethod), then: None };
+        };
+        let mut hearing = None;
+        if exchange.is_guess() {
+            let user = exchange.user_name().unwrap_or_default();
+            match turn.admit(bench, door, address, user) {
+                login::Admitted::Heard(heard) => hearing = Some(heard),
+                login::Admitted::Wait(turn) => return Stage::Waiting { data, turn },
+                login::Admitted::Denied(denial, then) => {
+                    return Stage::Judged { step: Step::Deny(denial), then };
+                }
+            }
+        }
+        match exchange.hear(data.as_deref()) {
+            Said::Now(step) => judged(bench, hearing, step),
+            Said::Later(step) => Stage::Asked { step, hearing },
+        }
+    }
+
     /// Whoever is proved to be somebody else than the certificate, CONNECT or the first exchange says is not let in.
-    fn judge(&self, step: Step) -> Step {
+    fn bind(&self, step: Step) -> Step {
         let Step::Allow(identity, _) = &step else { return step };
         let is_other = self.bound_to.as_ref().is_some_and(|bound| *bound != identity.user_name);
         let named = self.claim.user_name.as_deref();
@@ -117,4 +185,14 @@ impl Authenticating {
         }
         step
     }
+}
+
+/// The method has said it.
+fn judged(bench: &mut Bench, hearing: Option<Hearing>, step: Step) -> Stage {
+    let outcome = match &step {
+        Step::Allow(..) => Outcome::Right,
+        Step::Deny(Denial::BadUserNameOrPassword) => Outcome::Wrong,
+        Step::Deny(_) | Step::Continue(_) => Outcome::Unjudged,
+    };
+    Stage::Judged { step, then: login::told(bench, hearing, outcome) }
 }

@@ -34,13 +34,12 @@ pub(super) struct Claim {
 /// A login that has not been answered.
 pub(super) struct Login {
     pub(super) claim: Claim,
-    began: Millis,
     state: State,
 }
 
 enum State {
-    /// Others like it are under way.
-    Waiting { credentials: Credentials, pause_millis: u64, pause: Option<Pin<Box<Sleep>>> },
+    /// It is to be judged, as soon as it is heard.
+    Waiting { credentials: Credentials, turn: Turn },
     /// It is being judged.
     Asked { answer: oneshot::Receiver<Verdict>, hearing: Option<Hearing> },
     /// It was judged, or nobody has listened; the client hears of it then.
@@ -49,16 +48,32 @@ enum State {
     Over,
 }
 
+/// A guess that waits for others like it.
+pub(super) struct Turn {
+    began: Millis,
+    pause_millis: u64,
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+/// What becomes of a guess.
+pub(super) enum Admitted {
+    /// It is judged; the outcome is to be told.
+    Heard(Hearing),
+    /// Others like it are under way.
+    Wait(Turn),
+    /// Nobody looks at it; the client hears of it then.
+    Denied(Denial, Option<Pin<Box<Sleep>>>),
+}
+
 impl Login {
     /// Who shall be judged by what it has said, now.
     pub(super) fn new(claim: Claim, credentials: Credentials, now: Millis) -> Self {
-        let state = State::Waiting { credentials, pause_millis: PAUSE_MILLIS, pause: None };
-        Login { claim, began: now, state }
+        Login { claim, state: State::Waiting { credentials, turn: Turn::new(now) } }
     }
 
     /// Who has been judged already.
-    pub(super) fn judged(claim: Claim, verdict: Verdict, now: Millis) -> Self {
-        Login { claim, began: now, state: State::Told { verdict, then: None } }
+    pub(super) fn judged(claim: Claim, verdict: Verdict) -> Self {
+        Login { claim, state: State::Told { verdict, then: None } }
     }
 
     /// The verdict, when the client is to be told.
@@ -71,17 +86,15 @@ impl Login {
     ) -> Poll<Verdict> {
         loop {
             let next = match &mut self.state {
-                State::Waiting { pause, .. } => {
-                    if let Some(pause) = pause {
-                        ready!(pause.as_mut().poll(context));
-                    }
+                State::Waiting { turn, .. } => {
+                    ready!(turn.poll(context));
                     self.begin(bench, door, address)
                 }
                 State::Asked { answer, hearing } => {
                     // Where the channel closes without a verdict, the authenticator has been shut down.
                     let verdict = ready!(Pin::new(answer).poll(context));
                     let verdict = verdict.unwrap_or(Verdict::Deny(Denial::ServerBusy));
-                    told(bench, hearing.take(), verdict)
+                    judged(bench, hearing.take(), verdict)
                 }
                 State::Told { then, .. } => {
                     if let Some(then) = then {
@@ -100,69 +113,91 @@ impl Login {
 
     /// Has it judged, if it is heard.
     fn begin(&mut self, bench: &mut Bench, door: &Door, address: Peer) -> State {
-        let State::Waiting { credentials, pause_millis, .. } =
-            std::mem::replace(&mut self.state, State::Over)
-        else {
+        let State::Waiting { credentials, turn } = std::mem::replace(&mut self.state, State::Over) else {
             return State::Over;
         };
-        let hearing = if door.authenticator.is_guess(&credentials) {
-            let now = bench.turn.now.mono;
+        let mut hearing = None;
+        if door.authenticator.is_guess(&credentials) {
             let user = credentials.user_name.as_deref().unwrap_or_default();
-            match bench.shared.guard.admit(user, address.ip(), now.0) {
-                Admission::Heard(hearing) => Some(hearing),
-                Admission::Unheard(empty) => return self.unheard(bench, door, address, empty),
-                Admission::Wait if now.since(self.began) >= PATIENCE_MILLIS => {
-                    let verdict = Verdict::Deny(Denial::ServerBusy);
-                    return State::Told { verdict, then: None };
-                }
-                Admission::Wait => {
-                    let pause = Some(sleep(pause_millis));
-                    let pause_millis = (pause_millis * 2).min(PAUSE_MILLIS_MAX);
-                    return State::Waiting { credentials, pause_millis, pause };
+            match turn.admit(bench, door, address, user) {
+                Admitted::Heard(heard) => hearing = Some(heard),
+                Admitted::Wait(turn) => return State::Waiting { credentials, turn },
+                Admitted::Denied(denial, then) => {
+                    return State::Told { verdict: Verdict::Deny(denial), then };
                 }
             }
-        } else {
-            None
-        };
+        }
         match door.authenticator.authenticate(credentials) {
-            Answer::Now(verdict) => told(bench, hearing, verdict),
+            Answer::Now(verdict) => judged(bench, hearing, verdict),
             Answer::Later(answer) => State::Asked { answer, hearing },
         }
     }
+}
 
-    /// Nobody looks at its password; the client cannot tell that from a wrong one.
-    fn unheard(&self, bench: &mut Bench, door: &Door, address: Peer, empty: Empty) -> State {
+impl Turn {
+    pub(super) fn new(now: Millis) -> Self {
+        Turn { began: now, pause_millis: PAUSE_MILLIS, pause: None }
+    }
+
+    /// Ready when it is to ask whether it is heard.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.pause.as_mut().map_or(Poll::Ready(()), |pause| pause.as_mut().poll(context))
+    }
+
+    /// Asks whether somebody looks at this user's password now.
+    pub(super) fn admit(self, bench: &mut Bench, door: &Door, address: Peer, user: &str) -> Admitted {
         let now = bench.turn.now.mono;
-        bench.turn.count(
-            match empty {
-                Empty::UserAtAddress => Count::LoginsUserAtAddress,
-                Empty::Address => Count::LoginsAddress,
-                Empty::User => Count::LoginsUser,
-            },
-            1,
-        );
-        bench.telling.tell(Kind::Unheard, now, || {
-            let user = Words(self.claim.user_name.as_deref().unwrap_or_default());
-            let (listener, who) = (&door.name, empty.in_words());
-            tracing::warn!(%user, %address, %listener, "too many wrong passwords: {who} is not heard for a while");
-        });
-        let until = bench.shared.guard.unheard_until(now.0);
-        let verdict = Verdict::Deny(Denial::BadUserNameOrPassword);
-        State::Told { verdict, then: Some(sleep(until.saturating_sub(now.0))) }
+        match bench.shared.guard.admit(user, address.ip(), now.0) {
+            Admission::Heard(hearing) => Admitted::Heard(hearing),
+            Admission::Unheard(empty) => {
+                let then = unheard(bench, door, address, user, empty);
+                Admitted::Denied(Denial::BadUserNameOrPassword, Some(then))
+            }
+            Admission::Wait if now.since(self.began) >= PATIENCE_MILLIS => {
+                Admitted::Denied(Denial::ServerBusy, None)
+            }
+            Admission::Wait => {
+                let pause_millis = (self.pause_millis * 2).min(PAUSE_MILLIS_MAX);
+                Admitted::Wait(Turn { pause_millis, pause: Some(sleep(self.pause_millis)), ..self })
+            }
+        }
     }
 }
 
+/// Nobody looks at its password; the client cannot tell that from a wrong one, nor by when it is told.
+fn unheard(bench: &mut Bench, door: &Door, address: Peer, user: &str, empty: Empty) -> Pin<Box<Sleep>> {
+    let now = bench.turn.now.mono;
+    bench.turn.count(
+        match empty {
+            Empty::UserAtAddress => Count::LoginsUserAtAddress,
+            Empty::Address => Count::LoginsAddress,
+            Empty::User => Count::LoginsUser,
+        },
+        1,
+    );
+    bench.telling.tell(Kind::Unheard, now, || {
+        let (user, listener, who) = (Words(user), &door.name, empty.in_words());
+        tracing::warn!(%user, %address, %listener, "too many wrong passwords: {who} is not heard for a while");
+    });
+    sleep(bench.shared.guard.unheard_until(now.0).saturating_sub(now.0))
+}
+
 /// The verdict has come.
-fn told(bench: &mut Bench, hearing: Option<Hearing>, verdict: Verdict) -> State {
+fn judged(bench: &mut Bench, hearing: Option<Hearing>, verdict: Verdict) -> State {
     let outcome = match verdict {
         Verdict::Allow(_) => Outcome::Right,
         Verdict::Deny(Denial::BadUserNameOrPassword) => Outcome::Wrong,
         Verdict::Deny(_) => Outcome::Unjudged,
     };
+    State::Told { verdict, then: told(bench, hearing, outcome) }
+}
+
+/// A guess was judged: when the client hears of it.
+pub(super) fn told(bench: &mut Bench, hearing: Option<Hearing>, outcome: Outcome) -> Option<Pin<Box<Sleep>>> {
     bench.turn.count(Count::LoginsWrong, u64::from(outcome == Outcome::Wrong));
     let now = bench.turn.now.mono.0;
     let until = hearing.map_or(now, |hearing| hearing.tell(outcome, now));
-    State::Told { verdict, then: (until > now).then(|| sleep(until - now)) }
+    (until > now).then(|| sleep(until - now))
 }
 
 fn sleep(millis: u64) -> Pin<Box<Sleep>> {

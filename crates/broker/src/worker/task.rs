@@ -333,7 +333,7 @@ impl Task {
             let password = password.map(|password| Secret::new(password.into_vec()));
             let now = bench.turn.now.mono;
             self.login = Some(Box::new(match self.vouched(&claim) {
-                Err(denial) => Login::judged(claim, Verdict::Deny(denial), now),
+                Err(denial) => Login::judged(claim, Verdict::Deny(denial)),
                 Ok(certificate) => {
                     let client_id = claim.client_id.clone();
                     Login::new(claim, Credentials { user_name, password, client_id, certificate }, now)

@@ -18,7 +18,15 @@ use super::lost::{lost, read_failed, write_failed};
 /// Said where a connection ends in order.
 const DONE: VarInt = VarInt::from_u32(0);
 
-type Arriving = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Where what is sent stands.
+enum Last {
+    /// More may be sent.
+    Open,
+    /// Nothing more is sent; ready when the other end has all.
+    Arriving(Pin<Box<dyn Future<Output = ()> + Send>>),
+    /// The other end has all, or wants nothing more.
+    Arrived,
+}
 
 /// A QUIC connection with its stream.
 pub struct QuicStream {
@@ -27,8 +35,7 @@ pub struct QuicStream {
     connection: Connection,
     /// What the other end has shown, its own certificate first.
     certificates: Vec<CertificateDer<'static>>,
-    /// Nothing more is sent; ready when the other end has all.
-    arriving: Option<Arriving>,
+    last: Last,
     /// The socket, where it is this connection's alone.
     _endpoint: Option<Endpoint>,
 }
@@ -43,7 +50,7 @@ impl QuicStream {
         let shown =
             connection.peer_identity().and_then(|any| any.downcast::<Vec<CertificateDer<'static>>>().ok());
         let certificates = shown.map(|shown| *shown).unwrap_or_default();
-        QuicStream { sending, receiving, connection, certificates, arriving: None, _endpoint: endpoint }
+        QuicStream { sending, receiving, connection, certificates, last: Last::Open, _endpoint: endpoint }
     }
 
     /// Where the other end is at present.
@@ -100,19 +107,20 @@ impl AsyncWrite for QuicStream {
     /// Ends what is sent, and waits until the other end has it: a connection that is dropped loses what is under way.
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if let Some(error) = this.connection.close_reason() {
-            return Poll::Ready(match this.arriving {
-                Some(_) => Ok(()), // It was told that nothing more comes, and has gone.
-                None => Err(lost(&error)),
-            });
-        }
-        let arriving = this.arriving.get_or_insert_with(|| {
+        if let Last::Open = this.last {
+            if let Some(error) = this.connection.close_reason() {
+                return Poll::Ready(Err(lost(&error)));
+            }
             let _ = this.sending.finish(); // A peer that wants nothing more has all that it wants.
             let arrived = this.sending.stopped();
-            Box::pin(async move {
-                let _ = arrived.await;
-            })
-        });
-        arriving.as_mut().poll(context).map(Ok)
+            this.last = Last::Arriving(Box::pin(async move {
+                let _ = arrived.await; // It has all, or has gone, having been told that nothing more comes.
+            }));
+        }
+        if let Last::Arriving(arriving) = &mut this.last {
+            ready!(arriving.as_mut().poll(context));
+            this.last = Last::Arrived;
+        }
+        Poll::Ready(Ok(()))
     }
 }

@@ -76,6 +76,7 @@ async fn what_is_written_before_the_end_arrives_and_then_the_end() {
     let sending = tokio::spawn(async move {
         client.write_all(&sent).await.unwrap();
         client.shutdown().await.unwrap();
+        client.shutdown().await.expect("once more is no mistake");
         drop(client);
     });
     let mut heard = Vec::new();

@@ -137,6 +137,27 @@ fn a_changed_password_leaves_all_other_lines_as_they_were() {
 }
 
 #[test]
+fn a_verifier_for_scram_takes_the_place_of_a_hash_and_back() {
+    let shell = Shell::new();
+    for (arguments, beginning) in [
+        (&["--scram", "passwords", "alice"][..], "alice:SCRAM-SHA-256$15000:"),
+        (&["--scram=sha-512", "--iterations=4096", "passwords", "alice"], "alice:SCRAM-SHA-512$4096:"),
+        (&["passwords", "alice"], "alice:$argon2id$"),
+    ] {
+        assert_eq!(shell.code(arguments, PASSWORD), Some(0));
+        let contents = shell.read("passwords");
+        assert!(contents.starts_with(beginning) && contents.lines().count() == 1, "{contents}");
+        assert_eq!(shell.code(&["--check", "passwords", "alice"], PASSWORD), Some(0));
+        assert_eq!(shell.code(&["--check", "passwords", "alice"], "wrong"), Some(1));
+        assert!(broker_lets_in(shell.path("passwords"), "alice", PASSWORD));
+        assert!(!broker_lets_in(shell.path("passwords"), "alice", "wrong"));
+    }
+    for wrong in [&["--scram=sha-1"][..], &["--scram", "--iterations=4095"], &["--iterations=5000"]] {
+        assert_eq!(shell.code(&[wrong, &["passwords", "alice"]].concat(), PASSWORD), Some(2), "{wrong:?}");
+    }
+}
+
+#[test]
 fn a_password_can_come_from_a_file() {
     let shell = Shell::new();
     shell.write("secret", &format!("{PASSWORD}\n"));

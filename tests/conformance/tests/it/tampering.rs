@@ -34,8 +34,7 @@ fn first_failure(change: Change) -> Option<&'static str> {
     scenarios()
         .flat_map(|scenario| scenario.versions.iter().map(move |&version| (scenario, version)))
         .find(|(scenario, version)| {
-            let limits = crate::limits(scenario.setting);
-            let driver = Box::new(Tampered::new(Memory::new(limits), change));
+            let driver = Box::new(Tampered::new(crate::memory(scenario.setting), change));
             matches!(run(scenario, *version, Demand::House, driver, false), Outcome::Fail { .. })
         })
         .map(|(scenario, _)| scenario.name)

@@ -47,6 +47,7 @@ impl Feed {
             Shape::Conversations => packets::conversations(dice),
             Shape::Configuration => texts::configuration(dice),
             Shape::PasswordFile => texts::password_file(dice),
+            Shape::Scram => texts::scram(dice),
             Shape::ProxyHeader => transport::proxy_header(dice),
             Shape::Upgrade => transport::request(dice),
             Shape::Frames => transport::frames(dice),

@@ -83,6 +83,24 @@ fn value(dice: &mut Dice, key: &Key) -> String {
     }
 }
 
+/// A message of SCRAM behind the byte that says who reads it.
+pub(super) fn scram(dice: &mut Dice) -> Input {
+    const KEY: &str = "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=";
+    let nonce = dice.pick(&["client", "clientserver", "x", "a b", ""]);
+    let name = dice.pick(&["user", "a=2Cb", "a=b", "", "Zoë", "\u{ad}"]);
+    let header = dice.pick(&["n,,", "y,,", "p=tls-exporter,,", "n,a=user,", "n"]);
+    let iterations = dice.pick(&["4096", "1", "1000001", "04096", ""]);
+    let extension = dice.pick(&["", "", ",z=x", ",m=x", ","]);
+    let (turn, message) = match dice.pick(&[0_u8, 1, 2, 3, 4]) {
+        0 => (0, format!("{header}n={name},r={nonce}{extension}")),
+        1 => (1, format!("c=biws,r={nonce}{extension},p={KEY}")),
+        2 => (2, format!("r={nonce},s=ZnV6ei1zYWx0,i={iterations}{extension}")),
+        3 => (3, format!("v={KEY}{extension}")),
+        _ => (4, format!("SCRAM-SHA-256${iterations}:ZnV6ei1zYWx0${KEY}:{KEY}")),
+    };
+    [&[turn], message.as_bytes()].concat()
+}
+
 /// Lines of users, comments and mistakes.
 pub(super) fn password_file(dice: &mut Dice) -> Input {
     let names = ["alice", "bob", " two words ", "#", "Zoë", "", "\u{feff}alice", "al\u{7}ice"];

@@ -14,6 +14,7 @@ mod retained;
 mod rights;
 mod round_trip;
 mod rule_files;
+mod scram;
 mod second_opinion;
 mod segments;
 mod server_bytes;
@@ -56,6 +57,8 @@ pub(crate) enum Shape {
     Upgrade,
     /// A size of reads, and frames of a WebSocket's client.
     Frames,
+    /// A choice of the reader, and a message of SCRAM.
+    Scram,
     /// The text of a file of rules.
     RuleFile,
     /// The text of Mosquitto's.
@@ -87,6 +90,7 @@ pub const TARGETS: &[Target] = &[
     target("proxy_header", proxy_header::proxy_header, Shape::ProxyHeader, 100_000),
     target("ws_request", websocket::request, Shape::Upgrade, 10_000),
     target("ws_frames", websocket::frames, Shape::Frames, 5_000),
+    target("scram", scram::scram, Shape::Scram, 20_000),
     target("rule_file", rule_files::rule_file, Shape::RuleFile, 1_500),
     target("acl_file", rule_files::acl_file, Shape::AclFile, 4_000),
     target("dynamic_security", rule_files::dynamic_security, Shape::DynamicSecurity, 2_500),

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use whimbrel_broker::auth::{Argon2id, FaultAt, MalformedFile, StoredHash, UserName, edit};
+use whimbrel_broker::auth::{FaultAt, MalformedFile, NewHash, StoredHash, UserName, edit};
 
 /// A hash of little cost; no password is verified here.
 const HASH: &str =
@@ -34,9 +34,9 @@ pub(super) fn password_file(data: &[u8]) {
     }
 }
 
-fn hash() -> Argon2id {
+fn hash() -> NewHash {
     match StoredHash::parse(HASH) {
-        Ok(StoredHash::Argon2id(hash)) => hash,
+        Ok(StoredHash::Argon2id(hash)) => NewHash::Argon2id(hash),
         other => panic!("{other:?}"),
     }
 }

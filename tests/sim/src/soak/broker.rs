@@ -4,7 +4,6 @@ use std::{
     fs,
     io::{self, BufRead, BufReader},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     time::{Duration, Instant},
@@ -65,7 +64,7 @@ impl Broker {
         let pid = line.trim().parse().map_err(|_| "sh: no process".to_owned())?;
         let mut broker = Broker { shell, input, pid, address, folder };
         let deadline = Instant::now() + START_MAX;
-        while !listens(&listener.address, address) {
+        while TcpStream::connect(address).is_err() {
             if Instant::now() > deadline {
                 return Err(format!("{} does not listen on {}", program.display(), listener.address));
             }
@@ -84,13 +83,6 @@ impl Broker {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         line.and_then(|line| line.split_ascii_whitespace().next()?.parse().ok()).unwrap_or(0)
-    }
-}
-
-fn listens(listener: &str, address: SocketAddr) -> bool {
-    match listener.strip_prefix("unix:") {
-        Some(path) => UnixStream::connect(path).is_ok(),
-        None => TcpStream::connect(address).is_ok(),
     }
 }
 

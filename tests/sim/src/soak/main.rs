@@ -22,7 +22,8 @@ use episode::Episode;
 use whimbrel_carrier::Transport;
 use whimbrel_sim::log::Tally;
 
-const USAGE: &str = "usage: soak --whimbrel PROGRAM --minutes N --seed S [--transport tcp|tls|ws|wss|unix]";
+const USAGE: &str =
+    "usage: soak --whimbrel PROGRAM --minutes N --seed S [--transport tcp|tls|ws|wss|quic|unix]";
 /// Kibibytes that the broker may have more at the end than after the first episode.
 const GROWTH_KIB_MAX: u64 = 48 << 10;
 /// What the broker counts of clients when nobody but the one who asks is there.

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use super::entries::{Entries, MalformedFile};
 use super::line::{Line, LineFault, UserName, lines};
-use crate::auth::stored_hash::{Argon2id, StoredHash};
+use crate::auth::stored_hash::{NewHash, StoredHash};
 
 /// Sets a user's line: in the place of the first one, or at the end. Further lines of the same user go, as
 /// a file with two cannot be used. Says whether there was one.
-pub fn set(file: &[u8], user_name: &UserName, hash: &Argon2id) -> (Vec<u8>, bool) {
+pub fn set(file: &[u8], user_name: &UserName, hash: &NewHash) -> (Vec<u8>, bool) {
     let mut edited = Vec::with_capacity(file.len() + 256);
     let mut found = false;
     for (_, line) in lines(file) {
@@ -75,7 +75,7 @@ fn line_ending(line: &[u8]) -> &'static [u8] {
 mod tests {
     use super::super::line::{LineFault, UserName};
     use super::{delete, find, set};
-    use crate::auth::stored_hash::{Argon2id, HashFault, Scratch, StoredHash};
+    use crate::auth::stored_hash::{HashFault, NewHash, Scratch, StoredHash};
 
     const FILE: &str = "\
 # people
@@ -89,12 +89,12 @@ carol:$6$short";
         UserName::parse(name).unwrap()
     }
 
-    fn hash() -> Argon2id {
+    fn hash() -> NewHash {
         let parsed = StoredHash::parse(
             "$argon2id$v=19$m=8,t=1,p=1$YSB0aW55IHRlc3Qgc2FsdA$OdwmiDkOf7gqKOUoKTEOHniv7XLlNaJmeCLmZjysAPo",
         );
         match parsed {
-            Ok(StoredHash::Argon2id(hash)) => hash,
+            Ok(StoredHash::Argon2id(hash)) => NewHash::Argon2id(hash),
             other => panic!("{other:?}"),
         }
     }

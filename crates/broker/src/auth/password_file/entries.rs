@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
+use whimbrel_scram::Hash;
 
 use super::line::{Line, LineFault, lines};
 use crate::auth::stored_hash::{Argon2id, Cost, StoredHash};
@@ -27,6 +28,8 @@ pub(super) struct Entry {
 pub(super) struct Entries {
     by_user_name: HashMap<Arc<str>, Entry>,
     decoy: Entry,
+    /// Of each hash the commonest iterations and length of salt among the verifiers for SCRAM.
+    usual_scram: [Option<(u32, usize)>; 2],
 }
 
 impl Entries {
@@ -38,6 +41,7 @@ impl Entries {
         let mut by_user_name = HashMap::new();
         let mut first_lines = HashMap::<Arc<str>, usize>::new();
         let mut costs = HashMap::<Cost, usize>::new();
+        let mut verifiers = HashMap::<(Hash, u32, usize), usize>::new();
         let mut malformed = MalformedFile { path: path.into(), faults: Vec::new(), fault_count: 0 };
 
         for (number, line) in lines(file) {
@@ -57,6 +61,10 @@ impl Entries {
             match StoredHash::parse(hash) {
                 Ok(stored) => {
                     *costs.entry(stored.cost()).or_default() += 1;
+                    if let StoredHash::Scram(verifier) = &stored {
+                        let shape = (verifier.hash(), verifier.iterations(), verifier.salt_bytes());
+                        *verifiers.entry(shape).or_default() += 1;
+                    }
                     let fingerprint = Sha256::digest(hash).into();
                     by_user_name.insert(user_name, Entry { hash: stored, fingerprint });
                 }
@@ -66,7 +74,12 @@ impl Entries {
         if malformed.fault_count > 0 {
             return Err(malformed);
         }
-        Ok(Self { by_user_name, decoy: decoy(&costs) })
+        let usual = |hash| {
+            let of_hash = verifiers.iter().filter(|((other, ..), _)| *other == hash);
+            let commonest = of_hash.max_by_key(|(shape, count)| (**count, **shape));
+            commonest.map(|((_, iterations, salt_bytes), _)| (*iterations, *salt_bytes))
+        };
+        Ok(Self { by_user_name, decoy: decoy(&costs), usual_scram: Hash::ALL.map(usual) })
     }
 
     /// The user's line, and the name as it is shared by all of the user's connections.
@@ -79,6 +92,17 @@ impl Entries {
     /// with a rarer one from an unknown user.
     pub(super) fn decoy(&self) -> &Entry {
         &self.decoy
+    }
+
+    /// The iterations and the length of the salt that a user of SCRAM most likely has: what is made up for an unknown one has
+    /// the same. In a file with several, they tell a user with rarer ones from an unknown user. `None` where nobody
+    /// has a verifier for this hash.
+    pub(super) fn usual_scram(&self, hash: Hash) -> Option<(u32, usize)> {
+        let [sha_256, sha_512] = self.usual_scram;
+        match hash {
+            Hash::Sha256 => sha_256,
+            Hash::Sha512 => sha_512,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {

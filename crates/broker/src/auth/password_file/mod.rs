@@ -14,6 +14,7 @@ mod entries;
 mod line;
 mod queue;
 mod remembered;
+mod scram;
 mod verifier;
 
 use std::fs::{File, Metadata};
@@ -27,12 +28,15 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use super::{Answer, Authenticator, Credentials, Denial};
+use whimbrel_scram::Hash;
+
+use super::{Answer, Authenticator, Credentials, Denial, Exchange};
 use entries::Entries;
 pub use entries::{FaultAt, MalformedFile};
 pub use line::{LineFault, UserName, UserNameFault};
 use queue::{Attempt, Queue};
-use remembered::{KEY_BYTES, Remembered, Tagger};
+use remembered::{KEY_BYTES, Remembered};
+use scram::Scram;
 pub use verifier::Counts;
 use verifier::{Clock, Verifier};
 
@@ -107,7 +111,7 @@ impl PasswordFile {
         let remembered = Remembered::new(options.remembered_max, options.remembered_age_max);
         let idle = Self {
             path: options.path.clone(),
-            verifier: Arc::new(Verifier::new(entries, Tagger::new(&key), remembered, clock)),
+            verifier: Arc::new(Verifier::new(entries, &key, remembered, clock)),
             queue: Arc::new(Queue::new(options.verifications_waiting_max)),
         };
         Ok((idle, warnings))
@@ -162,6 +166,13 @@ impl Authenticator for PasswordFile {
             Ok(()) => Answer::Later(verdict),
             Err(_) => Answer::Now(self.verifier.deny(Denial::ServerBusy)),
         }
+    }
+
+    fn begin(&self, method: &str) -> Option<Box<dyn Exchange>> {
+        let hash = Hash::of_method(method)?;
+        // Where nobody has a verifier for it there is nothing to offer.
+        self.verifier.entries().usual_scram(hash)?;
+        Some(Box::new(Scram::new(Arc::clone(&self.verifier), hash)))
     }
 }
 

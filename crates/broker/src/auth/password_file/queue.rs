@@ -122,7 +122,7 @@ mod tests {
     use super::{Attempt, Queue, verify_until_closed};
     use crate::auth::Secret;
     use crate::auth::password_file::entries::Entries;
-    use crate::auth::password_file::remembered::{KEY_BYTES, Remembered, Tagger};
+    use crate::auth::password_file::remembered::{KEY_BYTES, Remembered};
     use crate::auth::password_file::verifier::Verifier;
 
     fn attempt(user_name: &str) -> Attempt {
@@ -158,7 +158,7 @@ mod tests {
         let entries = Entries::parse(Path::new("passwords"), b"").unwrap();
         let remembered = Remembered::new(0, Duration::ZERO);
         let verifier =
-            Verifier::new(entries, Tagger::new(&[7; KEY_BYTES]), remembered, Box::new(|| Duration::ZERO));
+            Verifier::new(entries, &[7; KEY_BYTES].into(), remembered, Box::new(|| Duration::ZERO));
         verify_until_closed(&queue, &verifier);
         assert_eq!(verifier.counts().denied, 0);
     }

@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 
-use super::entries::Entries;
+use whimbrel_scram::{Hash, Verifier as ScramVerifier};
+use zeroize::Zeroizing;
+
+use super::entries::{Entries, Entry, Fingerprint};
 use super::queue::Attempt;
-use super::remembered::{Remembered, Tag, Tagger};
-use crate::auth::stored_hash::Scratch;
+use super::remembered::{KEY_BYTES, Remembered, Tag, Tagger};
+use crate::auth::stored_hash::{Scratch, StoredHash};
 use crate::auth::{Denial, Identity, Secret, Verdict};
 
 /// Time since any fixed moment, never backwards.
@@ -24,7 +27,12 @@ pub(super) struct Verifier {
     remembered: Mutex<Remembered>,
     counters: Counters,
     clock: Clock,
+    /// What is made up for unknown users follows from it.
+    secret: Zeroizing<[u8; KEY_BYTES]>,
 }
+
+/// The line by which a client of SCRAM wants to come in; none where there is no such user.
+pub(super) struct Claimed(Option<(Arc<str>, Fingerprint)>);
 
 /// How often what was answered since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,10 +56,16 @@ struct Counters {
 }
 
 impl Verifier {
-    pub(super) fn new(entries: Entries, tagger: Tagger, remembered: Remembered, clock: Clock) -> Self {
+    pub(super) fn new(
+        entries: Entries,
+        key: &Zeroizing<[u8; KEY_BYTES]>,
+        remembered: Remembered,
+        clock: Clock,
+    ) -> Self {
         Self {
+            secret: key.clone(),
+            tagger: Tagger::new(key),
             entries: RwLock::new(Arc::new(entries)),
-            tagger,
             remembered: Mutex::new(remembered),
             counters: Counters::default(),
             clock,
@@ -74,6 +88,43 @@ impl Verifier {
             remembered: self.counters.remembered.load(Ordering::Relaxed),
             busy: self.counters.busy.load(Ordering::Relaxed),
         }
+    }
+
+    /// The user's verifier for SCRAM, or one that is made up: the same each time, and no password's.
+    pub(super) fn claim(&self, user_name: &str, hash: Hash) -> (ScramVerifier, Claimed) {
+        let entries = self.entries();
+        match entries.find(user_name) {
+            Some((user_name, Entry { hash: StoredHash::Scram(verifier), fingerprint }))
+                if verifier.hash() == hash =>
+            {
+                (verifier.clone(), Claimed(Some((Arc::clone(user_name), *fingerprint))))
+            }
+            _ => {
+                let usual = (whimbrel_scram::ITERATIONS, whimbrel_scram::SALT_BYTES);
+                let (iterations, salt_bytes) = entries.usual_scram(hash).unwrap_or(usual);
+                let verifier = ScramVerifier::made_up(hash, &*self.secret, user_name, salt_bytes, iterations);
+                (verifier, Claimed(None))
+            }
+        }
+    }
+
+    /// Whose line it is, if it is in the file still; who has proved that it is theirs comes in.
+    pub(super) fn still(&self, claimed: &Claimed) -> Option<Arc<str>> {
+        let (user_name, fingerprint) = claimed.0.as_ref()?;
+        let entries = self.entries();
+        let (user_name, _) = entries.find(user_name).filter(|(_, now)| now.fingerprint == *fingerprint)?;
+        Some(Arc::clone(user_name))
+    }
+
+    /// A client of SCRAM has proved that it is this user.
+    pub(super) fn count_accepted(&self) {
+        self.counters.accepted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Says no, and counts it.
+    pub(super) fn refuse(&self, denial: Denial) -> Denial {
+        self.deny(denial);
+        denial
     }
 
     /// Says no, and counts it.
@@ -155,7 +206,7 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
-    use super::{Entries, Remembered, Tagger, Verifier};
+    use super::{Entries, Remembered, Verifier};
     use crate::auth::password_file::remembered::KEY_BYTES;
     use crate::auth::{Denial, Scratch, Secret, Verdict};
 
@@ -171,8 +222,8 @@ mod tests {
         let changed = OLD.replace("m=8,", "m=9,");
         for (now, allowed) in [(OLD, true), ("# a comment more\n", false), (&changed, false)] {
             let remembered = Remembered::new(10, Duration::from_secs(60));
-            let tagger = Tagger::new(&[7; KEY_BYTES]);
-            let verifier = Verifier::new(entries(OLD), tagger, remembered, Box::new(|| Duration::ZERO));
+            let key = [7; KEY_BYTES].into();
+            let verifier = Verifier::new(entries(OLD), &key, remembered, Box::new(|| Duration::ZERO));
             let before = verifier.entries();
             verifier.replace_entries(entries(now));
 

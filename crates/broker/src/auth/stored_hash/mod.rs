@@ -1,4 +1,4 @@
-//! What a password file keeps of a password: three formats, read strictly and verified in constant
+//! What a password file keeps of a password: four formats, read strictly and verified in constant
 //! time. Not the file around them, and not who verifies when.
 //!
 //! The bounds keep one line of a file from costing more than about half a second of a core or 256 MiB.
@@ -6,9 +6,11 @@
 mod argon2id;
 mod mosquitto;
 
+use std::fmt;
 use std::ops::RangeInclusive;
 
 use base64ct::Encoding;
+use whimbrel_scram::{Hash, Verifier, VerifierFault};
 
 pub use argon2id::{Argon2id, SALT_BYTES, Scratch};
 use mosquitto::{Pbkdf2Sha512, SaltedSha512};
@@ -23,6 +25,9 @@ pub enum StoredHash {
     Argon2id(Argon2id),
     /// `$7$iterations$salt$hash`: what Mosquitto 2.0 writes.
     Pbkdf2Sha512(Pbkdf2Sha512),
+    /// `SCRAM-SHA-256$iterations:salt$key:key`, and with 512: what `whimbrel passwd --scram` writes. It is asked by a password
+    /// as well as by SCRAM.
+    Scram(Verifier),
     /// `$6$salt$hash`: what Mosquitto 1 wrote. It has nothing in common with crypt's `$6$`.
     SaltedSha512(SaltedSha512),
 }
@@ -34,6 +39,9 @@ impl StoredHash {
     /// What is wrong with it, or which bound it exceeds. The text itself is never part of the error: it
     /// may be a password.
     pub fn parse(text: &str) -> Result<Self, HashFault> {
+        if text.starts_with("SCRAM-") && text.contains('$') {
+            return Verifier::parse(text).map(Self::Scram).map_err(HashFault::Scram);
+        }
         let rest = text.strip_prefix('$').ok_or(HashFault::PlainText)?;
         let (format, rest) = rest.split_once('$').ok_or(HashFault::UnknownFormat)?;
         match format {
@@ -51,6 +59,7 @@ impl StoredHash {
             Self::Argon2id(hash) => hash.verify(password, scratch),
             Self::Pbkdf2Sha512(hash) => hash.verify(password),
             Self::SaltedSha512(hash) => hash.verify(password),
+            Self::Scram(verifier) => verifier.verify(password),
         }
     }
 
@@ -60,6 +69,7 @@ impl StoredHash {
             Self::Argon2id(hash) => hash.cost(),
             Self::Pbkdf2Sha512(hash) => hash.cost(),
             Self::SaltedSha512(_) => Cost::SaltedSha512,
+            Self::Scram(verifier) => Cost::Scram { hash: verifier.hash(), iterations: verifier.iterations() },
         }
     }
 
@@ -71,6 +81,27 @@ impl StoredHash {
             }
             Cost::Pbkdf2Sha512 { iterations } => Self::Pbkdf2Sha512(Pbkdf2Sha512::decoy(iterations)),
             Cost::SaltedSha512 => Self::SaltedSha512(SaltedSha512::decoy()),
+            Cost::Scram { hash, iterations } => {
+                Self::Scram(Verifier::made_up(hash, b"", "", whimbrel_scram::SALT_BYTES, iterations))
+            }
+        }
+    }
+}
+
+/// What `whimbrel passwd` makes of a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NewHash {
+    /// For passwords.
+    Argon2id(Argon2id),
+    /// For SCRAM, and for passwords.
+    Scram(Verifier),
+}
+
+impl fmt::Display for NewHash {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Argon2id(hash) => hash.fmt(out),
+            Self::Scram(verifier) => verifier.fmt(out),
         }
     }
 }
@@ -80,6 +111,7 @@ impl StoredHash {
 pub(super) enum Cost {
     SaltedSha512,
     Pbkdf2Sha512 { iterations: u32 },
+    Scram { hash: Hash, iterations: u32 },
     Argon2id { memory_kib: u32, passes: u32, lanes: u32 },
 }
 
@@ -92,7 +124,8 @@ pub enum HashFault {
     PlainText,
     /// It begins with `$`, but with no format that is read here.
     #[error(
-        "the hash is of a format that is not read here (read are $argon2id$, and Mosquitto's $7$ and $6$); \
+        "the hash is of a format that is not read here (read are $argon2id$, SCRAM-SHA-256$, SCRAM-SHA-512$, and \
+         Mosquitto's $7$ and $6$); \
          set the password again with `whimbrel passwd`"
     )]
     UnknownFormat,
@@ -102,6 +135,9 @@ pub enum HashFault {
         /// The form that it should have.
         expected: &'static str,
     },
+    /// It is a verifier for SCRAM that cannot be used.
+    #[error("{0}; set the password again with `whimbrel passwd --scram`")]
+    Scram(VerifierFault),
     /// A number is none, or has a sign or leading zeros.
     #[error("{name} of the hash is not a number; set the password again with `whimbrel passwd`")]
     Number {

@@ -41,7 +41,7 @@ fn all_faults_are_told_at_once_with_line_and_remedy() {
     let expected = "\
 passwords:2: user \"bob\": the password is there in plain text, no hash; set it again with `whimbrel passwd`
 passwords:3: the line has no `:`; write `user:hash`, or begin the line with `#` to make it a comment
-passwords:5: user \"carol\": the hash is of a format that is not read here (read are $argon2id$, and Mosquitto's $7$ and $6$); set the password again with `whimbrel passwd`
+passwords:5: user \"carol\": the hash is of a format that is not read here (read are $argon2id$, SCRAM-SHA-256$, SCRAM-SHA-512$, and Mosquitto's $7$ and $6$); set the password again with `whimbrel passwd`
 passwords:6: the line has no `:`; write `user:hash`, or begin the line with `#` to make it a comment
 passwords:7: user \"alice\": the user has a line already (line 1); delete one of the two
 passwords:8: the user name contains a control character; correct it or delete the line";
