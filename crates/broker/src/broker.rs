@@ -9,7 +9,7 @@ use std::{
 };
 
 use whimbrel_engine::{Engine, Now, Progress, Wire, Written, proto::Millis};
-use whimbrel_net::{ListenError, UnixListenError, tls::TlsFault};
+use whimbrel_net::{Inherited, ListenError, UnixListenError, tls::TlsFault};
 
 use crate::{
     access::{self, RulesError},
@@ -48,6 +48,16 @@ pub enum Error {
         listener: String,
         /// What is wrong.
         source: UnixListenError,
+    },
+    /// A socket that was passed to this process cannot be used.
+    #[error(
+        "listener {listener}: the socket that was passed to this process (LISTEN_FDS) cannot be used: {source}"
+    )]
+    Inherited {
+        /// The listener's name.
+        listener: String,
+        /// What the system said.
+        source: io::Error,
     },
     /// The machine has neither loopback address.
     #[error("listener {listener}: this machine has no loopback address; name an address that it has")]
@@ -171,6 +181,12 @@ impl Broker {
         let seats = workers.iter().map(|worker| (worker.guests.clone(), worker.load.clone())).collect();
         let listeners = Listeners::start(config, doors, seats, authenticators.clone(), &shared)?;
         announce(config, &listeners.places(), room, threads);
+        for unwanted in Inherited::of_this_process().unwanted() {
+            tracing::warn!(
+                "a socket was passed to this process (LISTEN_FDS) for which there is no listener: {unwanted}; give a \
+                 listener the same address, word by word, or have it passed no more"
+            );
+        }
         let parts = Parts {
             config: config.clone(),
             listeners: listeners.clone(),

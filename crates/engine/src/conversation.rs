@@ -17,7 +17,7 @@ use std::sync::Arc;
 use whimbrel_access::Who;
 use whimbrel_proto::{
     Millis, Violation,
-    codec::{Connect, PacketType, ReasonCode, Split, split},
+    codec::{Connect, PacketType, ReasonCode, Split, Version, split},
     server::{Connection, Event, Negotiated, farewell, negotiate},
 };
 
@@ -375,11 +375,16 @@ impl Conversation {
         }
     }
 
-    /// Nobody new is let in at present: CONNACK says so, and what the client may do. In place of [`Self::answer`].
-    pub fn turn_away(&mut self, turn: &Turn, hint: &str) {
+    /// The version that the client's CONNECT has named.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.connection.version()
+    }
+
+    /// The client is refused whoever it is: CONNACK says so, and what it may do. In place of [`Self::answer`].
+    pub fn turn_away(&mut self, turn: &Turn, reason: ReasonCode, hint: &str) {
         if self.arrival.is_some() {
-            turn.count(Count::TurnedAway, 1);
-            self.refuse(turn, ReasonCode::ServerBusy, Some(hint));
+            self.refuse(turn, reason, Some(hint));
         }
     }
 

@@ -75,6 +75,18 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// Why it cannot be changed, in words.
     fn set_log_levels(&self, levels: &Levels) -> Result<(), String>;
+
+    /// The broker has come so far. For whoever supervises the program.
+    fn reached(&self, _: Stage) {}
+}
+
+/// How far a broker has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Clients can connect.
+    Ready,
+    /// It has begun to end.
+    Ending,
 }
 
 /// A program that has made the configuration itself and keeps the log to itself.

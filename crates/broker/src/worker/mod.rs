@@ -38,6 +38,7 @@ use std::{
 };
 
 use tokio::sync::{mpsc, watch};
+use whimbrel_codec::Version;
 use whimbrel_engine::{Count, Engine, Level, Now, Turn, proto::Millis};
 use whimbrel_net::{Peer, Stream, quic::QuicArrival, tls::Identity, ws::UpgradeRules};
 
@@ -88,6 +89,8 @@ pub(crate) struct Door {
     /// How long everything before MQTT may take.
     pub handshake_within: Duration,
     pub tcp: TcpOptions,
+    /// The versions of MQTT that are spoken; all of them if it is empty.
+    pub versions: Vec<Version>,
     pub rates: Rates,
 }
 
@@ -95,6 +98,10 @@ impl Door {
     /// Whether MQTT is all that is spoken.
     fn is_plain(&self) -> bool {
         self.tls.is_none() && self.upgrade.is_none() && self.proxy.is_none()
+    }
+
+    fn speaks(&self, version: Version) -> bool {
+        self.versions.is_empty() || self.versions.contains(&version)
     }
 
     /// Whether whoever connects from there speaks for others, and may say for whom.

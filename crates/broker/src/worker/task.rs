@@ -41,7 +41,10 @@ const PACKET_MILLIS: u64 = 10_000;
 /// Slices of a message under way that are still brought to its receivers when a task is torn down.
 const SLICES_AT_DROP: usize = 1_000;
 
-/// What a client hears that is turned away.
+/// What a client hears that speaks another version than its listener.
+const VERSION_HINT: &str = "this listener speaks other versions of MQTT";
+
+/// What a client hears that has no session while everything is late here.
 const BUSY_HINT: &str =
     "the server is overloaded and takes up sessions that it has; try again in some seconds";
 
@@ -320,8 +323,14 @@ impl Task {
     /// gone meanwhile.
     fn ask(&mut self, bench: &mut Bench, context: &mut Context<'_>) -> Poll<bool> {
         if let Some(question) = self.conversation.question() {
+            if !self.place.door.speaks(self.conversation.version()) {
+                let reason = ReasonCode::UnsupportedProtocolVersion;
+                self.conversation.turn_away(&bench.turn, reason, VERSION_HINT);
+                return Poll::Ready(true);
+            }
             if bench.gate.is_busy() && bench.shared.engine.session(&question.client_id).is_none() {
-                self.conversation.turn_away(&bench.turn, BUSY_HINT); // Who comes back goes on.
+                bench.turn.count(Count::TurnedAway, 1);
+                self.conversation.turn_away(&bench.turn, ReasonCode::ServerBusy, BUSY_HINT);
                 return Poll::Ready(true);
             }
             let claim = Claim { client_id: question.client_id, user_name: question.user_name.clone() };

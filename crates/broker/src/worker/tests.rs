@@ -73,6 +73,7 @@ impl House {
             proxy: None,
             upgrade: None,
             handshake_within: Duration::from_secs(10),
+            versions: Vec::new(),
             tcp: TcpOptions { keep_alive: Duration::from_secs(300), user_timeout: None },
             rates: Rates::default(),
         });
