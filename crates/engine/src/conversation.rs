@@ -413,11 +413,6 @@ impl Conversation {
         }
     }
 
-    /// The server ends the connection.
-    pub fn close(&mut self, engine: &Engine, turn: &mut Turn, reason: ReasonCode) {
-        self.close_because(engine, turn, reason, None);
-    }
-
     /// Looks at everything that may have changed since the last turn.
     pub fn proceed(&mut self, engine: &Engine, turn: &mut Turn, wire: &Arc<dyn Wire>) {
         if self.closing {

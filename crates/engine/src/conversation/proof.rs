@@ -1,4 +1,5 @@
-//! The end of what a client has proved of itself, and of its connection with it. Not the proof.
+//! A connection that the server ends: because what its client has proved of itself ends, or because somebody says so. Not
+//! the proof.
 
 use whimbrel_proto::{Millis, codec::ReasonCode, server::farewell};
 
@@ -28,6 +29,11 @@ impl Conversation {
             self.close_because(engine, turn, ReasonCode::NotAuthorized, why);
         }
         has_ended
+    }
+
+    /// The server ends the connection.
+    pub fn close(&mut self, engine: &Engine, turn: &mut Turn, reason: ReasonCode) {
+        self.close_because(engine, turn, reason, None);
     }
 
     /// The server ends the connection, and tells a client that can hear it why.
