@@ -10,6 +10,7 @@
 //! 5. after the socket is gone, or at [`Standing::Closing`] once all is flushed: [`Conversation::end`] until it is done.
 
 mod exchange;
+mod parting;
 mod proof;
 
 use std::sync::Arc;

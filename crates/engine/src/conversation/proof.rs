@@ -1,7 +1,6 @@
-//! A connection that the server ends: because what its client has proved of itself ends, or because somebody says so. Not
-//! the proof.
+//! The end of what a client has proved of itself, and of its connection with it. Not the proof.
 
-use whimbrel_proto::{Millis, codec::ReasonCode, server::farewell};
+use whimbrel_proto::{Millis, codec::ReasonCode};
 
 use super::Conversation;
 use crate::{Count, Engine, Turn};
@@ -20,6 +19,10 @@ impl Conversation {
         }
     }
 
+    pub(super) fn has_proof_end(&self) -> bool {
+        self.proof_ends_secs != u32::MAX
+    }
+
     /// Closes the connection if that moment has come.
     pub(super) fn end_with_proof(&mut self, engine: &Engine, turn: &mut Turn) -> bool {
         let has_ended = self.proof_ends() <= turn.now.mono;
@@ -29,25 +32,5 @@ impl Conversation {
             self.close_because(engine, turn, ReasonCode::NotAuthorized, why);
         }
         has_ended
-    }
-
-    /// The server ends the connection.
-    pub fn close(&mut self, engine: &Engine, turn: &mut Turn, reason: ReasonCode) {
-        self.close_because(engine, turn, reason, None);
-    }
-
-    /// The server ends the connection, and tells a client that can hear it why.
-    pub(super) fn close_because(
-        &mut self,
-        engine: &Engine,
-        turn: &mut Turn,
-        reason: ReasonCode,
-        why: Option<&str>,
-    ) {
-        match &self.attached {
-            Some(attached) => engine.close(turn, attached, reason, why),
-            None => farewell(&self.connection, reason, why, self.last_words.get_or_insert_default()),
-        }
-        self.closing = true;
     }
 }
