@@ -59,6 +59,7 @@ pub(super) fn read(sources: &Sources) -> (Config, Findings) {
         tokens: reader.rooms(&document),
         access: reader.room(&document),
         guard: reader.room(&document),
+        quota: reader.room(&document),
         limits: reader.room(&document),
         session: reader.room(&document),
         store: reader.room(&document),
