@@ -177,7 +177,7 @@ impl Section {
 }
 
 /// Every section, in the order of the file and of the reference.
-fn sections() -> [Section; 12] {
+fn sections() -> [Section; 13] {
     [
         Section::of::<Listener>(),
         Section::of::<Authentication>(),
