@@ -21,6 +21,7 @@ os.environ["PATH"] += os.pathsep + os.pathsep.join(["/usr/sbin", "/sbin"])
 
 import haproxy_cases  # noqa: E402
 import access_cases  # noqa: E402
+import inherited_cases  # noqa: E402
 import manual_cases  # noqa: E402
 import mqttjs_cases  # noqa: E402
 import paho_cases  # noqa: E402
@@ -43,6 +44,7 @@ GROUPS = [
     tls_cases.GROUP,
     websocket_cases.GROUP,
     quic_cases.GROUP,
+    inherited_cases.GROUP,
     manual_cases.GROUP,
     haproxy_cases.GROUP,
 ]

@@ -9,21 +9,21 @@ use std::{
 };
 
 use whimbrel_engine::{Engine, Now, Progress, Wire, Written, proto::Millis};
-use whimbrel_net::{ListenError, UnixListenError, tls::TlsFault};
+use whimbrel_net::{Inherited, ListenError, UnixListenError, tls::TlsFault};
 
 use crate::{
     access::{self, RulesError},
     announcement::{Room, announce, warnings},
     auth::PasswordFileError,
     authenticators::Authenticators,
+    bans,
     config::Config,
     control::{Control, Embedding, Host, Parts, socket::PlaceError},
     doors, file_limit,
-    guard::Guard,
     listeners::Listeners,
     mapping,
     store::{self, Kept, Store, StoreError},
-    worker::{self, Bounds, Shared},
+    worker::{self, Bounds, Guards, Shared},
 };
 
 /// How long connections have to end at a stop before the process ends without them.
@@ -48,6 +48,16 @@ pub enum Error {
         listener: String,
         /// What is wrong.
         source: UnixListenError,
+    },
+    /// A socket that was passed to this process cannot be used.
+    #[error(
+        "listener {listener}: the socket that was passed to this process (LISTEN_FDS) cannot be used: {source}"
+    )]
+    Inherited {
+        /// The listener's name.
+        listener: String,
+        /// What the system said.
+        source: io::Error,
     },
     /// The machine has neither loopback address.
     #[error("listener {listener}: this machine has no loopback address; name an address that it has")]
@@ -139,12 +149,14 @@ impl Broker {
         // Before anything listens: nobody is let in who would be sent away again where the store is refused.
         let Kept { engine, mut store, bells } = store::open(config, limits, u64::from_ne_bytes(seed), now)?;
         let engine = rules.put_in_force(engine, config);
+        let guards = Guards::new(config);
+        bans::kept::restore(&engine, &guards.bans, now.wall_secs);
         let doors = doors::open(config, &authenticators)?;
         let shared = Shared::new(
             engine,
             started,
             bells,
-            Guard::new(mapping::guard(config), config.guard.entries_max as usize),
+            guards,
             Bounds {
                 connections_max,
                 waiting_room: file_limit::waiting_room(files),
@@ -168,6 +180,12 @@ impl Broker {
         let seats = workers.iter().map(|worker| (worker.guests.clone(), worker.load.clone())).collect();
         let listeners = Listeners::start(config, doors, seats, authenticators.clone(), &shared)?;
         announce(config, &listeners.places(), room, threads);
+        for unwanted in Inherited::of_this_process().unwanted() {
+            tracing::warn!(
+                "a socket was passed to this process (LISTEN_FDS) for which there is no listener: {unwanted}; give a \
+                 listener the same address, word by word, or have it passed no more"
+            );
+        }
         let parts = Parts {
             config: config.clone(),
             listeners: listeners.clone(),

@@ -3,6 +3,7 @@
 use std::{
     io,
     net::SocketAddr,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize},
@@ -12,7 +13,7 @@ use std::{
 
 use tokio::net::{TcpListener, UnixListener};
 use whimbrel_net::{
-    BACKLOG, IpVersions, ListenError, UnixPlace, listen, listen_udp, listen_unix,
+    BACKLOG, Inherited, IpVersions, ListenError, UnixPlace, listen, listen_udp, listen_unix,
     quic::{QuicListener, RECEIVE_BUFFER_BYTES},
     tls::{Acceptor, AcceptorSettings},
 };
@@ -36,7 +37,12 @@ pub(crate) struct Opened {
 pub(crate) enum Listening {
     Tcp(std::net::TcpListener),
     Quic(std::net::UdpSocket),
-    Unix(std::os::unix::net::UnixListener, UnixPlace),
+    Unix {
+        socket: std::os::unix::net::UnixListener,
+        path: PathBuf,
+        /// The file, where it is ours.
+        place: Option<UnixPlace>,
+    },
 }
 
 impl Listening {
@@ -45,7 +51,7 @@ impl Listening {
         match self {
             Listening::Tcp(socket) => socket.local_addr().ok(),
             Listening::Quic(socket) => socket.local_addr().ok(),
-            Listening::Unix(..) => None,
+            Listening::Unix { .. } => None,
         }
     }
 
@@ -53,7 +59,7 @@ impl Listening {
     pub(crate) fn place(&self) -> Option<String> {
         match self {
             Listening::Tcp(_) | Listening::Quic(_) => self.address().map(|address| address.to_string()),
-            Listening::Unix(_, place) => Some(format!("unix:{}", place.path().display())),
+            Listening::Unix { path, .. } => Some(format!("unix:{}", path.display())),
         }
     }
 
@@ -66,7 +72,7 @@ impl Listening {
                 Entry::Quic(QuicListener::new(socket, &tls.acceptor)?)
             }
             Listening::Tcp(socket) => Entry::Tcp(TcpListener::from_std(socket)?),
-            Listening::Unix(socket, place) => {
+            Listening::Unix { socket, place, .. } => {
                 Entry::Unix { listener: UnixListener::from_std(socket)?, _place: place }
             }
         })
@@ -104,6 +110,7 @@ pub(crate) fn door(
         upgrade: mapping::upgrade(listener),
         handshake_within: Duration::from_secs(listener.handshake_timeout_secs.into()),
         tcp: mapping::tcp(listener),
+        versions: listener.versions.iter().map(|version| version.version()).collect(),
         rates: mapping::rates(listener),
         closed: AtomicBool::new(false),
     }))
@@ -120,11 +127,16 @@ fn open_tls(listener: &Listener, settings: AcceptorSettings) -> Result<Arc<DoorT
 
 /// Opens every address of a listener.
 pub(crate) fn open_sockets(listener: &Listener) -> Result<Vec<Listening>, Error> {
+    let inherited = Inherited::of_this_process();
+    let refused = |source| Error::Inherited { listener: listener.label(), source };
     if let Address::Unix(path) = &listener.address {
+        if let Some(socket) = inherited.unix(path).map_err(refused)? {
+            return Ok(vec![Listening::Unix { socket, path: path.clone(), place: None }]);
+        }
         let opened = listen_unix(path, listener.unix_mode.bits());
         let (socket, place) =
             opened.map_err(|source| Error::ListenUnix { listener: listener.label(), source })?;
-        return Ok(vec![Listening::Unix(socket, place)]);
+        return Ok(vec![Listening::Unix { socket, path: path.clone(), place: Some(place) }]);
     }
     let versions = if listener.ipv6_only { IpVersions::Six } else { IpVersions::Both };
     let is_quic = listener.protocol == Protocol::Quic;
@@ -135,6 +147,14 @@ pub(crate) fn open_sockets(listener: &Listener) -> Result<Vec<Listening>, Error>
             && let Some(first) = sockets.first().and_then(Listening::address)
         {
             address.set_port(first.port());
+        }
+        let passed = match is_quic {
+            true => inherited.udp(address).map(|socket| socket.map(Listening::Quic)),
+            false => inherited.tcp(address).map(|socket| socket.map(Listening::Tcp)),
+        };
+        if let Some(socket) = passed.map_err(refused)? {
+            sockets.push(socket);
+            continue;
         }
         let opened = match is_quic {
             true => listen_udp(address, versions, RECEIVE_BUFFER_BYTES).map(Listening::Quic),

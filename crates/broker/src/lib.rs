@@ -8,6 +8,7 @@ mod admission;
 mod announcement;
 pub mod auth;
 mod authenticators;
+pub mod bans;
 mod broker;
 mod certificates;
 pub mod config;
@@ -36,7 +37,7 @@ pub fn run(config: &config::Config, host: Arc<dyn control::Host>) -> Result<(), 
     // First: no client is let in by a broker that then does not start.
     let reserved = Reserved::open(&config.control)?;
     let signals = signals::Signals::open()?;
-    let broker = Broker::start_in(config, host)?;
+    let broker = Broker::start_in(config, host.clone())?;
     let socket = match reserved.map(|reserved| reserved.serve(broker.control())).transpose() {
         Ok(socket) => socket,
         Err(error) => {
@@ -44,7 +45,9 @@ pub fn run(config: &config::Config, host: Arc<dyn control::Host>) -> Result<(), 
             return Err(error.into());
         }
     };
+    host.reached(control::Stage::Ready);
     signals::wait(&broker, signals)?;
+    host.reached(control::Stage::Ending);
     broker.stop();
     // Last: whoever has asked for the end learns by its going that it has come.
     drop(socket);

@@ -5,6 +5,7 @@
 mod address;
 mod dial;
 mod envelope;
+mod inherited;
 mod listen;
 mod networks;
 mod peer;
@@ -18,6 +19,7 @@ pub mod ws;
 pub use address::{Address, AddressError, PORT, QUIC_PORT, Scheme, TLS_PORT, WS_PATH};
 pub use dial::{DialError, Dialler, dial};
 pub use envelope::Envelope;
+pub use inherited::Inherited;
 pub use listen::{BACKLOG, IpVersions, ListenError, listen, listen_udp};
 pub use networks::{Network, Networks, NotANetwork};
 pub use peer::Peer;

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use clap::builder::{PossibleValuesParser, ValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches, ValueHint};
+use sd_notify::NotifyState;
 use whimbrel_broker::config::{self, Config, File, Flag, Key, Kind, Levels, Problems, Sources};
-use whimbrel_broker::control::Host;
+use whimbrel_broker::control::{Host, Stage};
 
 use crate::cli::FAILED;
 use crate::{config_command, log, output};
@@ -66,6 +67,17 @@ impl Host for Program {
 
     fn set_log_levels(&self, levels: &Levels) -> Result<(), String> {
         self.filter.set(levels)
+    }
+
+    fn reached(&self, stage: Stage) {
+        let state = match stage {
+            Stage::Ready => NotifyState::Ready,
+            Stage::Ending => NotifyState::Stopping,
+        };
+        // Nothing happens where nobody asks for it (NOTIFY_SOCKET).
+        if let Err(error) = sd_notify::notify(false, &[state]) {
+            tracing::warn!("whoever has started this program could not be told how far it is: {error}");
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod answer;
 mod backup;
+mod ban;
 mod client;
 mod clients;
 mod kick;
@@ -41,6 +42,7 @@ use crate::{
 
 pub use answer::Answer;
 pub use backup::BackedUp;
+pub use ban::{BanChanged, Bans, HeldOff};
 pub use client::{Client, Connection, SUBSCRIPTIONS_MAX, Subscription, Subscriptions, Will};
 pub use clients::{ClientSummary, Clients, Query};
 pub use kick::Kicked;
@@ -75,6 +77,18 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// Why it cannot be changed, in words.
     fn set_log_levels(&self, levels: &Levels) -> Result<(), String>;
+
+    /// The broker has come so far. For whoever supervises the program.
+    fn reached(&self, _: Stage) {}
+}
+
+/// How far a broker has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Clients can connect.
+    Ready,
+    /// It has begun to end.
+    Ending,
 }
 
 /// A program that has made the configuration itself and keeps the log to itself.

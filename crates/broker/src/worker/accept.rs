@@ -25,8 +25,8 @@ pub(crate) enum Entry {
     Quic(QuicListener),
     Unix {
         listener: UnixListener,
-        /// The file, which goes when nobody listens any more.
-        _place: UnixPlace,
+        /// The file, which goes when nobody listens any more, if it is ours.
+        _place: Option<UnixPlace>,
     },
 }
 
