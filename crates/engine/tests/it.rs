@@ -27,6 +27,7 @@ mod it {
     mod matching;
     mod owners;
     mod paper;
+    mod proof;
     mod queue;
     mod retained_threads;
     mod session;
