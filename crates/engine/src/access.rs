@@ -249,8 +249,8 @@ impl Engine {
 
     /// Whether the session is one of a user who is not the one that comes.
     pub(crate) fn is_owned_by_another(&self, own: Option<&str>, coming: Option<&Arc<str>>) -> bool {
-        let is_other = own.is_some() && own != coming.map(|user| &**user);
-        is_other && self.limits.session_of == ClientIdOf::User
+        let may = self.access.as_ref().map_or(self.limits.session_of, |access| access.options.client_id);
+        own.is_some() && own != coming.map(|user| &**user) && may == ClientIdOf::User
     }
 
     /// Why a client may not publish this message. Who has lost its session meanwhile publishes nothing.

@@ -527,5 +527,5 @@ fn a_server_without_rules_asks_nothing() {
     worker.say(reader, "a", "1");
     assert_eq!(worker.payloads(reader), ["1"]);
     assert_eq!(apply(&mut worker), 0);
-    worker.connect(v5("reader").user_name("b"));
+    worker.connect(v5("reader").user_name("a"));
 }

@@ -29,15 +29,6 @@ const KNOWN: [(&[u8], &str); 13] = [
         b"",
         "$6$diYB6BfiBP/R1cI+$Dr7eg5Q0Z5lLcxLG/arjwrtdVMOAXhsqN0BW2Spo4BmnkgpnKSD5/JyDWa8o+2TFNy1HJ0pQ8qm6GnudUwhnAA==",
     ),
-    // Salts as long as those of the files that FlashMQ is tested with; its format is Mosquitto's.
-    (
-        b"open sesame",
-        "$7$101$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==$1REUSdwk6JXV1LOu8dJuOoG/AiQsDFBnf4SCJjKywHKOozQavKTTDdzxZspM++AscS6qYNMqjhrGGakj2HIzzw==",
-    ),
-    (
-        b"open sesame",
-        "$6$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==$/dp3vr4c3wRylf4joBRMKtevGV18BpUW+zAkmYApRG7Pg8JdRZiq+xxoYAZP5fB3OTko6+sGABH4yD1R/GdNOQ==",
-    ),
     (
         b"open sesame",
         "$argon2id$v=19$m=19456,t=2,p=1$d2hpbWJyZWwtc2FsdC0wMQ$teABUc2TLgGDeLTPKNaRPHwkcuZFc4znhhbZ0KtWmBc",
@@ -53,6 +44,15 @@ const KNOWN: [(&[u8], &str); 13] = [
         "$argon2id$v=19$m=8,t=1,p=1$YSB0aW55IHRlc3Qgc2FsdA$OdwmiDkOf7gqKOUoKTEOHniv7XLlNaJmeCLmZjysAPo",
     ),
     (b"\0\xff:\n", "$argon2id$v=19$m=8,t=1,p=1$YSB0aW55IHRlc3Qgc2FsdA$otu8EiTv1NocL5pOtmeQ8A"),
+    // Salts as long as those of the files that FlashMQ is tested with; its format is Mosquitto's.
+    (
+        b"open sesame",
+        "$7$101$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==$1REUSdwk6JXV1LOu8dJuOoG/AiQsDFBnf4SCJjKywHKOozQavKTTDdzxZspM++AscS6qYNMqjhrGGakj2HIzzw==",
+    ),
+    (
+        b"open sesame",
+        "$6$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==$/dp3vr4c3wRylf4joBRMKtevGV18BpUW+zAkmYApRG7Pg8JdRZiq+xxoYAZP5fB3OTko6+sGABH4yD1R/GdNOQ==",
+    ),
 ];
 
 #[test]
