@@ -495,12 +495,6 @@ impl Conversation {
         self.attached.as_ref().is_some_and(|attached| engine.has_output(attached))
     }
 
-    /// What a client without a session is told at the end; to be written before the socket closes.
-    #[must_use]
-    pub fn last_words(&self) -> &[u8] {
-        self.last_words.as_deref().map_or(&[], |words| words)
-    }
-
     /// Gives up what waits for another publisher: only for a connection that is torn down and cannot wait.
     pub fn give_up_waiting(&mut self) {
         if self.waits_for_topic() {

@@ -40,4 +40,10 @@ impl Conversation {
         let ended = self.attention.closing == Some(ReasonCode::NotAuthorized);
         self.attached.is_some() && self.end == End::Lost && !sent_away && !(ended && self.has_proof_end())
     }
+
+    /// What a client without a session is told at the end; to be written before the socket closes.
+    #[must_use]
+    pub fn last_words(&self) -> &[u8] {
+        self.last_words.as_deref().map_or(&[], |words| words)
+    }
 }
