@@ -3,6 +3,7 @@
 mod ci;
 mod compare;
 mod conformance;
+mod doors;
 mod durability;
 mod fuzz;
 mod instructions;
@@ -37,6 +38,8 @@ usage: cargo xtask <chore>
   conformance …           the normative statements and their tests; the suite against a broker (`--help` lists more)
   compare …               Whimbrel beside other brokers and the relay, into docs/performance.md (`--help` lists more)
   durability …            what durability costs, beside Mosquitto, into docs/durability.md (`--help` lists more)
+  doors …                 what TLS and WebSocket cost, beside Mosquitto, and a storm of clients that come back, into
+                          docs/transports.md (`--help` lists more)
   fuzz [--target T] [--minutes N]
                           hostile bytes, by libFuzzer where nightly Rust and cargo-fuzz are installed
   interop [--require] …   the broker and the tools against programs that others wrote; the rest goes to
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         ("test", []) => ci::test_and_say_what_is_not_tested(),
         ("compare", rest) => compare::run(rest),
         ("conformance", rest) => conformance::run(rest),
+        ("doors", rest) => doors::run(rest),
         ("durability", rest) => durability::run(rest),
         ("fuzz", rest) => fuzz::run(rest),
         ("instructions", rest) => instructions::run(rest),

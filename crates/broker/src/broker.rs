@@ -16,14 +16,14 @@ use crate::{
     announcement::{Room, announce, warnings},
     auth::PasswordFileError,
     authenticators::Authenticators,
+    bans,
     config::Config,
     control::{Control, Embedding, Host, Parts, socket::PlaceError},
     doors, file_limit,
-    guard::Guard,
     listeners::Listeners,
     mapping,
     store::{self, Kept, Store, StoreError},
-    worker::{self, Bounds, Shared},
+    worker::{self, Bounds, Guards, Shared},
 };
 
 /// How long connections have to end at a stop before the process ends without them.
@@ -149,12 +149,14 @@ impl Broker {
         // Before anything listens: nobody is let in who would be sent away again where the store is refused.
         let Kept { engine, mut store, bells } = store::open(config, limits, u64::from_ne_bytes(seed), now)?;
         let engine = rules.put_in_force(engine, config);
+        let guards = Guards::new(config);
+        bans::kept::restore(&engine, &guards.bans, now.wall_secs);
         let doors = doors::open(config, &authenticators)?;
         let shared = Shared::new(
             engine,
             started,
             bells,
-            Guard::new(mapping::guard(config), config.guard.entries_max as usize),
+            guards,
             Bounds {
                 connections_max,
                 waiting_room: file_limit::waiting_room(files),

@@ -110,6 +110,7 @@ pub(crate) fn door(
         upgrade: mapping::upgrade(listener),
         handshake_within: Duration::from_secs(listener.handshake_timeout_secs.into()),
         tcp: mapping::tcp(listener),
+        versions: listener.versions.iter().map(|version| version.version()).collect(),
         rates: mapping::rates(listener),
         closed: AtomicBool::new(false),
     }))

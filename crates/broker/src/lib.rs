@@ -8,6 +8,7 @@ mod admission;
 mod announcement;
 pub mod auth;
 mod authenticators;
+pub mod bans;
 mod broker;
 mod certificates;
 pub mod config;

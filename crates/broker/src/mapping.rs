@@ -15,6 +15,7 @@ use whimbrel_net::{
 
 use crate::{
     auth::PasswordFileOptions,
+    bans::flapping,
     config::{self, Auto, Config, Durability, Listener},
     guard,
     rates::{Pace, Rates},
@@ -235,6 +236,17 @@ pub(crate) fn guard(config: &Config) -> guard::Settings {
         known_millis: u64::from(set.known_secs) * 1_000,
         refusal_millis: set.refusal_millis.into(),
         shared_addresses: set.shared_addresses.clone(),
+    }
+}
+
+/// When clients are held off that fall over and over.
+pub(crate) fn flapping(config: &Config) -> flapping::Settings {
+    let set = &config.guard;
+    let window_millis = u64::from(set.falls_window_secs) * 1_000;
+    let forgiven_millis = (window_millis / u64::from(set.falls.max(1))).max(1);
+    flapping::Settings {
+        falls: guard::Budget { tries: set.falls, forgiven_millis },
+        hold_millis: u64::from(set.hold_secs) * 1_000,
     }
 }
 

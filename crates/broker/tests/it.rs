@@ -11,6 +11,7 @@
 mod it {
     mod access;
     mod attacks;
+    mod bans;
     mod client;
     mod closing;
     mod connection_limits;

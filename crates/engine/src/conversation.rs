@@ -10,13 +10,14 @@
 //! 5. after the socket is gone, or at [`Standing::Closing`] once all is flushed: [`Conversation::end`] until it is done.
 
 mod exchange;
+mod parting;
 
 use std::sync::Arc;
 
 use whimbrel_access::Who;
 use whimbrel_proto::{
     Millis, Violation,
-    codec::{Connect, PacketType, ReasonCode, Split, split},
+    codec::{Connect, PacketType, ReasonCode, Split, Version, split},
     server::{Connection, Event, Negotiated, farewell, negotiate},
 };
 
@@ -364,11 +365,16 @@ impl Conversation {
         }
     }
 
-    /// Nobody new is let in at present: CONNACK says so, and what the client may do. In place of [`Self::answer`].
-    pub fn turn_away(&mut self, turn: &Turn, hint: &str) {
+    /// The version that the client's CONNECT has named.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.connection.version()
+    }
+
+    /// The client is refused whoever it is: CONNACK says so, and what it may do. In place of [`Self::answer`].
+    pub fn turn_away(&mut self, turn: &Turn, reason: ReasonCode, hint: &str) {
         if self.arrival.is_some() {
-            turn.count(Count::TurnedAway, 1);
-            self.refuse(turn, ReasonCode::ServerBusy, Some(hint));
+            self.refuse(turn, reason, Some(hint));
         }
     }
 
@@ -395,15 +401,6 @@ impl Conversation {
                 self.last_words.get_or_insert_default(),
             ),
         }
-    }
-
-    /// The server ends the connection.
-    pub fn close(&mut self, engine: &Engine, turn: &mut Turn, reason: ReasonCode) {
-        match &self.attached {
-            Some(attached) => engine.close(turn, attached, reason, None),
-            None => farewell(&self.connection, reason, None, self.last_words.get_or_insert_default()),
-        }
-        self.closing = true;
     }
 
     /// Looks at everything that may have changed since the last turn.

@@ -150,6 +150,14 @@ counts! {
     LoginsAddress = "logins_unheard_address",
     /// Logins refused unheard: too many wrong passwords of the user from addresses that are new to it.
     LoginsUser = "logins_unheard_user",
+    /// CONNECT packets refused because the client, its user or its address is banned.
+    BannedRefused = "banned_refused",
+    /// Connections ended because the client, its user or its address was banned.
+    BannedEnds = "banned_disconnects",
+    /// Clients held off because they fell over and over.
+    HeldOff = "flapping_held_off",
+    /// CONNECT packets refused because the client is held off for that.
+    HeldOffRefused = "flapping_refused",
     /// Records that the journal did not take, because they are longer than any.
     RecordsRefused = "journal_records_refused",
     /// Messages refused to their publishers because they cannot be kept: the disk is full or has failed.

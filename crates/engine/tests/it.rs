@@ -37,6 +37,7 @@ mod it {
     mod store_fetch;
     mod store_groups;
     mod store_limits;
+    mod store_notes;
     mod store_refused;
     mod store_room;
     mod store_wills;

@@ -3,6 +3,7 @@
 
 use std::{fmt::Display, str::FromStr};
 
+use whimbrel_codec::Version;
 use whimbrel_net::Network;
 
 use super::key::Kind;
@@ -72,6 +73,45 @@ impl FromStr for FileMode {
         let bits = u32::from_str_radix(text, 8).map_err(|_| Formless)?;
         if digits && matches!(text.len(), 3 | 4) && bits <= 0o777 { Ok(Self(bits)) } else { Err(Formless) }
     }
+}
+
+/// A version of MQTT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MqttVersion(Version);
+
+impl MqttVersion {
+    /// The version.
+    pub fn version(self) -> Version {
+        self.0
+    }
+}
+
+impl FromStr for MqttVersion {
+    type Err = Formless;
+
+    fn from_str(text: &str) -> Result<Self, Formless> {
+        match text {
+            "3.1" => Ok(Self(Version::V31)),
+            "3.1.1" => Ok(Self(Version::V311)),
+            "5.0" | "5" => Ok(Self(Version::V5)),
+            _ => Err(Formless),
+        }
+    }
+}
+
+impl Display for MqttVersion {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self.0 {
+            Version::V31 => "3.1",
+            Version::V311 => "3.1.1",
+            Version::V5 => "5.0",
+        })
+    }
+}
+
+impl Form for MqttVersion {
+    const WORDS: &'static str = "\"3.1\", \"3.1.1\" or \"5.0\"";
+    const EXAMPLE: &'static str = "5.0";
 }
 
 impl FromStr for PageOrigin {

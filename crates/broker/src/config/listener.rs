@@ -7,7 +7,7 @@ use whimbrel_net::Network;
 use super::LISTENER;
 use super::address::Address;
 use super::authentication::Methods;
-use super::form::{FileMode, PageOrigin, UrlPath};
+use super::form::{FileMode, MqttVersion, PageOrigin, UrlPath};
 use super::key::Reload;
 use super::room::room;
 use super::setting::{Auto, Choice};
@@ -41,6 +41,10 @@ room! {
         /// the other: what pages in browsers speak. `quic` is MQTT over QUIC, by UDP: a device that changes its address keeps
         /// its connection. docs/transports.md shows the whole way.
         protocol: Protocol = Protocol::Mqtt;
+
+        /// The versions of MQTT that are spoken here. A client of another one is refused: CONNACK says so (0x84; 1 before 5.0).
+        /// If nothing is set, all are.
+        versions: Vec<MqttVersion> = Vec::new(), example("5.0");
 
         /// The server's certificate, in a file (PEM) with those between it and its CA behind it; several, in [], for
         /// several names: a client gets the one for the name that it asks for (SNI), else the first. In the

@@ -39,7 +39,7 @@ pub use authentication::{Authentication, Method, Methods};
 pub use control::Control;
 pub use default_file::default_file;
 pub use difference::Difference;
-pub use form::{FileMode, Formless, PageOrigin, UrlPath};
+pub use form::{FileMode, Formless, MqttVersion, PageOrigin, UrlPath};
 pub use guard::Guard;
 pub use key::{Key, Kind, Reload};
 pub use limits::Limits;

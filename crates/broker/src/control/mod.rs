@@ -9,6 +9,7 @@
 
 mod answer;
 mod backup;
+mod ban;
 mod client;
 mod clients;
 mod kick;
@@ -41,6 +42,7 @@ use crate::{
 
 pub use answer::Answer;
 pub use backup::BackedUp;
+pub use ban::{BanChanged, Bans, HeldOff};
 pub use client::{Client, Connection, SUBSCRIPTIONS_MAX, Subscription, Subscriptions, Will};
 pub use clients::{ClientSummary, Clients, Query};
 pub use kick::Kicked;

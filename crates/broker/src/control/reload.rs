@@ -245,10 +245,11 @@ impl Control {
     /// Wrong passwords are counted by these budgets from now on; what was counted stays.
     fn take_guard(&self, after: &Guard) {
         let mut loaded = self.0.loaded.lock();
-        // The size of its tables is for the next start.
-        let entries_max = loaded.config.guard.entries_max;
-        loaded.config.guard = Guard { entries_max, ..after.clone() };
-        self.0.shared.guard.set(mapping::guard(&loaded.config));
+        // The sizes of its tables are for the next start.
+        let Guard { entries_max, bans_max, .. } = loaded.config.guard;
+        loaded.config.guard = Guard { entries_max, bans_max, ..after.clone() };
+        self.0.shared.guards.logins.set(mapping::guard(&loaded.config));
+        self.0.shared.guards.flapping.set(mapping::flapping(&loaded.config));
     }
 }
 

@@ -7,6 +7,7 @@
 //! deadlines, [`flusher`] writes what a turn has appended, [`releaser`] lets go what has waited for the disk, [`telling`] keeps the log readable.
 
 mod accept;
+mod admission;
 mod exchange;
 mod flusher;
 mod gate;
@@ -38,12 +39,16 @@ use std::{
 };
 
 use tokio::sync::{mpsc, watch};
+use whimbrel_codec::Version;
 use whimbrel_engine::{Count, Engine, Level, Now, Turn, proto::Millis};
 use whimbrel_net::{Peer, Stream, quic::QuicArrival, tls::Identity, ws::UpgradeRules};
 
 use crate::{
     auth::Authenticator,
+    bans::{Bans, flapping::Flapping},
+    config::Config,
     guard::Guard,
+    mapping,
     rates::{Rates, TooFast},
     store::{Bell, Bells, SYNCED, WRITTEN},
 };
@@ -88,6 +93,8 @@ pub(crate) struct Door {
     /// How long everything before MQTT may take.
     pub handshake_within: Duration,
     pub tcp: TcpOptions,
+    /// The versions of MQTT that are spoken; all of them if it is empty.
+    pub versions: Vec<Version>,
     pub rates: Rates,
 }
 
@@ -95,6 +102,10 @@ impl Door {
     /// Whether MQTT is all that is spoken.
     fn is_plain(&self) -> bool {
         self.tls.is_none() && self.upgrade.is_none() && self.proxy.is_none()
+    }
+
+    fn speaks(&self, version: Version) -> bool {
+        self.versions.is_empty() || self.versions.contains(&version)
     }
 
     /// Whether whoever connects from there speaks for others, and may say for whom.
@@ -155,13 +166,30 @@ pub(crate) struct Shared {
     /// Counts changes of whom listeners trust, and listeners that are closed: connections are then judged anew.
     pub trust_changes: AtomicU32,
     pub sys_interval_secs: u64,
-    /// Counts wrong passwords.
-    pub guard: Arc<Guard>,
+    pub guards: Guards,
     /// Bytes that clients hold of packets that have not arrived whole and of topic aliases; those of connections whose
     /// CONNECT was not accepted yet, which may be a quarter of it; and how many they may be.
     input_bytes: AtomicUsize,
     stranger_bytes: AtomicUsize,
     input_bytes_max: usize,
+}
+
+/// Who is kept out.
+pub(crate) struct Guards {
+    /// Counts wrong passwords.
+    pub logins: Arc<Guard>,
+    pub bans: Bans,
+    pub flapping: Flapping,
+}
+
+impl Guards {
+    pub(crate) fn new(config: &Config) -> Self {
+        Guards {
+            logins: Arc::new(Guard::new(mapping::guard(config), config.guard.entries_max as usize)),
+            bans: Bans::new(config.guard.bans_max as usize),
+            flapping: Flapping::new(mapping::flapping(config)),
+        }
+    }
 }
 
 /// What [`Shared`] is bounded by; each is explained there.
@@ -177,7 +205,7 @@ impl Shared {
         engine: Engine,
         started: Instant,
         bells: Arc<Bells>,
-        guard: Guard,
+        guards: Guards,
         bounds: Bounds,
     ) -> Arc<Self> {
         let Bounds { connections_max, waiting_room, sys_interval_secs, input_bytes_max } = bounds;
@@ -193,7 +221,7 @@ impl Shared {
             stopping_told: watch::Sender::new(false),
             trust_changes: AtomicU32::new(0),
             sys_interval_secs,
-            guard: Arc::new(guard),
+            guards,
             input_bytes: AtomicUsize::new(0),
             stranger_bytes: AtomicUsize::new(0),
             input_bytes_max,

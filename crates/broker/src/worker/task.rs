@@ -23,6 +23,7 @@ use whimbrel_net::Peer;
 
 use super::{
     Bench, Place, READ_BYTES, Shared,
+    admission::{Known, Visitor},
     exchange::Authenticating,
     keeper::Peg,
     link::SocketWire,
@@ -41,7 +42,10 @@ const PACKET_MILLIS: u64 = 10_000;
 /// Slices of a message under way that are still brought to its receivers when a task is torn down.
 const SLICES_AT_DROP: usize = 1_000;
 
-/// What a client hears that is turned away.
+/// What a client hears that speaks another version than its listener.
+const VERSION_HINT: &str = "this listener speaks other versions of MQTT";
+
+/// What a client hears that has no session while everything is late here.
 const BUSY_HINT: &str =
     "the server is overloaded and takes up sessions that it has; try again in some seconds";
 
@@ -66,8 +70,8 @@ pub(super) struct Task {
     tail: Tail,
     /// Whether it is counted with the clients whose CONNECT was accepted.
     accounted_as_known: bool,
-    /// Present while CONNECT waits for it.
-    login: Option<Box<Login>>,
+    /// Present from CONNECT on.
+    pub(super) visitor: Option<Box<Visitor>>,
     /// Present where CONNECT named a method of enhanced authentication that is offered.
     pub(super) authenticating: Option<Box<Authenticating>>,
     pub(super) phase: Phase,
@@ -93,7 +97,7 @@ impl Task {
             wire,
             tail: Tail::default(),
             accounted_as_known: false,
-            login: None,
+            visitor: None,
             authenticating: None,
             phase: Phase::Talking,
             stood_back: false,
@@ -143,6 +147,7 @@ impl Task {
             }
             self.judge(bench);
             self.conversation.handle_timeout(&shared.engine, &mut bench.turn, &wire);
+            self.look_for_ban(bench);
         } else if self.conversation.standing() == Standing::Working {
             let (engine, wire) = (bench.shared.engine.clone(), self.dyn_wire());
             self.conversation.proceed(&engine, &mut bench.turn, &wire);
@@ -320,11 +325,21 @@ impl Task {
     /// gone meanwhile.
     fn ask(&mut self, bench: &mut Bench, context: &mut Context<'_>) -> Poll<bool> {
         if let Some(question) = self.conversation.question() {
+            if !self.place.door.speaks(self.conversation.version()) {
+                let reason = ReasonCode::UnsupportedProtocolVersion;
+                self.conversation.turn_away(&bench.turn, reason, VERSION_HINT);
+                return Poll::Ready(true);
+            }
             if bench.gate.is_busy() && bench.shared.engine.session(&question.client_id).is_none() {
-                self.conversation.turn_away(&bench.turn, BUSY_HINT); // Who comes back goes on.
+                bench.turn.count(Count::TurnedAway, 1);
+                self.conversation.turn_away(&bench.turn, ReasonCode::ServerBusy, BUSY_HINT);
                 return Poll::Ready(true);
             }
             let claim = Claim { client_id: question.client_id, user_name: question.user_name.clone() };
+            if let Some(kept_out) = self.is_address_banned(bench) {
+                self.keep_out(bench, &claim, &kept_out);
+                return Poll::Ready(true);
+            }
             if let Some(method) = question.method {
                 self.begin_exchange(bench, claim, *method);
                 return Poll::Ready(true);
@@ -332,10 +347,11 @@ impl Task {
             let (user_name, password) = (question.user_name, question.password);
             let password = password.map(|password| Secret::new(password.into_vec()));
             let now = bench.turn.now.mono;
-            self.login = Some(Box::new(match self.vouched(&claim) {
+            let login = match self.vouched(&claim) {
                 Err(denial) => Login::judged(claim, Verdict::Deny(denial)),
                 Ok(certificate) => Login::new(claim, Credentials { user_name, password, certificate }, now),
-            }));
+            };
+            self.visitor = Some(Box::new(Visitor::Coming(Box::new(login))));
         }
         if self.authenticating.is_some() {
             if self.advance_exchange(bench, context).is_ready() {
@@ -345,13 +361,13 @@ impl Task {
             self.account_tail(bench);
             return stays;
         }
-        let Some(login) = &mut self.login else { return Poll::Pending };
+        let Some(Visitor::Coming(login)) = self.visitor.as_deref_mut() else { return Poll::Pending };
         let Poll::Ready(verdict) = login.poll(bench, &self.place.door, self.address, context) else {
             let stays = self.listen(bench, context);
             self.account_tail(bench);
             return stays;
         };
-        if let Some(login) = self.login.take() {
+        if let Some(Visitor::Coming(login)) = self.visitor.take().map(|visitor| *visitor) {
             self.hear(bench, &login.claim, verdict);
         }
         Poll::Ready(true)
@@ -388,7 +404,7 @@ impl Task {
                 Ok(()) if !self.tail.bytes().is_empty() => return Poll::Pending,
                 Ok(()) | Err(_) => {
                     // The authenticator sees by this that nobody waits.
-                    (self.login, self.authenticating) = (None, None);
+                    (self.visitor, self.authenticating) = (None, None);
                     return Poll::Ready(false);
                 }
             }
@@ -417,7 +433,13 @@ impl Task {
             Verdict::Allow(identity) => {
                 let user = identity.user_name.as_deref().map(Words).map(display);
                 tracing::debug!(%client, user, %address, %listener, "a client may connect");
-                let who = identity.who(&claim.client_id, address.ip(), listener);
+                if let Some(kept_out) = self.is_kept_out(bench, claim, identity.user_name.as_deref()) {
+                    self.keep_out(bench, claim, &kept_out);
+                    return Err(kept_out.reason);
+                }
+                let (user, judged) = (identity.user_name.clone(), bench.shared.trust_changes.load(Relaxed));
+                self.visitor = Some(Box::new(Visitor::Known(Known { user, judged })));
+                let who = identity.who(&claim.client_id, address.ip(), &self.place.door.name);
                 self.conversation.identify(&bench.shared.engine, who);
                 Ok(())
             }

@@ -19,14 +19,12 @@ use whimbrel_engine::{
 };
 
 use super::{
-    Arrival, Bench, Bounds, Door, Gate, Guest, Handle, Shared, TcpOptions, keeper::Wires, start,
+    Arrival, Bench, Bounds, Door, Gate, Guards, Guest, Handle, Shared, TcpOptions, keeper::Wires, start,
     telling::Telling,
 };
 use crate::{
     auth::{Answer, Authenticator, Credentials, Identity, Verdict},
     config::Config,
-    guard::Guard,
-    mapping,
     rates::Rates,
     store::SYNCED,
 };
@@ -73,6 +71,7 @@ impl House {
             proxy: None,
             upgrade: None,
             handshake_within: Duration::from_secs(10),
+            versions: Vec::new(),
             tcp: TcpOptions { keep_alive: Duration::from_secs(300), user_timeout: None },
             rates: Rates::default(),
         });
@@ -110,10 +109,10 @@ fn shared() -> Arc<Shared> {
 }
 
 fn shared_by(engine: Engine) -> Arc<Shared> {
-    let guard = Guard::new(mapping::guard(&Config::default()), 64);
+    let guards = Guards::new(&Config::default());
     let bounds =
         Bounds { connections_max: 10, waiting_room: 4, sys_interval_secs: 10, input_bytes_max: 1 << 20 };
-    Shared::new(engine, Instant::now(), Arc::default(), guard, bounds)
+    Shared::new(engine, Instant::now(), Arc::default(), guards, bounds)
 }
 
 fn bench(shared: Arc<Shared>) -> Bench {

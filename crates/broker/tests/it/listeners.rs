@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, TcpStream};
 
 use whimbrel_broker::{Broker, Error, config::Listener};
-use whimbrel_testkit::{QoS, Version, v5};
+use whimbrel_testkit::{QoS, Version, v5, v31, v311};
 
 use super::{
     client::Client,
@@ -57,6 +57,23 @@ fn the_ipv6_wildcard_takes_ipv4_too_unless_it_is_told_not_to() {
                 let mut four = Client::open((Ipv4Addr::LOCALHOST, port).into(), Version::V5);
                 assert_eq!(four.connect(v5("four")).code, 0);
             }
+        }
+    }
+}
+
+#[test]
+fn each_listener_speaks_the_versions_that_it_is_told() {
+    let only = |versions: &[&str]| Listener {
+        versions: versions.iter().map(|version| version.parse().unwrap()).collect(),
+        ..loopback()
+    };
+    let running = start_with(|config| {
+        config.listeners = vec![only(&[]), only(&["5.0"]), only(&["3.1", "3.1.1"])];
+    });
+    for (listener, [of_31, of_311, of_5]) in [[0, 0, 0], [1, 1, 0], [0, 0, 0x84]].into_iter().enumerate() {
+        for (connect, code) in [(v31("a"), of_31), (v311("b"), of_311), (v5("c"), of_5)] {
+            let mut client = Client::open(running.addresses[listener], connect.version);
+            assert_eq!(client.connect(connect).code, code, "listener {listener}");
         }
     }
 }

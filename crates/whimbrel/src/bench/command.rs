@@ -17,7 +17,7 @@ use super::lazy;
 use super::meter::Meter;
 use super::ready::{self, Course, Ready};
 use super::report;
-use super::scenario::{Connect, FanIn, FanOut, Idle, Match, Mixed, Offline, P2p, Retained, Shared};
+use super::scenario::{Connect, FanIn, FanOut, Idle, Match, Mixed, Offline, P2p, Retained, Shared, Storm};
 use super::script::{Raw, Script};
 use super::settings::Drive;
 use super::summary;
@@ -67,6 +67,8 @@ enum Scenario {
     Connect(Box<Connect>),
     /// Clients connect and stay.
     Idle(Box<Idle>),
+    /// Clients with sessions lose their connections and come back all at once.
+    Storm(Box<Storm>),
     /// Subscribers ask for many retained messages.
     Retained(Box<Retained>),
     /// Sessions that are away get their messages when they come back.
@@ -88,6 +90,7 @@ pub(crate) fn run(args: Args) -> ExitCode {
         Scenario::Mixed(one) => ready::mixed(*one, &name),
         Scenario::Connect(one) => ready::connect(*one, &name),
         Scenario::Idle(one) => ready::idle(*one, &name),
+        Scenario::Storm(one) => ready::storm(*one, &name),
         Scenario::Retained(one) => ready::retained(*one, &name),
         Scenario::Offline(one) => ready::offline(*one, &name),
         Scenario::Report(args) => return report::run(&args),
@@ -184,6 +187,7 @@ fn perform(course: Course, crew: Crew, meter: &mut Meter) -> Result<Raw, String>
     match course {
         Course::Traffic(length) => script.traffic(length),
         Course::Storm(length) => script.storm(length),
+        Course::Return { patience, cut } => script.come_back(patience, cut),
         Course::Idle(duration) => script.idle(duration),
         Course::Retained { messages, length } => script.retained(messages, length),
         Course::Offline { messages, come_back } => script.offline(messages, come_back),

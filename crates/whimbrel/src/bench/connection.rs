@@ -187,6 +187,11 @@ impl Connection {
         Ok(())
     }
 
+    /// Whether it is in again, with the session that it left.
+    pub(super) fn has_returned(&self) -> bool {
+        (self.state, self.entrance) == (State::Up, Entrance::Return)
+    }
+
     /// Whether the system has not taken all that was to be written.
     pub(super) fn is_blocked(&self) -> bool {
         self.link.as_ref().is_some_and(|link| link.unwritten() > 0)
@@ -278,6 +283,9 @@ impl Connection {
         }
         if run.settings.connecting_is_measured && desk.measured.holds(self.dial_due) {
             desk.recorder.latency(now.saturating_sub(self.dial_due));
+        }
+        if matches!(self.job, Job::Hold) && self.entrance == Entrance::Return {
+            desk.connected(now, self.dial_due);
         }
         if self.entrance == Entrance::Return && !answer.session_present {
             desk.tally.sessions_lost += 1;

@@ -12,6 +12,7 @@ mod command;
 mod connection;
 mod crash;
 mod crew;
+mod crowd;
 mod desk;
 mod dialler;
 mod display;

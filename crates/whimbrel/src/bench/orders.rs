@@ -12,6 +12,9 @@ pub(super) enum Order {
     Connect { who: Who, entrance: Entrance },
     /// Say goodbye. Nothing to wait for.
     Leave(Who),
+    /// Whoever loses its connection comes back, and gives up a try after `patience`; with `cut`, all lose theirs now. Done
+    /// when all are back.
+    Scatter { cut: bool, patience: Nanos },
     /// What follows is measured from one moment to another. Nothing to wait for.
     Measure(Measured),
     /// Send until `stop_at`, or each publisher so many messages. Done when all is acknowledged.

@@ -10,7 +10,7 @@ use super::cast::Cast;
 use super::options::{Broker, Pace, Results, Span, Window};
 use super::plan::{Plan, Work};
 use super::scenario::{
-    Connect, FanIn, FanOut, Flow, Idle, Match, Mixed, Offline, P2p, Retained, Shared, Traffic,
+    Connect, FanIn, FanOut, Flow, Idle, Match, Mixed, Offline, P2p, Retained, Shared, Storm, Traffic,
 };
 use super::script::Length;
 use super::settings::{Drive, Settings};
@@ -39,6 +39,7 @@ pub(super) enum Course {
     Traffic(Length),
     Storm(Length),
     Idle(Duration),
+    Return { patience: Duration, cut: bool },
     Retained { messages: u64, length: Option<Length> },
     Offline { messages: u64, come_back: bool },
 }
@@ -199,6 +200,28 @@ pub(super) fn idle(one: Idle, run: &str) -> Result<Ready, String> {
         allow_qos0_loss: false,
         options,
         course: Course::Idle(one.duration),
+    })
+}
+
+pub(super) fn storm(one: Storm, run: &str) -> Result<Ready, String> {
+    let mut cast = Cast::new(&one.broker.client_id, run);
+    cast.clients(one.clients as usize, &Work::Hold, true);
+    let mut plan = cast.plan;
+    plan.clients.iter_mut().for_each(|client| client.persistent = true);
+    let mut options = vec![("clients", one.clients.to_string()), ("patience", format!("{:?}", one.patience))];
+    options.extend(broker_options(&one.broker));
+    let mut settings = Settings::new(&one.broker, one.drain.drain)?;
+    settings.connecting_is_measured = true;
+    Ok(Ready {
+        name: "storm",
+        unit: "connections",
+        latency_of: "from the end of a connection to the CONNACK of the next".to_owned(),
+        plan,
+        settings,
+        results: one.results,
+        allow_qos0_loss: false,
+        options,
+        course: Course::Return { patience: one.patience, cut: !one.restart },
     })
 }
 

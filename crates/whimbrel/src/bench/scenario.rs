@@ -164,6 +164,26 @@ pub(super) struct Idle {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Storm {
+    /// Clients, each with a session that stays and one subscription
+    #[arg(short = 'n', long, default_value_t = 10_000, value_parser = many())]
+    pub(super) clients: u32,
+    /// How long a client waits for its CONNACK before it gives up and tries again at once; one that is closed or refused
+    /// rests for 0.5 to 1.5 s
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = length_of_time)]
+    pub(super) patience: Duration,
+    /// Do not cut the connections: somebody restarts the broker when this program says so
+    #[arg(long)]
+    pub(super) restart: bool,
+    #[command(flatten)]
+    pub(super) drain: Drain,
+    #[command(flatten)]
+    pub(super) broker: Broker,
+    #[command(flatten)]
+    pub(super) results: Results,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Retained {
     /// Retained messages, each on a topic of its own
     #[arg(long, default_value_t = 10_000, value_parser = very_many())]

@@ -112,6 +112,36 @@ impl Script<'_> {
         self.end(now, to)
     }
 
+    /// Sessions lose their connections and take them up again, all at once.
+    pub(super) fn come_back(mut self, patience: Duration, cut: bool) -> Result<Raw, String> {
+        self.connect(Who::All, Entrance::New)?;
+        let before = self.meter.broker_rss();
+        let start = self.crew.now();
+        self.crew.order(Order::Measure(Measured { from: start, to: Nanos::MAX, since: 0 }));
+        if cut {
+            // A broker that is restarted is another process, of which nothing is known.
+            self.meter.begin();
+        } else {
+            self.crew.display.note("all are connected: restart the broker now");
+        }
+        self.crew.display.stage("return", None);
+        self.crew.order(Order::Scatter { cut, patience: nanos(patience) });
+        let deadline = start + self.crew.run.settings.connect_timeout;
+        self.crew.wait_done(deadline, "coming back")?;
+        let back = self.crew.now();
+        if cut {
+            self.meter.end();
+        }
+        self.figures.push(("all_back", (back - start) as f64 / SECOND as f64, "s"));
+        if let (Some(before), Some(after)) = (before, self.meter.broker_rss()) {
+            self.figures.push(("rss_before", before as f64, "B"));
+            self.figures.push(("rss_after", after as f64, "B"));
+        }
+        self.crew.order(Order::Leave(Who::All));
+        self.connect(Who::All, Entrance::Wipe)?;
+        self.end(start, back)
+    }
+
     /// One leaves retained messages; subscribers ask for all of them, again and again for so long.
     pub(super) fn retained(mut self, messages: u64, length: Option<Length>) -> Result<Raw, String> {
         let before = self.meter.broker_rss();
@@ -251,6 +281,15 @@ impl Script<'_> {
         let last = if tally.last_arrival > from { tally.last_arrival } else { now };
         let to = if to == Nanos::MAX { last } else { to };
         let mut figures = self.figures;
+        for (name, count) in [
+            ("tries_failed", tally.tries_failed),
+            ("tries_refused", tally.tries_refused),
+            ("tries_given_up", tally.tries_given_up),
+        ] {
+            if count > 0 {
+                figures.push((name, count as f64, "tries"));
+            }
+        }
         if tally.handshakes > 0 {
             let share = tally.resumed as f64 * 100.0 / tally.handshakes as f64;
             figures.push(("tls_resumed", share, "% of handshakes"));

@@ -22,6 +22,8 @@ pub(super) enum Stage {
         wanted: usize,
         gone: usize,
     },
+    /// Clients come back, each by itself.
+    Returning,
     Loading {
         stop_at: Nanos,
         limited: bool,
@@ -50,6 +52,7 @@ impl Worker {
                 let wanted = self.begin_dialling(who, entrance, now);
                 self.stage = Stage::Connecting { who, wanted, gone: 0 };
             }
+            Order::Scatter { cut, patience } => self.scatter(cut, patience, now),
             Order::Leave(who) => self.leave(who),
             Order::Measure(measured) => self.desk.measured = measured,
             Order::Load { who, start, stop_at, limit } => self.load(who, (start, stop_at), limit, now),
@@ -124,6 +127,7 @@ impl Worker {
                 };
                 gone + self.those(who).iter().filter(|index| up(index)).count() >= wanted
             }
+            Stage::Returning => self.has_returned(),
             Stage::Loading { stop_at, limited } => self.has_loaded(stop_at, limited, now),
             Stage::Settling { since, deadline, asked } => self.has_settled(since, deadline, asked, now),
         };

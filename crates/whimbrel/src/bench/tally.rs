@@ -29,6 +29,10 @@ pub(super) struct Tally {
     /// Handshakes of TLS, and those among them that resumed an earlier session.
     pub(super) handshakes: u64,
     pub(super) resumed: u64,
+    /// Tries to come back that came to nothing, those of them that a CONNACK refused, and those that were given up.
+    pub(super) tries_failed: u64,
+    pub(super) tries_refused: u64,
+    pub(super) tries_given_up: u64,
     /// Messages that the broker never acknowledged.
     pub(super) unacknowledged: u64,
     /// Packets that have no place in the conversation.
@@ -91,6 +95,9 @@ impl Tally {
             (&mut self.unplaced, other.unplaced),
             (&mut self.handshakes, other.handshakes),
             (&mut self.resumed, other.resumed),
+            (&mut self.tries_failed, other.tries_failed),
+            (&mut self.tries_refused, other.tries_refused),
+            (&mut self.tries_given_up, other.tries_given_up),
             (&mut self.refused, other.refused),
             (&mut self.unacknowledged, other.unacknowledged),
             (&mut self.unexpected, other.unexpected),

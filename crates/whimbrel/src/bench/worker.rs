@@ -13,6 +13,7 @@ use super::alarm::Alarm;
 use super::broken::Broken;
 use super::clock::{MILLI, Nanos};
 use super::connection::{Connection, Entrance, Job, State};
+use super::crowd::Crowd;
 use super::desk::{Desk, Run};
 use super::dialler::Dialler;
 use super::lazy;
@@ -49,6 +50,8 @@ pub(super) struct Worker {
     /// Connection storm: connections that are free, and the due times of those that have not begun.
     pub(super) free: Vec<usize>,
     pub(super) overdue: std::collections::VecDeque<Nanos>,
+    /// Present while clients come back all at once.
+    pub(super) crowd: Option<Crowd>,
     queue: Vec<usize>,
     /// Open loop: publishers whose bytes the system has not taken yet.
     pub(super) blocked: Vec<usize>,
@@ -95,6 +98,7 @@ impl Worker {
             dialler: Dialler::new(rate),
             free: Vec::new(),
             overdue: std::collections::VecDeque::new(),
+            crowd: None,
             queue: Vec::new(),
             blocked: Vec::new(),
             poll: outfit.poll,
@@ -151,7 +155,8 @@ impl Worker {
     fn sleep(&mut self) -> io::Result<Duration> {
         let now = self.run.clock.now();
         let rounds = self.rounds.as_ref().map(Rounds::next_due).filter(|due| *due < self.desk.stop_at);
-        let due = [rounds, self.dialler.next_due()].into_iter().flatten().min();
+        let again = self.crowd.as_ref().and_then(Crowd::next_due);
+        let due = [rounds, self.dialler.next_due(), again].into_iter().flatten().min();
         let tick = Duration::from_nanos(TICK);
         match due {
             Some(due) => self.alarm.set(due, now, tick),
@@ -176,6 +181,7 @@ impl Worker {
             self.take_mail(now);
         }
         self.dial_due(now);
+        self.dial_again(now);
         self.release_due(now);
         self.hand_out_credits(now);
         self.send_queued(now, run);
@@ -216,6 +222,9 @@ impl Worker {
     }
 
     pub(super) fn on_broken(&mut self, index: usize, broken: &Broken) {
+        if self.comes_again(index, broken) {
+            return;
+        }
         let Some(connection) = self.connections.get_mut(index) else { return };
         if connection.state == State::AwaitsConnAck {
             self.dialler.ended();
@@ -281,7 +290,7 @@ impl Worker {
         if self.rounds.is_some() { self.overdue.pop_front() } else { Some(now) }
     }
 
-    fn dial(&mut self, index: usize, due: Nanos) {
+    pub(super) fn dial(&mut self, index: usize, due: Nanos) {
         let run = Arc::clone(&self.run);
         let Some(connection) = self.connections.get_mut(index) else { return };
         let sources = &run.settings.sources;
@@ -326,6 +335,7 @@ impl Worker {
         }
         if now.saturating_sub(self.swept_at) >= SWEEP {
             self.swept_at = now;
+            self.give_up_in_crowd(now);
             for index in 0..self.connections.len() {
                 self.look_after(index, now, run);
             }

@@ -108,3 +108,20 @@ fn a_broker_that_is_not_trusted_is_a_failure_with_the_reason() {
     let ended = bench_in(folder.path(), &["p2p", "-n", "1", "-L", &places[2], "--cafile", "c/ca.pem"]);
     assert_eq!((ended.code, ended.said.contains("ws:// is without TLS")), (2, true), "{}", ended.said);
 }
+
+#[test]
+fn a_crowd_comes_back_with_its_sessions() {
+    let folder = tempfile::tempdir().expect("there is room for a folder");
+    let (broker, places) = start(folder.path());
+    for place in [&places[0], &places[2], &places[3]] {
+        let pid = broker.pid();
+        let mut line = vec!["storm", "-n", "100", "-L", place, "--pid", &pid];
+        if place.starts_with("mqtts") {
+            line.extend(["--cafile", "c/ca.pem"]);
+        }
+        let ended = bench_in(folder.path(), &line);
+        assert_eq!((ended.code, ended.faults()), (0, vec![]), "{line:?}: {}", ended.said);
+        assert_eq!(ended.number("/whole_run/delivered"), 100.0, "{}", ended.said);
+        assert!(ended.number("/figures/all_back/value") > 0.0);
+    }
+}
