@@ -18,6 +18,8 @@ mod file_limit;
 mod guard;
 mod listeners;
 mod mapping;
+mod names;
+mod quota;
 mod rates;
 mod signals;
 pub mod store;

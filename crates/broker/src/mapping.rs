@@ -17,7 +17,7 @@ use crate::{
     auth::PasswordFileOptions,
     bans::flapping,
     config::{self, Auto, Config, Durability, Listener},
-    guard,
+    guard, names, quota,
     rates::{Pace, Rates},
     worker::{DoorProxy, TcpOptions},
 };
@@ -247,6 +247,38 @@ pub(crate) fn flapping(config: &Config) -> flapping::Settings {
     flapping::Settings {
         falls: guard::Budget { tries: set.falls, forgiven_millis },
         hold_millis: u64::from(set.hold_secs) * 1_000,
+    }
+}
+
+/// How much clients and users may send.
+pub(crate) fn quota(config: &Config) -> quota::Settings {
+    let set = &config.quota;
+    quota::Settings {
+        client: quota::Rates { messages: set.messages_per_sec, bytes: set.bytes_per_sec },
+        user: quota::Rates { messages: set.user_messages_per_sec, bytes: set.user_bytes_per_sec },
+        user_connections: set.user_connections,
+    }
+}
+
+/// What a listener says instead of it: messages and bytes of one connection in a second.
+pub(crate) fn quota_of(listener: &Listener) -> [Option<u32>; 2] {
+    [listener.messages_per_sec, listener.bytes_per_sec].map(|set| match set {
+        Auto::Auto => None,
+        Auto::Set(rate) => Some(rate),
+    })
+}
+
+/// What a client identifier has to be.
+pub(crate) fn names(config: &Config) -> names::Rules {
+    let access = &config.access;
+    names::Rules {
+        bytes_max: usize::from(access.client_id_longest),
+        characters: match access.client_id_characters {
+            config::Characters::Any => names::Characters::Any,
+            config::Characters::Level => names::Characters::Level,
+            config::Characters::Plain => names::Characters::Plain,
+        },
+        patterns: access.client_id.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
     }
 }
 

@@ -28,6 +28,7 @@ mod it {
     mod pki;
     mod proxy;
     mod quic;
+    mod quota;
     mod rates;
     mod running;
     mod scram;

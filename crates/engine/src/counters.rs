@@ -158,6 +158,12 @@ counts! {
     HeldOff = "flapping_held_off",
     /// CONNECT packets refused because the client is held off for that.
     HeldOffRefused = "flapping_refused",
+    /// CONNECT packets refused because their user may not have the client identifier, or nobody may.
+    ClientIdRefused = "client_id_refused",
+    /// CONNECT packets refused because their user has as many connections as it may.
+    UserConnectionsLimit = "user_connections_limit_reached",
+    /// Times that a client was not read from for a while because it had sent more than its quota.
+    QuotaRests = "quota_rests",
     /// Records that the journal did not take, because they are longer than any.
     RecordsRefused = "journal_records_refused",
     /// Messages refused to their publishers because they cannot be kept: the disk is full or has failed.

@@ -198,6 +198,12 @@ impl Turn {
         self.counters.add(count, more);
     }
 
+    /// What this worker has counted so far.
+    #[must_use]
+    pub fn counted(&self, count: Count) -> u64 {
+        self.counters.value(count)
+    }
+
     pub(crate) fn notice(&mut self, notice: Notice) {
         if self.notices.len() < Self::NOTICES_MAX {
             self.notices.push(notice);

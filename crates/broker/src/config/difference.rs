@@ -28,6 +28,7 @@ impl Config {
         room(&mut found, &self.authentication, &after.authentication);
         room(&mut found, &self.access, &after.access);
         room(&mut found, &self.guard, &after.guard);
+        room(&mut found, &self.quota, &after.quota);
         room(&mut found, &self.limits, &after.limits);
         room(&mut found, &self.session, &after.session);
         room(&mut found, &self.store, &after.store);

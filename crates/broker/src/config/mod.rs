@@ -19,6 +19,7 @@ mod limits;
 mod listener;
 mod log;
 mod problem;
+mod quota;
 mod reader;
 mod reference;
 mod room;
@@ -33,19 +34,20 @@ mod tests;
 mod transport;
 mod worker;
 
-pub use access::{Access, ClientIdOf, DeniedPublish, DeniedWill, PartialSubscriptions};
+pub use access::{Access, Characters, ClientIdOf, DeniedPublish, DeniedWill, PartialSubscriptions};
 pub use address::{Address, NotAnAddress};
 pub use authentication::{Authentication, Method, Methods};
 pub use control::Control;
 pub use default_file::default_file;
 pub use difference::Difference;
-pub use form::{FileMode, Formless, MqttVersion, PageOrigin, UrlPath};
+pub use form::{ClientIdPattern, FileMode, Formless, MqttVersion, PageOrigin, UrlPath};
 pub use guard::Guard;
 pub use key::{Key, Kind, Reload};
 pub use limits::Limits;
 pub use listener::{ClientCertificates, Identity, IdentityAs, Listener, Protocol, TlsVersion};
 pub use log::{Format, Level, Levels, Log};
 pub use problem::{Fault, Problem, Problems};
+pub use quota::Quota;
 pub use reference::reference;
 pub use session::{QueueFull, Session, SharedStrategy};
 pub use setting::Auto;
@@ -70,6 +72,8 @@ pub struct Config {
     pub access: Access,
     /// What somebody meets who tries passwords.
     pub guard: Guard,
+    /// How much clients and users may send.
+    pub quota: Quota,
     /// Bounds on what clients can make the broker hold.
     pub limits: Limits,
     /// What the broker offers to its clients.
@@ -131,6 +135,7 @@ impl Default for Config {
             authentication: Authentication::default(),
             access: Access::default(),
             guard: Guard::default(),
+            quota: Quota::default(),
             limits: Limits::default(),
             session: Session::default(),
             store: Store::default(),
@@ -160,12 +165,13 @@ impl Section {
 }
 
 /// Every section, in the order of the file and of the reference.
-fn sections() -> [Section; 11] {
+fn sections() -> [Section; 12] {
     [
         Section::of::<Listener>(),
         Section::of::<Authentication>(),
         Section::of::<Access>(),
         Section::of::<Guard>(),
+        Section::of::<Quota>(),
         Section::of::<Limits>(),
         Section::of::<Session>(),
         Section::of::<Store>(),

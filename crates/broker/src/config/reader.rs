@@ -58,6 +58,7 @@ pub(super) fn read(sources: &Sources) -> (Config, Findings) {
         authentication: reader.room(&document),
         access: reader.room(&document),
         guard: reader.room(&document),
+        quota: reader.room(&document),
         limits: reader.room(&document),
         session: reader.room(&document),
         store: reader.room(&document),

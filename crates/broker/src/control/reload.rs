@@ -228,6 +228,12 @@ impl Control {
         if difference.key.reload != Reload::Live {
             return Ok(false);
         }
+        if difference.key.section == "quota" {
+            let mut loaded = self.0.loaded.lock();
+            loaded.config.quota = after.quota.clone();
+            self.0.shared.guards.quotas.set(mapping::quota(&loaded.config));
+            return Ok(true);
+        }
         if difference.key.section == "guard" {
             self.take_guard(&after.guard);
             return Ok(true);

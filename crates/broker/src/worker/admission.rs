@@ -3,7 +3,10 @@
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
-use whimbrel_engine::{Count, proto::codec::ReasonCode};
+use whimbrel_engine::{
+    Count,
+    proto::{Millis, codec::ReasonCode},
+};
 
 use super::{
     Bench,
@@ -11,7 +14,7 @@ use super::{
     task::Task,
     telling::{Kind, Words},
 };
-use crate::bans::flapping::Whose;
+use crate::{bans::flapping::Whose, quota::Share};
 
 /// Why somebody is kept out, in words for the client.
 pub(super) struct KeptOut {
@@ -33,6 +36,10 @@ pub(super) struct Known {
     pub(super) user: Option<Arc<str>>,
     /// The change of what is trusted and banned by which it was looked at.
     pub(super) judged: u32,
+    /// Its part in the quotas, if there are any that it could exceed.
+    pub(super) share: Option<Box<Share>>,
+    /// It is not read from before: it has sent more than it may.
+    pub(super) rests_until: Millis,
 }
 
 impl Task {
@@ -64,6 +71,10 @@ impl Task {
         if let Some(kept_out) = self.is_address_banned(bench) {
             return Some(kept_out);
         }
+        if let Some(why) = shared.guards.names.fault(&claim.client_id, user) {
+            bench.turn.count(Count::ClientIdRefused, 1);
+            return Some(KeptOut { reason: ReasonCode::ClientIdNotValid, why });
+        }
         let whose = Whose { client_id: &claim.client_id, user, address: self.address.ip() };
         let left = shared.guards.flapping.held(whose, now.mono.0)?;
         bench.turn.count(Count::HeldOffRefused, 1);
@@ -72,6 +83,52 @@ impl Task {
             left.div_ceil(1_000)
         );
         Some(KeptOut { reason: ReasonCode::ConnectionRateExceeded, why })
+    }
+
+    /// Its part in the quotas, or why it is not let in.
+    pub(super) fn enter_quotas(
+        &self,
+        bench: &Bench,
+        claim: &Claim,
+        user: Option<&Arc<str>>,
+    ) -> Result<Option<Box<Share>>, KeptOut> {
+        let shared = &bench.shared;
+        // Who has a connection takes its own place.
+        let own = || shared.engine.session(&claim.client_id).and_then(|session| session.is_connected());
+        let takes_over = user.is_some() && shared.guards.quotas.bounds_connections() && own() == Some(true);
+        shared.guards.quotas.enter(user, self.place.door.quota, takes_over).map_err(|too_many| {
+            bench.turn.count(Count::UserConnectionsLimit, 1);
+            let why = format!("this user has {} connections already", too_many.connections_max);
+            KeptOut { reason: ReasonCode::QuotaExceeded, why }
+        })
+    }
+
+    /// Until when the client is not read from, [`Millis::NEVER`] if it is read from now.
+    pub(super) fn rests_until(&mut self, now: Millis) -> Millis {
+        match self.visitor.as_deref() {
+            Some(Visitor::Known(known)) if known.rests_until > now => known.rests_until,
+            _ => Millis::NEVER,
+        }
+    }
+
+    /// What this worker has counted of what clients have sent.
+    pub(super) fn sent_so_far(bench: &Bench) -> [u64; 2] {
+        [Count::PublishReceived, Count::BytesReceived].map(|count| bench.turn.counted(count))
+    }
+
+    /// The client was read from; where it has sent more than it may, it rests.
+    pub(super) fn charge(&mut self, bench: &mut Bench, before: [u64; 2]) {
+        let Some(Visitor::Known(known)) = self.visitor.as_deref_mut() else { return };
+        let Some(share) = &known.share else { return };
+        let [messages, bytes] = Task::sent_so_far(bench);
+        let now = bench.shared.micros();
+        let until = share.take(messages.wrapping_sub(before[0]), bytes.wrapping_sub(before[1]), now);
+        if until <= now {
+            return;
+        }
+        bench.turn.count(Count::QuotaRests, 1);
+        known.rests_until = bench.turn.now.mono + (until - now).div_ceil(1_000);
+        self.conversation.rest_until(known.rests_until);
     }
 
     /// Tells the client and the log that it is kept out.

@@ -48,7 +48,8 @@ use crate::{
     bans::{Bans, flapping::Flapping},
     config::Config,
     guard::Guard,
-    mapping,
+    mapping, names,
+    quota::Quotas,
     rates::{Rates, TooFast},
     store::{Bell, Bells, SYNCED, WRITTEN},
 };
@@ -96,6 +97,8 @@ pub(crate) struct Door {
     /// The versions of MQTT that are spoken; all of them if it is empty.
     pub versions: Vec<Version>,
     pub rates: Rates,
+    /// What it says of messages and bytes in a second instead of the settings for all.
+    pub quota: [Option<u32>; 2],
 }
 
 impl Door {
@@ -185,6 +188,8 @@ pub(crate) struct Guards {
     pub logins: Arc<Guard>,
     pub bans: Bans,
     pub flapping: Flapping,
+    pub names: names::Rules,
+    pub quotas: Arc<Quotas>,
 }
 
 impl Guards {
@@ -193,6 +198,8 @@ impl Guards {
             logins: Arc::new(Guard::new(mapping::guard(config), config.guard.entries_max as usize)),
             bans: Bans::new(config.guard.bans_max as usize),
             flapping: Flapping::new(mapping::flapping(config)),
+            names: mapping::names(config),
+            quotas: Quotas::new(mapping::quota(config)),
         }
     }
 }

@@ -167,11 +167,12 @@ impl Task {
                     Poll::Ready(stays) => open = stays,
                     Poll::Pending => break,
                 },
+                Standing::Reading if self.rests_until(bench.turn.now.mono) != Millis::NEVER => break,
                 Standing::Reading if reads == READS_PER_TURN || read_bytes >= READ_BYTES => {
                     let_others_run(context);
                     break;
                 }
-                Standing::Reading => match self.read(bench, context) {
+                Standing::Reading => match self.read_and_charge(bench, context) {
                     Poll::Ready(Ok(bytes)) => {
                         self.account_tail(bench);
                         reads += 1;
@@ -194,6 +195,7 @@ impl Task {
             let_others_run(context); // The hold has ended, and nobody else would have us read again.
         }
         let due = self.slow_packet_due(bench.turn.now.mono).min(self.conversation.deadline());
+        let due = due.min(self.rests_until(bench.turn.now.mono));
         self.set_deadline(bench, due);
         if !open {
             self.hear_the_end(bench, context, broken);
@@ -291,6 +293,14 @@ impl Task {
         self.tail.clear();
         let shared = bench.shared.clone();
         self.forget_account(&shared);
+    }
+
+    /// The same as [`Self::read`], and what was sent counts for the quotas, where there are any.
+    fn read_and_charge(&mut self, bench: &mut Bench, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let before = Task::sent_so_far(bench);
+        let read = self.read(bench, context);
+        self.charge(bench, before);
+        read
     }
 
     /// Reads once, or handles what was read before, and gives a measure of bytes: 0 at the end of the stream.
@@ -450,7 +460,15 @@ impl Task {
                     return Err(kept_out.reason);
                 }
                 let (user, judged) = (identity.user_name.clone(), bench.shared.trust_changes.load(Relaxed));
-                self.visitor = Some(Box::new(Visitor::Known(Known { user, judged })));
+                let share = match self.enter_quotas(bench, claim, user.as_ref()) {
+                    Ok(share) => share,
+                    Err(kept_out) => {
+                        self.keep_out(bench, claim, &kept_out);
+                        return Err(kept_out.reason);
+                    }
+                };
+                let known = Known { user, judged, share, rests_until: Millis(0) };
+                self.visitor = Some(Box::new(Visitor::Known(known)));
                 let who = identity.who(&claim.client_id, address.ip(), &self.place.door.name);
                 self.conversation.identify(&bench.shared.engine, who);
                 Ok(())

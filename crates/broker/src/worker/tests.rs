@@ -74,6 +74,7 @@ impl House {
             versions: Vec::new(),
             tcp: TcpOptions { keep_alive: Duration::from_secs(300), user_timeout: None },
             rates: Rates::default(),
+            quota: [None, None],
         });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         House { shared, worker, listener, door, questions }

@@ -1,6 +1,6 @@
 //! The server ends a conversation, or does not begin it; and how a conversation has ended. Not the end of a session.
 
-use whimbrel_proto::{codec::ReasonCode, server::farewell};
+use whimbrel_proto::{Millis, codec::ReasonCode, server::farewell};
 
 use super::Conversation;
 use crate::{End, Engine, Turn};
@@ -24,6 +24,11 @@ impl Conversation {
     /// The client is not let in, whoever it is, and is told why. In place of [`Conversation::answer`].
     pub fn keep_out(&mut self, turn: &Turn, reason: ReasonCode, why: &str) {
         self.refuse(turn, reason, Some(why));
+    }
+
+    /// The client is not read from before that moment, whatever it sends: its silence says nothing meanwhile.
+    pub fn rest_until(&mut self, until: Millis) {
+        self.deaf_until = self.deaf_until.max(until);
     }
 
     /// Whether a client that was let in has lost its connection, and has neither announced it nor was sent away by an
