@@ -14,7 +14,7 @@ use whimbrel_net::{Inherited, ListenError, UnixListenError, tls::TlsFault};
 use crate::{
     access::{self, RulesError},
     announcement::{Room, announce, warnings},
-    auth::PasswordFileError,
+    auth::{PasswordFileError, TokenError},
     authenticators::Authenticators,
     bans,
     config::Config,
@@ -90,6 +90,9 @@ pub enum Error {
     /// The password file cannot be used.
     #[error(transparent)]
     PasswordFile(#[from] PasswordFileError),
+    /// The keys of an issuer of tokens cannot be used.
+    #[error(transparent)]
+    Tokens(#[from] TokenError),
     /// The file of rules cannot be used.
     #[error(transparent)]
     Rules(#[from] RulesError),
@@ -190,6 +193,7 @@ impl Broker {
             config: config.clone(),
             listeners: listeners.clone(),
             passwords: authenticators.passwords,
+            tokens: authenticators.tokens,
             rules: keeper,
             warnings: warnings(config, room),
             gates: workers.iter().map(|worker| worker.gate.clone()).collect(),

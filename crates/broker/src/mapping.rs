@@ -14,13 +14,16 @@ use whimbrel_net::{
 };
 
 use crate::{
-    auth::PasswordFileOptions,
+    auth::{KeySource, PasswordFileOptions, TokenOptions},
     bans::flapping,
     config::{self, Auto, Config, Durability, Listener},
     guard, names, quota,
     rates::{Pace, Rates},
     worker::{DoorProxy, TcpOptions},
 };
+
+/// How long keys may take on their way.
+const FETCH_WITHIN: Duration = Duration::from_secs(10);
 
 /// Memory for all queues where the machine does not say how much it has.
 const QUEUES_BYTES_FALLBACK: u64 = 1 << 30;
@@ -293,6 +296,64 @@ pub(crate) fn password_file(config: &Config) -> Option<PasswordFileOptions> {
     options.remembered_max = authentication.remembered_max as usize;
     options.remembered_age_max = Duration::from_secs(u64::from(authentication.remembered_secs_max));
     Some(options)
+}
+
+/// Whose tokens are good, and what they have to be.
+pub(crate) fn tokens(config: &Config) -> Vec<TokenOptions> {
+    (1..).zip(&config.tokens).filter_map(|(number, token)| token_options(number, token)).collect()
+}
+
+/// Whether what a client may do follows from tokens, too.
+pub(crate) fn tokens_grant(config: &Config) -> bool {
+    config.tokens.iter().any(|token| token.publish_claim.is_some() || token.subscribe_claim.is_some())
+}
+
+/// None for a table without keys, which is a mistake that was told.
+fn token_options(number: usize, token: &config::Token) -> Option<TokenOptions> {
+    let secs = |secs: u32| Duration::from_secs(secs.into());
+    let keys = match (&token.jwks_url, &token.keys_file, &token.secret_file) {
+        (Some(url), _, _) => KeySource::Url {
+            url: url.clone(),
+            ca: token.jwks_ca.clone(),
+            refresh: secs(token.jwks_refresh_secs),
+            pause: secs(token.jwks_pause_secs.into()),
+            keep: secs(token.jwks_keep_secs),
+            within: FETCH_WITHIN,
+        },
+        (_, Some(path), _) => KeySource::File(path.clone()),
+        (_, _, Some(path)) => KeySource::Secret(path.clone()),
+        (None, None, None) => return None,
+    };
+    Some(TokenOptions {
+        number,
+        label: token.label(),
+        issuer: token.issuer.clone(),
+        audience: token.audience.clone(),
+        keys,
+        algorithms: token.algorithms.clone(),
+        expiry_required: token.expiry_required,
+        clock_skew_secs: token.clock_skew_secs.into(),
+        user_name_claim: token.user_name_claim.clone().unwrap_or_default(),
+        client_id_claim: token.client_id_claim.clone(),
+        groups_claim: token.groups_claim.clone(),
+        publish_claim: token.publish_claim.clone(),
+        subscribe_claim: token.subscribe_claim.clone(),
+    })
+}
+
+/// How many passwords are verified at the same time, and tokens besides them; how many of each wait.
+pub(crate) fn verifications(config: &Config) -> (NonZeroUsize, NonZeroUsize) {
+    let defaults = PasswordFileOptions::new("");
+    let authentication = &config.authentication;
+    let at_once = match authentication.verifications_at_once_max {
+        config::Auto::Set(at_once) => NonZeroUsize::new(at_once.into()),
+        config::Auto::Auto => None,
+    };
+    let waiting = NonZeroUsize::new(authentication.verifications_waiting_max as usize);
+    (
+        at_once.unwrap_or(defaults.verifications_at_once_max),
+        waiting.unwrap_or(defaults.verifications_waiting_max),
+    )
 }
 
 pub(crate) fn size(bytes: u64) -> usize {

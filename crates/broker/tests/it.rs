@@ -41,6 +41,7 @@ mod it {
     mod time_outs;
     mod tls;
     mod tls_swap;
+    mod tokens;
     mod unix;
     mod ws;
 }

@@ -70,6 +70,8 @@ counts! {
     ConnectTimeout = "connect_timeouts",
     /// Nothing within one and a half times the keep-alive.
     KeepAliveTimeout = "keep_alive_timeouts",
+    /// Connections ended because what the client had proved of itself counted no longer: its token has expired.
+    ProofEnded = "proofs_ended",
     /// Connections closed because too many bytes of packets that have not arrived whole were held for all of them.
     InputLimit = "input_limit_reached",
     /// Packets above the largest size.

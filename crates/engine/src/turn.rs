@@ -27,6 +27,14 @@ pub struct Now {
     pub wall_secs: u64,
 }
 
+impl Now {
+    /// When the wall clock will show this, if nobody sets it; now, if it has shown it already.
+    #[must_use]
+    pub fn mono_at(self, wall_secs: u64) -> Millis {
+        Millis(self.mono.0.saturating_add(wall_secs.saturating_sub(self.wall_secs).saturating_mul(1_000)))
+    }
+}
+
 /// Something that an operator wants to read about. Never one per message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

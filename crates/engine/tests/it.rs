@@ -26,6 +26,7 @@ mod it {
     mod match_cache;
     mod matching;
     mod paper;
+    mod proof;
     mod queue;
     mod retained_threads;
     mod session;

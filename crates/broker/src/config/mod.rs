@@ -31,6 +31,7 @@ mod suggestion;
 mod sys;
 #[cfg(test)]
 mod tests;
+mod token;
 mod transport;
 mod worker;
 
@@ -54,12 +55,19 @@ pub use setting::Auto;
 pub use source::{File, Flag, Origin, Sources};
 pub use store::{DiskFull, Durability, Store};
 pub use sys::Sys;
+pub use token::{Algorithm, KeysUrl, Token};
 pub use worker::Worker;
 
 use room::Room;
 
-/// The section that there can be several of.
+/// The sections that there can be several of.
 pub(crate) const LISTENER: &str = "listener";
+pub(crate) const TOKEN: &str = "token";
+
+/// Whether there can be several of a section: then its tables are numbered from 1.
+const fn is_numbered(section: &str) -> bool {
+    matches!(section.as_bytes(), b"listener" | b"token")
+}
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +76,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// Who may connect.
     pub authentication: Authentication,
+    /// Whose tokens let somebody in.
+    pub tokens: Vec<Token>,
     /// Who may publish and subscribe to what.
     pub access: Access,
     /// What somebody meets who tries passwords.
@@ -110,7 +120,8 @@ impl Config {
 
     /// How a listener finds out who may connect.
     pub fn methods(&self, listener: &Listener) -> Methods {
-        let methods = listener.authentication.clone().or_else(|| self.authentication.methods());
+        let by_all = || self.authentication.methods(!self.tokens.is_empty());
+        let methods = listener.authentication.clone().or_else(by_all);
         let named = listener.identity != Identity::None && listener.identity_as == IdentityAs::UserName;
         if named { methods.after(Method::Certificate) } else { methods }
     }
@@ -133,6 +144,7 @@ impl Default for Config {
         Self {
             listeners: vec![Listener::default()],
             authentication: Authentication::default(),
+            tokens: Vec::new(),
             access: Access::default(),
             guard: Guard::default(),
             quota: Quota::default(),
@@ -165,10 +177,11 @@ impl Section {
 }
 
 /// Every section, in the order of the file and of the reference.
-fn sections() -> [Section; 12] {
+fn sections() -> [Section; 13] {
     [
         Section::of::<Listener>(),
         Section::of::<Authentication>(),
+        Section::of::<Token>(),
         Section::of::<Access>(),
         Section::of::<Guard>(),
         Section::of::<Quota>(),

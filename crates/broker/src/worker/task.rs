@@ -363,7 +363,10 @@ impl Task {
             let now = bench.turn.now.mono;
             let login = match self.vouched(&claim) {
                 Err(denial) => Login::judged(claim, Verdict::Deny(denial)),
-                Ok(certificate) => Login::new(claim, Credentials { user_name, password, certificate }, now),
+                Ok(certificate) => {
+                    let client_id = claim.client_id.clone();
+                    Login::new(claim, Credentials { user_name, password, client_id, certificate }, now)
+                }
             };
             self.visitor = Some(Box::new(Visitor::Coming(Box::new(login))));
         }
@@ -469,6 +472,9 @@ impl Task {
                 };
                 let known = Known { user, judged, share, rests_until: Millis(0) };
                 self.visitor = Some(Box::new(Visitor::Known(known)));
+                // A new proof says anew when it ends; one that does not end leaves no end of the one before.
+                let ends_at = identity.ends_at.map_or(Millis::NEVER, |at| bench.turn.now.mono_at(at));
+                self.conversation.ends_at(ends_at);
                 let who = identity.who(&claim.client_id, address.ip(), &self.place.door.name);
                 self.conversation.identify(&bench.shared.engine, who);
                 Ok(())

@@ -131,7 +131,7 @@ fn bench(shared: Arc<Shared>) -> Bench {
 }
 
 fn allow(reply: oneshot::Sender<Verdict>) {
-    reply.send(Verdict::Allow(Identity { user_name: None })).expect("the client waits");
+    reply.send(Verdict::Allow(Identity::default())).expect("the client waits");
 }
 
 #[test]

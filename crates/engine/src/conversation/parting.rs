@@ -32,11 +32,12 @@ impl Conversation {
     }
 
     /// Whether a client that was let in has lost its connection, and has neither announced it nor was sent away by an
-    /// administrator.
+    /// administrator, or since what it had proved of itself has ended.
     #[must_use]
     pub fn has_fallen(&self) -> bool {
         use ReasonCode::{AdministrativeAction, ServerShuttingDown};
         let sent_away = matches!(self.attention.closing, Some(AdministrativeAction | ServerShuttingDown));
-        self.attached.is_some() && self.end == End::Lost && !sent_away
+        let ended = self.attention.closing == Some(ReasonCode::NotAuthorized);
+        self.attached.is_some() && self.end == End::Lost && !sent_away && !(ended && self.has_proof_end())
     }
 }
