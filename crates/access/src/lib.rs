@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod acl_file;
+mod claims;
 mod dynamic_security;
 mod lint;
 mod mistake;
@@ -27,6 +28,7 @@ mod rule_file;
 mod rules;
 mod tree;
 
+pub use claims::Claims;
 pub use lint::Finding;
 pub use mistake::{Mistake, Mistakes};
 pub use network::{Network, NotANetwork};

@@ -89,6 +89,7 @@ fn decides_before(one: &Rule, other: &Rule) -> bool {
         && (one.retain.is_none() || one.retain == other.retain)
         && covers(&one.whom, &other.whom)
         && (is_of_users(other) || !one.patterns.iter().any(Pattern::needs_user))
+        && !one.patterns.iter().any(Pattern::needs_claim)
         // Names that cannot stand in a level are allowed nothing, and denied more.
         && (other.allows || !one.allows || one.patterns.iter().all(|pattern| pattern.holes().next().is_none()))
 }
@@ -130,6 +131,7 @@ fn shape(pattern: &Pattern) -> Shape<'_> {
                     Part::Text(known) => text.push_str(known),
                     Part::ClientId => text.push_str("\0c"),
                     Part::UserName => text.push_str("\0u"),
+                    Part::Claim(name) => text.push_str(&format!("\0t{name}\0")),
                 }
             }
             Step::Name(text.into())

@@ -37,16 +37,18 @@ pub(crate) enum Part {
     Text(Box<str>),
     ClientId,
     UserName,
+    /// What the client's token says under this name.
+    Claim(Box<str>),
 }
 
-/// What `%c` and `%u` are in a pattern.
+/// What `%c`, `%u` and `${claim}` are in a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Holes {
     /// Nothing but these characters.
     None,
     /// The client's names; one that could mean more than one level is none that fits.
     Strict,
-    /// The client's names, as Mosquitto puts them in.
+    /// The client's names, as Mosquitto puts them in; claims it does not know.
     Lenient,
 }
 
@@ -66,14 +68,19 @@ impl Pattern {
             Some(rest) => (rest.strip_suffix('/'), true),
             None => (Some(text), false),
         };
-        let levels =
-            rest.into_iter().flat_map(|rest| rest.split('/')).map(|level| Level::parse(level, holes));
-        Ok(Pattern { text: text.into(), levels: levels.collect(), deep })
+        let levels = rest.into_iter().flat_map(|rest| rest.split('/'));
+        let levels = levels.map(|level| Level::parse(level, holes)).collect::<Result<_, String>>()?;
+        Ok(Pattern { text: text.into(), levels, deep })
     }
 
     /// Whether it needs a user name.
     pub(crate) fn needs_user(&self) -> bool {
         self.holes().any(|hole| hole.parts.contains(&Part::UserName))
+    }
+
+    /// Whether it needs a token that says something.
+    pub(crate) fn needs_claim(&self) -> bool {
+        self.holes().any(|hole| hole.parts.iter().any(|part| matches!(part, Part::Claim(_))))
     }
 
     pub(crate) fn holes(&self) -> impl Iterator<Item = &Hole> {
@@ -85,28 +92,30 @@ impl Pattern {
 }
 
 impl Level {
-    fn parse(level: &str, holes: Holes) -> Level {
+    fn parse(level: &str, holes: Holes) -> Result<Level, String> {
         if level == "+" {
-            return Level::Any;
+            return Ok(Level::Any);
         }
-        if holes == Holes::None || !(level.contains("%c") || level.contains("%u")) {
-            return Level::Name(level.into());
+        let has_claim = holes == Holes::Strict && level.contains("${");
+        if holes == Holes::None || !(level.contains("%c") || level.contains("%u") || has_claim) {
+            return Ok(Level::Name(level.into()));
         }
         let (mut parts, mut text) = (Vec::new(), String::new());
         let mut rest = level;
         while let Some(first) = rest.chars().next() {
             let hole = match rest.get(..2) {
-                Some("%c") => Some(Part::ClientId),
-                Some("%u") => Some(Part::UserName),
+                Some("%c") => Some((Part::ClientId, 2)),
+                Some("%u") => Some((Part::UserName, 2)),
+                Some("${") if has_claim => Some(claim(rest)?),
                 _ => None,
             };
             match hole {
-                Some(part) => {
+                Some((part, length)) => {
                     if !text.is_empty() {
                         parts.push(Part::Text(std::mem::take(&mut text).into()));
                     }
                     parts.push(part);
-                    rest = rest.get(2..).unwrap_or_default();
+                    rest = rest.get(length..).unwrap_or_default();
                 }
                 None => {
                     text.push(first);
@@ -117,7 +126,20 @@ impl Level {
         if !text.is_empty() {
             parts.push(Part::Text(text.into()));
         }
-        Level::Hole(Hole { parts: parts.into(), lenient: holes == Holes::Lenient })
+        Ok(Level::Hole(Hole { parts: parts.into(), lenient: holes == Holes::Lenient }))
+    }
+}
+
+/// The claim at the front of a text, and how long it is.
+fn claim(text: &str) -> Result<(Part, usize), String> {
+    let name = text.strip_prefix("${").and_then(|rest| rest.split_once('}')).map(|(name, _)| name);
+    match name {
+        Some("") => Err("name a claim between `${` and `}`: `${tenant}`".to_owned()),
+        Some(name) => Ok((Part::Claim(name.into()), name.len() + 3)),
+        None => {
+            Err("`${` begins the name of a claim, and no `}` ends it in the same level; the name has no `/`"
+                .to_owned())
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use crate::{
+    claims::Claims,
     pattern::{Level, Pattern, fits},
     relation::{Shape, Step},
     rule::{Action, Request, Rule, RuleId},
@@ -21,6 +22,8 @@ pub struct Who {
     pub address: Option<IpAddr>,
     /// The name of the listener on which it came.
     pub listener: Arc<str>,
+    /// What its token says of it.
+    pub claims: Option<Arc<Claims>>,
 }
 
 /// Whether something is allowed, and which rule says so; none where no rule speaks of it.
@@ -130,7 +133,7 @@ impl Rights {
         let has_wildcards = |name: &str| name.contains(['+', '#']);
         Rights {
             user,
-            groups: rules.groups_of(user),
+            groups: rules.groups_of(user, who.claims.as_deref()),
             roles: rules.roles_of(who.user_name.as_deref()),
             client_fits: fits(&who.client_id),
             user_fits: who.user_name.as_deref().is_some_and(fits),
@@ -146,8 +149,8 @@ impl Rights {
     /// what allows and asks for that is not for it, what denies is, and where no rule decides it is denied.
     #[must_use]
     pub fn of_unknown(rules: &Arc<Rules>, client_id: &str) -> Rights {
-        let who =
-            Who { client_id: client_id.into(), user_name: None, address: None, listener: Arc::from("") };
+        let (client_id, listener) = (client_id.into(), Arc::from(""));
+        let who = Who { client_id, user_name: None, address: None, listener, claims: None };
         Rights { unknown: true, ..Rights::new(rules, &Arc::new(who)) }
     }
 
@@ -169,6 +172,11 @@ impl Rights {
 
     pub(crate) fn groups(&self) -> &[u32] {
         &self.groups
+    }
+
+    /// What the client's token says under this name.
+    pub(crate) fn claim(&self, name: &str) -> Option<&str> {
+        self.who.claims.as_ref()?.value(name)
     }
 
     pub(crate) fn client_fits(&self) -> bool {
@@ -214,8 +222,17 @@ impl Rights {
         self.rules.tree().topic(self, topic, &mut first);
         let rule = first.rule.and_then(|number| self.rules.rule(number));
         let allowed =
-            rule.map_or_else(|| self.rules.default_for(self, request.action, topic), |rule| rule.allows);
+            rule.map_or_else(|| self.is_otherwise_allowed(request.action, topic), |rule| rule.allows);
         Decision { allowed, rule: first.rule.map(RuleId) }
+    }
+
+    /// What is said of a topic of which no rule speaks: by the client's token, else by default.
+    fn is_otherwise_allowed(&self, action: Action, topic: &str) -> bool {
+        let claims = self.who.claims.as_deref();
+        match claims.and_then(|claims| claims.granted(action)) {
+            Some(granted) => granted.matches(topic),
+            None => self.rules.default_for(self, action, topic),
+        }
     }
 
     /// Whether the client may subscribe to a filter, which has no `$share/NAME/` in front.
@@ -223,7 +240,9 @@ impl Rights {
     pub fn subscribe(&self, filter: &str, partly: Partly) -> Grant {
         let readable = self.readable(filter);
         let (granted, rule) = match self.rules.style() {
-            Style::RuleFile => (readable.whole || (readable.any && partly == Partly::Filter), readable.rule),
+            Style::RuleFile | Style::Open => {
+                (readable.whole || (readable.any && partly == Partly::Filter), readable.rule)
+            }
             Style::AclFile => (true, readable.rule),
             Style::DynamicSecurity => self.subscribe_by_roles(filter),
         };
@@ -259,11 +278,18 @@ impl Rights {
                 (false, false) => denied = denied.or(Some(number)),
             }
         }
-        // What no rule covers is left to the default.
-        let by_default = self.rules.default_for(self, Action::Receive, filter);
+        // What no rule covers is left to the client's token, else to the default.
+        let claims = self.who.claims.as_deref();
+        let (all, some) = match claims.and_then(|claims| claims.granted(Action::Receive)) {
+            Some(granted) => (granted.cover(&wanted), granted.overlap(&wanted)),
+            None => {
+                let by_default = self.rules.default_for(self, Action::Receive, filter);
+                (by_default, by_default)
+            }
+        };
         Readable {
-            whole: by_default && denied.is_none(),
-            any: by_default || allowed.is_some(),
+            whole: all && denied.is_none(),
+            any: some || allowed.is_some(),
             rule: denied.or(allowed),
             met,
         }
@@ -288,7 +314,12 @@ impl Rights {
         };
         let number = self.concerned(filter, &Request::SUBSCRIBE).0.into_iter().find(decides);
         let allowed = number.and_then(|number| self.rules.rule(number)).map(|rule| rule.allows);
-        (allowed.unwrap_or_else(|| self.rules.default_for(self, Action::Subscribe, filter)), number)
+        let claims = self.who.claims.as_deref();
+        let otherwise = || match claims.and_then(|claims| claims.granted(Action::Subscribe)) {
+            Some(granted) => granted.cover(&wanted),
+            None => self.rules.default_for(self, Action::Subscribe, filter),
+        };
+        (allowed.unwrap_or_else(otherwise), number)
     }
 
     /// The rules that may speak of something that the filter matches, in their order, and how many were met.

@@ -116,6 +116,10 @@ impl Reader<'_> {
         for (key, value) in table {
             let path = format!("groups.{}", key.get_ref());
             let group = self.names.group(key.get_ref());
+            // One of which tokens alone say who is in it.
+            if value.get_ref().as_array().is_some_and(|members| members.is_empty()) {
+                continue;
+            }
             for (user, _) in self.texts(&path, value) {
                 let user = self.names.user(&user);
                 self.names.put_into_group(user, group);

@@ -6,6 +6,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use crate::{
+    claims::Claims,
     rights::Rights,
     rule::{Action, Actions, Rule, RuleId},
     tree::Tree,
@@ -20,6 +21,8 @@ type Names = HashMap<Box<str>, u32, FixedState>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
     RuleFile,
+    /// There is no file.
+    Open,
     AclFile,
     DynamicSecurity,
 }
@@ -112,6 +115,13 @@ impl Rules {
         Arc::new(Rules { file: file.into(), style, rules, tree, names, default, has_roles })
     }
 
+    /// No rule at all, and everybody may do everything but those whose token says what they may do.
+    #[must_use]
+    pub fn open() -> Arc<Rules> {
+        let all = Actions::of(Action::Publish).and(Actions::of(Action::Receive));
+        Rules::new("", Style::Open, Vec::new(), Lists::default(), all.and(Actions::of(Action::Subscribe)))
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -165,9 +175,10 @@ impl Rules {
         self.names.users.get(name).copied()
     }
 
-    pub(crate) fn groups_of(&self, user: Option<u32>) -> Box<[u32]> {
-        let groups = user.and_then(|user| self.names.of_user.get(&user));
-        groups.map(|groups| groups.as_slice().into()).unwrap_or_default()
+    pub(crate) fn groups_of(&self, user: Option<u32>, claims: Option<&Claims>) -> Box<[u32]> {
+        let by_file = user.and_then(|user| self.names.of_user.get(&user)).into_iter().flatten().copied();
+        let by_token = claims.into_iter().flat_map(Claims::groups);
+        by_file.chain(by_token.filter_map(|group| self.names.groups.get(group).copied())).collect()
     }
 
     pub(crate) fn roles_of(&self, user_name: Option<&str>) -> Box<[u32]> {
@@ -179,7 +190,13 @@ impl Rules {
 
     /// What is said where no rule decides.
     pub(crate) fn default_for(&self, rights: &Rights, action: Action, topic: &str) -> bool {
-        if rights.is_unknown() || !self.default.has(action) || topic.starts_with("$CONTROL") {
+        if rights.is_unknown() || !self.default.has(action) {
+            return false;
+        }
+        if self.style == Style::Open {
+            return true;
+        }
+        if topic.starts_with("$CONTROL") {
             return false;
         }
         // A user that the file does not have is not its affair, and nobody else's.

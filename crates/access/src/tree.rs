@@ -5,7 +5,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use crate::{
-    pattern::{Hole, Level, Part, Pattern},
+    pattern::{Hole, Level, Part, Pattern, fits},
     rights::Rights,
 };
 
@@ -232,6 +232,11 @@ impl Hole {
                     None if rights.is_unknown() => return Err(Misfit),
                     None => return Ok(None),
                 },
+                Part::Claim(name) => match rights.claim(name) {
+                    Some(claim) => value.push_str(claim),
+                    None if rights.is_unknown() => return Err(Misfit),
+                    None => return Ok(None),
+                },
             }
         }
         if !self.lenient && (self.has_misfit(rights) || (is_first && self.begins_reserved(rights))) {
@@ -245,6 +250,7 @@ impl Hole {
             Part::Text(_) => false,
             Part::ClientId => !rights.client_fits(),
             Part::UserName => !rights.user_fits(),
+            Part::Claim(name) => rights.claim(name).is_none_or(|value| !fits(value)),
         })
     }
 
@@ -254,13 +260,23 @@ impl Hole {
         match self.parts.first() {
             Some(Part::ClientId) => who.client_id.starts_with('$'),
             Some(Part::UserName) => who.user_name.as_ref().is_some_and(|user| user.starts_with('$')),
+            Some(Part::Claim(name)) => rights.claim(name).is_some_and(|value| value.starts_with('$')),
             _ => false,
         }
     }
 
+    /// Whether it needs a name that the client has not.
+    fn lacks_name(&self, rights: &Rights) -> bool {
+        self.parts.iter().any(|part| match part {
+            Part::Text(_) | Part::ClientId => false,
+            Part::UserName => rights.who().user_name.is_none(),
+            Part::Claim(name) => rights.claim(name).is_none(),
+        })
+    }
+
     fn eats<'t>(&self, rights: &Rights, topic: &'t str, is_first: bool) -> Eaten<'t> {
         let who = rights.who();
-        if who.user_name.is_none() && self.parts.contains(&Part::UserName) {
+        if self.lacks_name(rights) {
             return if rights.is_unknown() { Eaten::Misfit } else { Eaten::Nothing };
         }
         if !self.lenient && (self.has_misfit(rights) || (is_first && self.begins_reserved(rights))) {
@@ -272,6 +288,7 @@ impl Hole {
                 Part::Text(text) => text,
                 Part::ClientId => &who.client_id,
                 Part::UserName => who.user_name.as_deref().unwrap_or_default(),
+                Part::Claim(name) => rights.claim(name).unwrap_or_default(),
             };
             match rest.strip_prefix(text) {
                 Some(behind) => rest = behind,

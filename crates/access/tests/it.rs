@@ -3,6 +3,7 @@
 
 mod it {
     mod acl_file;
+    mod claims;
     mod draw;
     mod dynamic_security;
     mod lint;

@@ -139,7 +139,12 @@ impl Opened {
 
     /// Has the engine ask the rules.
     pub(crate) fn put_in_force(&self, engine: Engine, config: &Config) -> Engine {
-        let Some((_, rules)) = &self.0 else { return engine };
+        let Some((_, rules)) = &self.0 else {
+            return match mapping::tokens_grant(config) {
+                true => engine.with_access(Rules::open(), mapping::access(config)),
+                false => engine,
+            };
+        };
         tell_findings(rules);
         tracing::info!("{}: {} rules say who may publish and subscribe to what", rules.file(), rules.len());
         engine.with_access(rules.clone(), mapping::access(config))

@@ -86,6 +86,7 @@ fn who_may_connect(config: &Config, listener: &Listener) -> String {
 fn who_is_asked(config: &Config, listener: &Listener, method: Method) -> String {
     match (method, &config.authentication.password_file) {
         (Method::Certificate, _) => "who has a good certificate".to_owned(),
+        (Method::Token, _) => "who has a good token".to_owned(),
         (Method::PasswordFile, Some(file)) => format!("who is in {}", file.display()),
         (Method::PasswordFile, None) => "nobody".to_owned(), // Such a broker does not start.
         (Method::Anonymous, _) if listener.address.is_loopback() => "anybody on this machine".to_owned(),

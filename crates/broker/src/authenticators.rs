@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    auth::{Anonymous, Authenticator, Certificate, Chain, PasswordFile},
+    auth::{Anonymous, Authenticator, Certificate, Chain, PasswordFile, Tokens},
     broker::Error,
     config::{Config, Listener, Method, Methods},
     mapping,
@@ -13,6 +13,8 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Authenticators {
     pub(crate) passwords: Option<Arc<PasswordFile>>,
+    /// Without issuers as long as the configuration names none.
+    pub(crate) tokens: Arc<Tokens>,
 }
 
 impl Authenticators {
@@ -20,7 +22,10 @@ impl Authenticators {
     pub(crate) fn open(config: &Config) -> Result<Authenticators, Error> {
         let asks = |listener: &&Listener| config.methods(listener).has(Method::PasswordFile);
         let asking = config.listeners.iter().find(asks);
-        Ok(Authenticators { passwords: asking.map(|listener| password_file(config, listener)).transpose()? })
+        let passwords = asking.map(|listener| password_file(config, listener)).transpose()?;
+        let (at_once, waiting_max) = mapping::verifications(config);
+        let tokens = Arc::new(Tokens::open(mapping::tokens(config), at_once, waiting_max)?);
+        Ok(Authenticators { passwords, tokens })
     }
 
     /// Who decides at a listener.
@@ -47,6 +52,7 @@ impl Authenticators {
                 Some(passwords) => passwords.clone(),
                 None => return Err(Error::PasswordsAfterRestart { listener: listener.label() }),
             },
+            Method::Token => self.tokens.clone(),
         })
     }
 }

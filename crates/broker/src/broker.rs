@@ -14,16 +14,16 @@ use whimbrel_net::{Inherited, ListenError, UnixListenError, tls::TlsFault};
 use crate::{
     access::{self, RulesError},
     announcement::{Room, announce, warnings},
-    auth::PasswordFileError,
+    auth::{PasswordFileError, TokenError},
     authenticators::Authenticators,
+    bans,
     config::Config,
     control::{Control, Embedding, Host, Parts, socket::PlaceError},
     doors, file_limit,
-    guard::Guard,
     listeners::Listeners,
     mapping,
     store::{self, Kept, Store, StoreError},
-    worker::{self, Bounds, Shared},
+    worker::{self, Bounds, Guards, Shared},
 };
 
 /// How long connections have to end at a stop before the process ends without them.
@@ -90,6 +90,9 @@ pub enum Error {
     /// The password file cannot be used.
     #[error(transparent)]
     PasswordFile(#[from] PasswordFileError),
+    /// The keys of an issuer of tokens cannot be used.
+    #[error(transparent)]
+    Tokens(#[from] TokenError),
     /// The file of rules cannot be used.
     #[error(transparent)]
     Rules(#[from] RulesError),
@@ -149,12 +152,14 @@ impl Broker {
         // Before anything listens: nobody is let in who would be sent away again where the store is refused.
         let Kept { engine, mut store, bells } = store::open(config, limits, u64::from_ne_bytes(seed), now)?;
         let engine = rules.put_in_force(engine, config);
+        let guards = Guards::new(config);
+        bans::kept::restore(&engine, &guards.bans, now.wall_secs);
         let doors = doors::open(config, &authenticators)?;
         let shared = Shared::new(
             engine,
             started,
             bells,
-            Guard::new(mapping::guard(config), config.guard.entries_max as usize),
+            guards,
             Bounds {
                 connections_max,
                 waiting_room: file_limit::waiting_room(files),
@@ -188,6 +193,7 @@ impl Broker {
             config: config.clone(),
             listeners: listeners.clone(),
             passwords: authenticators.passwords,
+            tokens: authenticators.tokens,
             rules: keeper,
             warnings: warnings(config, room),
             gates: workers.iter().map(|worker| worker.gate.clone()).collect(),

@@ -112,6 +112,7 @@ pub(crate) fn door(
         tcp: mapping::tcp(listener),
         versions: listener.versions.iter().map(|version| version.version()).collect(),
         rates: mapping::rates(listener),
+        quota: mapping::quota_of(listener),
         closed: AtomicBool::new(false),
     }))
 }

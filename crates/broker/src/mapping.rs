@@ -14,12 +14,16 @@ use whimbrel_net::{
 };
 
 use crate::{
-    auth::PasswordFileOptions,
+    auth::{KeySource, PasswordFileOptions, TokenOptions},
+    bans::flapping,
     config::{self, Auto, Config, Durability, Listener},
-    guard,
+    guard, names, quota,
     rates::{Pace, Rates},
     worker::{DoorProxy, TcpOptions},
 };
+
+/// How long keys may take on their way.
+const FETCH_WITHIN: Duration = Duration::from_secs(10);
 
 /// Memory for all queues where the machine does not say how much it has.
 const QUEUES_BYTES_FALLBACK: u64 = 1 << 30;
@@ -238,6 +242,49 @@ pub(crate) fn guard(config: &Config) -> guard::Settings {
     }
 }
 
+/// When clients are held off that fall over and over.
+pub(crate) fn flapping(config: &Config) -> flapping::Settings {
+    let set = &config.guard;
+    let window_millis = u64::from(set.falls_window_secs) * 1_000;
+    let forgiven_millis = (window_millis / u64::from(set.falls.max(1))).max(1);
+    flapping::Settings {
+        falls: guard::Budget { tries: set.falls, forgiven_millis },
+        hold_millis: u64::from(set.hold_secs) * 1_000,
+    }
+}
+
+/// How much clients and users may send.
+pub(crate) fn quota(config: &Config) -> quota::Settings {
+    let set = &config.quota;
+    quota::Settings {
+        client: quota::Rates { messages: set.messages_per_sec, bytes: set.bytes_per_sec },
+        user: quota::Rates { messages: set.user_messages_per_sec, bytes: set.user_bytes_per_sec },
+        user_connections: set.user_connections,
+    }
+}
+
+/// What a listener says instead of it: messages and bytes of one connection in a second.
+pub(crate) fn quota_of(listener: &Listener) -> [Option<u32>; 2] {
+    [listener.messages_per_sec, listener.bytes_per_sec].map(|set| match set {
+        Auto::Auto => None,
+        Auto::Set(rate) => Some(rate),
+    })
+}
+
+/// What a client identifier has to be.
+pub(crate) fn names(config: &Config) -> names::Rules {
+    let access = &config.access;
+    names::Rules {
+        bytes_max: usize::from(access.client_id_longest),
+        characters: match access.client_id_characters {
+            config::Characters::Any => names::Characters::Any,
+            config::Characters::Level => names::Characters::Level,
+            config::Characters::Plain => names::Characters::Plain,
+        },
+        patterns: access.client_id.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
+    }
+}
+
 /// How the password file is to be used, if there is one.
 pub(crate) fn password_file(config: &Config) -> Option<PasswordFileOptions> {
     let authentication = &config.authentication;
@@ -249,6 +296,64 @@ pub(crate) fn password_file(config: &Config) -> Option<PasswordFileOptions> {
     options.remembered_max = authentication.remembered_max as usize;
     options.remembered_age_max = Duration::from_secs(u64::from(authentication.remembered_secs_max));
     Some(options)
+}
+
+/// Whose tokens are good, and what they have to be.
+pub(crate) fn tokens(config: &Config) -> Vec<TokenOptions> {
+    (1..).zip(&config.tokens).filter_map(|(number, token)| token_options(number, token)).collect()
+}
+
+/// Whether what a client may do follows from tokens, too.
+pub(crate) fn tokens_grant(config: &Config) -> bool {
+    config.tokens.iter().any(|token| token.publish_claim.is_some() || token.subscribe_claim.is_some())
+}
+
+/// None for a table without keys, which is a mistake that was told.
+fn token_options(number: usize, token: &config::Token) -> Option<TokenOptions> {
+    let secs = |secs: u32| Duration::from_secs(secs.into());
+    let keys = match (&token.jwks_url, &token.keys_file, &token.secret_file) {
+        (Some(url), _, _) => KeySource::Url {
+            url: url.clone(),
+            ca: token.jwks_ca.clone(),
+            refresh: secs(token.jwks_refresh_secs),
+            pause: secs(token.jwks_pause_secs.into()),
+            keep: secs(token.jwks_keep_secs),
+            within: FETCH_WITHIN,
+        },
+        (_, Some(path), _) => KeySource::File(path.clone()),
+        (_, _, Some(path)) => KeySource::Secret(path.clone()),
+        (None, None, None) => return None,
+    };
+    Some(TokenOptions {
+        number,
+        label: token.label(),
+        issuer: token.issuer.clone(),
+        audience: token.audience.clone(),
+        keys,
+        algorithms: token.algorithms.clone(),
+        expiry_required: token.expiry_required,
+        clock_skew_secs: token.clock_skew_secs.into(),
+        user_name_claim: token.user_name_claim.clone().unwrap_or_default(),
+        client_id_claim: token.client_id_claim.clone(),
+        groups_claim: token.groups_claim.clone(),
+        publish_claim: token.publish_claim.clone(),
+        subscribe_claim: token.subscribe_claim.clone(),
+    })
+}
+
+/// How many passwords are verified at the same time, and tokens besides them; how many of each wait.
+pub(crate) fn verifications(config: &Config) -> (NonZeroUsize, NonZeroUsize) {
+    let defaults = PasswordFileOptions::new("");
+    let authentication = &config.authentication;
+    let at_once = match authentication.verifications_at_once_max {
+        config::Auto::Set(at_once) => NonZeroUsize::new(at_once.into()),
+        config::Auto::Auto => None,
+    };
+    let waiting = NonZeroUsize::new(authentication.verifications_waiting_max as usize);
+    (
+        at_once.unwrap_or(defaults.verifications_at_once_max),
+        waiting.unwrap_or(defaults.verifications_waiting_max),
+    )
 }
 
 pub(crate) fn size(bytes: u64) -> usize {

@@ -11,6 +11,7 @@
 mod it {
     mod access;
     mod attacks;
+    mod bans;
     mod client;
     mod closing;
     mod connection_limits;
@@ -27,6 +28,7 @@ mod it {
     mod pki;
     mod proxy;
     mod quic;
+    mod quota;
     mod rates;
     mod running;
     mod scram;
@@ -39,6 +41,7 @@ mod it {
     mod time_outs;
     mod tls;
     mod tls_swap;
+    mod tokens;
     mod unix;
     mod ws;
 }

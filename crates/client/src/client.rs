@@ -163,6 +163,17 @@ impl Client {
         answer.await.map_err(|_| RequestError::ClientEnded)
     }
 
+    /// Proves once more who the client is, by the method of [`Options::scram`], and returns when the server has accepted and
+    /// proved itself. Messages flow meanwhile. Where the server refuses, the connection ends.
+    ///
+    /// # Errors
+    /// The client has no method, it is authenticating already, or it has ended.
+    pub async fn reauthenticate(&self) -> Result<(), RequestError> {
+        let (reply, answer) = oneshot::channel();
+        self.request(Request::Reauthenticate(reply)).await?;
+        answer.await.map_err(|_| RequestError::ClientEnded)?
+    }
+
     async fn request(&self, request: Request) -> Result<(), RequestError> {
         self.handle.requests.send(request).await.map_err(|_| RequestError::ClientEnded)
     }

@@ -36,9 +36,33 @@ pub enum ConnectionError {
     /// The server wants to exchange AUTH packets, which this client does not do.
     #[error("the server wants an exchange of authentication data, which this client does not offer")]
     AuthenticationExchange,
+    /// The client could not prove who it is, or the server has not proved that it knows the client.
+    #[error("{0}")]
+    Authentication(#[from] AuthenticationError),
     /// The program ended it.
     #[error("the connection was ended by this program")]
     Ended,
+}
+
+/// Why an authentication by SCRAM came to nothing.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuthenticationError {
+    /// Only MQTT 5.0 has methods of authentication.
+    #[error("SCRAM needs protocol version 5")]
+    Version,
+    /// The user name or the password is missing.
+    #[error("SCRAM needs a user name and a password")]
+    Credentials,
+    /// The user name or the password is empty, no text, or has characters that SCRAM does not allow.
+    #[error("the user name or the password has characters that SCRAM does not allow")]
+    Characters,
+    /// The system gives no randomness.
+    #[error("the system gives no random numbers")]
+    Randomness,
+    /// What the server has said is not to be answered, or not to be believed.
+    #[error("the server was not believed: {0}")]
+    Fault(whimbrel_scram::Fault),
 }
 
 fn hint(before_connack: bool) -> &'static str {
@@ -85,6 +109,7 @@ impl ConnectionError {
         match self {
             ConnectionError::Options(_)
             | ConnectionError::AuthenticationExchange
+            | ConnectionError::Authentication(_)
             | ConnectionError::Ended => true,
             // Malformed packets and broken rules would only repeat themselves, and a client that comes back after its name
             // was taken over fights with the other one for ever.

@@ -50,11 +50,12 @@ mod subscriptions;
 mod task;
 
 pub use client::{Client, Delivery};
-pub use error::{ConnectionError, PublishError, RequestError, ServerReason};
+pub use error::{AuthenticationError, ConnectionError, PublishError, RequestError, ServerReason};
 pub use event::{Connected, Event, Events};
 pub use message::{Acknowledgement, Message, Properties, Received};
 pub use options::{Backoff, ConnectProperties, Credentials, Limits, Options, Timeouts, Will};
 pub use request::{Farewell, Granted, Subscription};
+pub use whimbrel_scram::{Fault as ScramFault, Hash as ScramHash};
 
 pub use whimbrel_net::{Address, AddressError, DialError, Scheme, tls};
 pub use whimbrel_proto::{

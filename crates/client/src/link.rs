@@ -1,6 +1,7 @@
 //! One network connection: bytes between the socket and the client's machine, and what the machine says to the program.
 
 mod happened;
+mod proof;
 mod requests;
 
 use std::{
@@ -18,7 +19,7 @@ use whimbrel_net::Stream;
 use whimbrel_proto::{
     Millis, Violation,
     client::{Connection, Misuse, Session},
-    codec::{Disconnect, QoS, Split, UserProperties, Version, split},
+    codec::{Disconnect, QoS, ReasonCode, Split, UserProperties, Version, split},
 };
 
 use crate::{
@@ -30,6 +31,7 @@ use crate::{
     task::Work,
 };
 use happened::Happened;
+pub(crate) use proof::{Derived, Exchange};
 use requests::Waiting;
 
 /// Bytes that wait to be written before no more messages are taken to be sent.
@@ -43,6 +45,8 @@ pub(crate) struct Link<'a> {
     work: &'a mut Work,
     stream: Stream,
     connection: Connection,
+    /// Where the options ask for SCRAM.
+    exchange: Option<Exchange>,
     input: Input,
     out: Vec<u8>,
     /// Bytes of `out` that have been written.
@@ -58,11 +62,18 @@ pub(crate) struct Link<'a> {
 }
 
 impl<'a> Link<'a> {
-    pub(crate) fn new(stream: Stream, connection: Connection, out: Vec<u8>, work: &'a mut Work) -> Link<'a> {
+    pub(crate) fn new(
+        stream: Stream,
+        connection: Connection,
+        exchange: Option<Exchange>,
+        out: Vec<u8>,
+        work: &'a mut Work,
+    ) -> Link<'a> {
         Link {
             work,
             stream,
             connection,
+            exchange,
             input: Input::default(),
             out,
             written: 0,
@@ -80,6 +91,10 @@ impl<'a> Link<'a> {
         match &cause {
             ConnectionError::Violation(violation) => {
                 self.connection.farewell(violation.reason(), &mut self.out); // [MQTT-4.13.1-1]
+                self.part().await;
+            }
+            ConnectionError::Authentication(_) => {
+                self.connection.farewell(ReasonCode::Unspecified, &mut self.out);
                 self.part().await;
             }
             // DISCONNECT is written, if there was anybody to part from.
@@ -105,6 +120,7 @@ impl<'a> Link<'a> {
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<bool, ConnectionError> {
         let mut done = self.poll_program(cx)?;
         done |= self.poll_read(cx)?;
+        done |= self.poll_exchange(cx)?;
         done |= self.poll_write(cx)?;
         done |= self.poll_deadline(cx)?;
         Ok(done)
@@ -356,7 +372,8 @@ impl<'a> Link<'a> {
     }
 
     /// Closes the network connection; what is left goes back into the work and the session.
-    pub(crate) fn close(self) -> Session {
+    pub(crate) fn close(mut self) -> Session {
+        self.leave_exchange();
         self.work.deliveries.connection_gone();
         self.waiting.into_unanswered(&mut self.work.unanswered);
         self.connection.into_session()

@@ -8,7 +8,7 @@ use whimbrel_proto::codec::{
 };
 
 use crate::{
-    Message,
+    Message, ScramHash,
     message::{pairs, wire_properties},
 };
 
@@ -45,6 +45,10 @@ pub struct Options {
     pub keep_alive_secs: u16,
     /// User name and password.
     pub credentials: Credentials,
+    /// Whether name and password are proved by SCRAM with this hash (5.0) instead of being sent. A server that does not prove in
+    /// turn that it knows the user is not believed. `None` by default. The password is then text, and what takes time is
+    /// done on a thread of the runtime's for that.
+    pub scram: Option<ScramHash>,
     /// What the server publishes when this client goes without a word.
     pub will: Option<Will>,
     /// Properties of CONNECT, in 5.0.
@@ -75,6 +79,7 @@ impl Options {
             session_expiry_secs: 300,
             keep_alive_secs: 60,
             credentials: Credentials::default(),
+            scram: None,
             will: None,
             properties: ConnectProperties::default(),
             reconnect: Some(Backoff::default()),
@@ -85,8 +90,14 @@ impl Options {
         }
     }
 
-    /// Hands the CONNECT of these options to `give`; borrowed lists live as long as the call.
-    pub(crate) fn with_connect<T>(&self, clean_start: bool, give: impl FnOnce(&Connect<'_>) -> T) -> T {
+    /// Hands the CONNECT of these options to `give`; borrowed lists live as long as the call. With `first`, the first message
+    /// of SCRAM, it names the method, and no user name or password.
+    pub(crate) fn with_connect<T>(
+        &self,
+        clean_start: bool,
+        first: Option<&str>,
+        give: impl FnOnce(&Connect<'_>) -> T,
+    ) -> T {
         let user = pairs(&self.properties.user_properties);
         let will_user = self.will.as_ref().map(|will| pairs(&will.message.properties.user_properties));
         let will = self.will.as_ref().map(|will| WireWill {
@@ -105,8 +116,8 @@ impl Options {
             keep_alive_secs: self.keep_alive_secs,
             client_id: &self.client_id,
             will,
-            user_name: self.credentials.user_name.as_deref(),
-            password: self.credentials.password.as_deref(),
+            user_name: self.credentials.user_name.as_deref().filter(|_| first.is_none()),
+            password: self.credentials.password.as_deref().filter(|_| first.is_none()),
             properties: WireProperties {
                 session_expiry_secs: (v5 && self.session_expiry_secs > 0).then_some(self.session_expiry_secs),
                 receive_maximum: properties.receive_maximum,
@@ -114,8 +125,14 @@ impl Options {
                 topic_alias_max: properties.topic_aliases_max,
                 request_response_information: properties.request_response_information,
                 request_problem_information: properties.request_problem_information,
-                authentication_method: properties.authentication_method.as_deref(),
-                authentication_data: properties.authentication_data.as_deref(),
+                authentication_method: match (first, self.scram) {
+                    (Some(_), Some(hash)) => Some(hash.method()),
+                    _ => properties.authentication_method.as_deref(),
+                },
+                authentication_data: match first {
+                    Some(first) => Some(first.as_bytes()),
+                    None => properties.authentication_data.as_deref(),
+                },
                 user_properties: UserProperties::from_pairs(&user),
             },
         })

@@ -70,6 +70,7 @@ pub(crate) enum Request {
     Resubscribe(Subscription),
     Unsubscribe(Unsubscription, Reply),
     Ping(oneshot::Sender<()>),
+    Reauthenticate(oneshot::Sender<Result<(), RequestError>>),
 }
 
 /// The wish to end, with the answer to whoever asked.

@@ -24,7 +24,7 @@ use crate::{
     clock::{Clock, millis},
     deliveries::{Again, Deliveries, Queued},
     inbox::Inbox,
-    link::Link,
+    link::{Derived, Exchange, Link},
     request::Request,
     subscriptions::Subscriptions,
 };
@@ -51,6 +51,8 @@ pub(crate) struct Work {
     pub(crate) connected_since: Option<Instant>,
     /// Whether any connection has been accepted: later ones resume.
     pub(crate) was_connected: bool,
+    /// What was derived from the password last.
+    pub(crate) derived: Option<Derived>,
 }
 
 #[derive(Debug)]
@@ -85,6 +87,7 @@ impl Task {
             first: None,
             connected_since: None,
             was_connected: false,
+            derived: None,
         };
         Task { work, session, dialler }
     }
@@ -133,6 +136,11 @@ impl Task {
             Some(Ok(stream)) => stream,
             Some(Err(error)) => return ConnectionError::Dial(Arc::new(error)),
         };
+        let exchange = match Exchange::begin(&self.work.options) {
+            Ok(exchange) => exchange,
+            Err(error) => return error.into(),
+        };
+        let (exchange, first) = exchange.unzip();
         let options = &self.work.options;
         let settings = Settings {
             connack_timeout_millis: millis(options.timeouts.connack),
@@ -141,14 +149,14 @@ impl Task {
         };
         let session = std::mem::take(&mut self.session);
         let mut out = Vec::new();
-        let connection = options.with_connect(clean_start, |connect| {
+        let connection = options.with_connect(clean_start, first.as_deref(), |connect| {
             Connection::new(connect, settings, session, clock.now(), &mut out)
         });
         let connection = match connection {
             Ok(connection) => connection,
             Err(misuse) => return ConnectionError::Options(misuse),
         };
-        let mut link = Link::new(stream, connection, out, &mut self.work);
+        let mut link = Link::new(stream, connection, exchange, out, &mut self.work);
         let cause = link.run().await;
         self.session = link.close();
         cause

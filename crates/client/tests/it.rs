@@ -8,6 +8,7 @@ mod it {
     mod publish;
     mod receive;
     mod reconnect;
+    mod scram;
     mod server;
     mod subscribe;
     mod ws;

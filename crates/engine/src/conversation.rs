@@ -10,6 +10,8 @@
 //! 5. after the socket is gone, or at [`Standing::Closing`] once all is flushed: [`Conversation::end`] until it is done.
 
 mod exchange;
+mod parting;
+mod proof;
 
 use std::sync::Arc;
 
@@ -50,7 +52,13 @@ impl Question {
     #[must_use]
     pub fn believed(self) -> Who {
         let Question { client_id, user_name, .. } = self;
-        Who { client_id, user_name: user_name.map(Arc::from), address: None, listener: "".into() }
+        Who {
+            client_id,
+            user_name: user_name.map(Arc::from),
+            address: None,
+            listener: "".into(),
+            claims: None,
+        }
     }
 }
 
@@ -104,6 +112,9 @@ pub struct Conversation {
     attention: Attention,
     /// How sure what the client is promised has to be.
     level: Level,
+    /// When what the client has proved of itself ends, in whole seconds; `u32::MAX` for never. Small, as every connection
+    /// has it.
+    proof_ends_secs: u32,
 }
 
 impl Conversation {
@@ -125,6 +136,7 @@ impl Conversation {
             deaf_until: Millis(0),
             attention: Attention { stalled_at: Millis::NEVER, ..Attention::default() },
             level: Level::default(),
+            proof_ends_secs: u32::MAX,
         }
     }
 
@@ -335,8 +347,8 @@ impl Conversation {
         if self.arrival.as_ref()?.coming.who.is_none() {
             // Nobody has said who it is: it is nobody in particular.
             let client_id = self.arrival.as_ref()?.negotiated.client_id.clone();
-            let (user_name, address, listener) = (None, None, "".into());
-            self.identify(engine, Who { client_id, user_name, address, listener });
+            let (user_name, address, listener, claims) = (None, None, "".into(), None);
+            self.identify(engine, Who { client_id, user_name, address, listener, claims });
         }
         let coming = &mut self.arrival.as_mut()?.coming;
         let who = coming.who.as_ref()?;
@@ -402,15 +414,6 @@ impl Conversation {
         }
     }
 
-    /// The server ends the connection.
-    pub fn close(&mut self, engine: &Engine, turn: &mut Turn, reason: ReasonCode) {
-        match &self.attached {
-            Some(attached) => engine.close(turn, attached, reason, None),
-            None => farewell(&self.connection, reason, None, self.last_words.get_or_insert_default()),
-        }
-        self.closing = true;
-    }
-
     /// Looks at everything that may have changed since the last turn.
     pub fn proceed(&mut self, engine: &Engine, turn: &mut Turn, wire: &Arc<dyn Wire>) {
         if self.closing {
@@ -447,7 +450,7 @@ impl Conversation {
     /// When [`Self::handle_timeout`] is due.
     #[must_use]
     pub fn deadline(&self) -> Millis {
-        self.silence_ends().min(self.attention.stalled_at)
+        self.silence_ends().min(self.attention.stalled_at).min(self.proof_ends())
     }
 
     /// When the client has been silent for too long. While the server itself does not read, silence says nothing.
@@ -467,6 +470,9 @@ impl Conversation {
     /// Time has passed: keep-alive, CONNECT time-out, a client that takes nothing.
     pub fn handle_timeout(&mut self, engine: &Engine, turn: &mut Turn, wire: &Arc<dyn Wire>) {
         if self.closing {
+            return;
+        }
+        if self.end_with_proof(engine, turn) {
             return;
         }
         if self.silence_ends() <= turn.now.mono

@@ -70,6 +70,8 @@ counts! {
     ConnectTimeout = "connect_timeouts",
     /// Nothing within one and a half times the keep-alive.
     KeepAliveTimeout = "keep_alive_timeouts",
+    /// Connections ended because what the client had proved of itself counted no longer: its token has expired.
+    ProofEnded = "proofs_ended",
     /// Connections closed because too many bytes of packets that have not arrived whole were held for all of them.
     InputLimit = "input_limit_reached",
     /// Packets above the largest size.
@@ -150,6 +152,20 @@ counts! {
     LoginsAddress = "logins_unheard_address",
     /// Logins refused unheard: too many wrong passwords of the user from addresses that are new to it.
     LoginsUser = "logins_unheard_user",
+    /// CONNECT packets refused because the client, its user or its address is banned.
+    BannedRefused = "banned_refused",
+    /// Connections ended because the client, its user or its address was banned.
+    BannedEnds = "banned_disconnects",
+    /// Clients held off because they fell over and over.
+    HeldOff = "flapping_held_off",
+    /// CONNECT packets refused because the client is held off for that.
+    HeldOffRefused = "flapping_refused",
+    /// CONNECT packets refused because their user may not have the client identifier, or nobody may.
+    ClientIdRefused = "client_id_refused",
+    /// CONNECT packets refused because their user has as many connections as it may.
+    UserConnectionsLimit = "user_connections_limit_reached",
+    /// Times that a client was not read from for a while because it had sent more than its quota.
+    QuotaRests = "quota_rests",
     /// Records that the journal did not take, because they are longer than any.
     RecordsRefused = "journal_records_refused",
     /// Messages refused to their publishers because they cannot be kept: the disk is full or has failed.

@@ -34,6 +34,7 @@ mod kick;
 mod limits;
 mod link;
 mod message;
+mod notes;
 mod outbox;
 mod presence;
 mod publish;
@@ -95,6 +96,7 @@ pub struct Engine {
     keys: AtomicU64,
     /// Wills under way that no connection goes on with.
     left_over: Mutex<Vec<Publishing>>,
+    notes: notes::Notes,
     retained: retained::Retained,
     router: routing::Router,
     seed: u64,
@@ -130,6 +132,7 @@ impl Engine {
             groups: share::Groups::new(seed ^ 0x67),
             keys: AtomicU64::new(0),
             left_over: Mutex::default(),
+            notes: notes::Notes::default(),
             retained: retained::Retained::new(seed ^ 0x72),
             router: routing::Router::new(seed ^ 0x74),
             seed,

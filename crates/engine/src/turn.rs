@@ -27,6 +27,14 @@ pub struct Now {
     pub wall_secs: u64,
 }
 
+impl Now {
+    /// When the wall clock will show this, if nobody sets it; now, if it has shown it already.
+    #[must_use]
+    pub fn mono_at(self, wall_secs: u64) -> Millis {
+        Millis(self.mono.0.saturating_add(wall_secs.saturating_sub(self.wall_secs).saturating_mul(1_000)))
+    }
+}
+
 /// Something that an operator wants to read about. Never one per message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -196,6 +204,12 @@ impl Turn {
     /// Counts `more` of something that the caller saw: bytes read, connections refused.
     pub fn count(&self, count: Count, more: u64) {
         self.counters.add(count, more);
+    }
+
+    /// What this worker has counted so far.
+    #[must_use]
+    pub fn counted(&self, count: Count) -> u64 {
+        self.counters.value(count)
     }
 
     pub(crate) fn notice(&mut self, notice: Notice) {

@@ -26,6 +26,7 @@ mod it {
     mod match_cache;
     mod matching;
     mod paper;
+    mod proof;
     mod queue;
     mod retained_threads;
     mod session;
@@ -37,6 +38,7 @@ mod it {
     mod store_fetch;
     mod store_groups;
     mod store_limits;
+    mod store_notes;
     mod store_refused;
     mod store_room;
     mod store_wills;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Subcommand, ValueEnum, ValueHint};
-use whimbrel_access::{Partly, Rights, RuleId, Rules, Who};
+use whimbrel_access::{Claims, Partly, Rights, RuleId, Rules, Who};
 use whimbrel_broker::access::{Kind, RulesFile};
 use whimbrel_broker::config::{Config, PartialSubscriptions};
 use whimbrel_codec::{Filter, check_topic_name};
@@ -61,6 +61,14 @@ struct Why {
     /// Its user name; without one it is a client that has proved none
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
+
+    /// What its token says of it, for `${NAME}` in rules; can be repeated
+    #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = claim)]
+    claims: Vec<(String, String)>,
+
+    /// A group that its token names; can be repeated
+    #[arg(long = "group", value_name = "NAME")]
+    groups: Vec<String>,
 
     /// Where it comes from
     #[arg(long, value_name = "IP")]
@@ -125,6 +133,23 @@ pub(crate) fn run(args: Args) -> ExitCode {
     }
 }
 
+fn claim(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+impl Why {
+    /// What its token says, where one is meant.
+    fn claims(&self) -> Option<Arc<Claims>> {
+        if self.claims.is_empty() && self.groups.is_empty() {
+            return None;
+        }
+        let text = |text: &String| Box::from(text.as_str());
+        let values = self.claims.iter().map(|(name, value)| (text(name), text(value)));
+        Some(Arc::new(Claims::new(values.collect(), self.groups.iter().map(text).collect())))
+    }
+}
+
 fn named(path: PathBuf, kind: Option<KindWord>) -> RulesFile {
     let by_name = || match path.extension().and_then(|extension| extension.to_str()) {
         Some("toml") => Kind::Rules,
@@ -182,6 +207,7 @@ fn explain(why: &Why, file: &RulesFile, partly: Partly) -> Said {
         user_name: why.user.as_deref().map(Arc::from),
         address: why.address,
         listener: why.listener.as_str().into(),
+        claims: why.claims(),
     };
     let rights = Rights::new(&rules, &Arc::new(who));
     let topic = &why.topic;

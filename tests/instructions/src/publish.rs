@@ -100,7 +100,7 @@ pub(crate) fn rules_random_topic(iterations: u32) {
 }
 
 fn nobody() -> Who {
-    Who { client_id: "publisher".into(), user_name: None, address: None, listener: "".into() }
+    Who { client_id: "publisher".into(), user_name: None, address: None, listener: "".into(), claims: None }
 }
 
 fn thousand_rules() -> Arc<Rules> {

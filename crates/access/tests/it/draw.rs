@@ -61,6 +61,7 @@ pub(crate) fn who(client_id: &str, user: Option<&str>, address: &str, listener: 
         user_name: user.map(Arc::from),
         address: address.parse().ok(),
         listener: listener.into(),
+        claims: None,
     })
 }
 

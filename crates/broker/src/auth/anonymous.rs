@@ -13,7 +13,7 @@ impl Authenticator for Anonymous {
     }
 
     fn authenticate(&self, _credentials: Credentials) -> Answer {
-        Answer::Now(Verdict::Allow(Identity { user_name: None }))
+        Answer::Now(Verdict::Allow(Identity::default()))
     }
 }
 
@@ -30,7 +30,7 @@ mod tests {
             let Answer::Now(verdict) = Anonymous.authenticate(credentials) else {
                 panic!("an anonymous client is not made to wait");
             };
-            assert_eq!(verdict, Verdict::Allow(Identity { user_name: None }));
+            assert_eq!(verdict, Verdict::Allow(Identity::default()));
         }
     }
 }

@@ -18,7 +18,7 @@ impl Authenticator for Certificate {
 
     fn authenticate(&self, credentials: Credentials) -> Answer {
         Answer::Now(match credentials.certificate {
-            Some(name) => Verdict::Allow(Identity { user_name: Some(name) }),
+            Some(name) => Verdict::Allow(Identity::named(name)),
             None => Verdict::Deny(Denial::NotAuthorized),
         })
     }

@@ -65,7 +65,7 @@ mod tests {
         fn authenticate(&self, _: Credentials) -> Answer {
             self.asked.fetch_add(1, Relaxed);
             Answer::Now(match self.allows {
-                true => Verdict::Allow(Identity { user_name: Some(Arc::from("somebody")) }),
+                true => Verdict::Allow(Identity::named(Arc::from("somebody"))),
                 false => Verdict::Deny(Denial::NotAuthorized),
             })
         }

@@ -12,11 +12,12 @@ mod exchange;
 mod password_file;
 mod secret;
 mod stored_hash;
+mod token;
 
 use std::{net::IpAddr, sync::Arc};
 
 use tokio::sync::oneshot;
-use whimbrel_access::Who;
+use whimbrel_access::{Claims, Who};
 use whimbrel_codec::ReasonCode;
 
 pub use anonymous::Anonymous;
@@ -29,6 +30,7 @@ pub use password_file::{
 };
 pub use secret::Secret;
 pub use stored_hash::{Argon2id, HashFault, NewHash, SALT_BYTES, Scratch, StoredHash};
+pub use token::{KeySource, TOKEN_BYTES_MAX, TokenError, TokenFault, TokenOptions, Tokens};
 pub use whimbrel_scram as scram;
 
 /// Decides who may connect.
@@ -64,22 +66,33 @@ pub struct Credentials {
     pub user_name: Option<Box<str>>,
     /// The password, when the CONNECT has one. It may be empty, and need not be text.
     pub password: Option<Secret>,
+    /// The client identifier; empty when the server shall assign one.
+    pub client_id: Box<str>,
     /// The name in its certificate, where the listener takes that for its user name.
     pub certificate: Option<Arc<str>>,
 }
 
 /// Who a connection turned out to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     /// The user name that was proved; `None` where nobody asked for a proof.
     pub user_name: Option<Arc<str>>,
+    /// What a token says of it, for the rules.
+    pub claims: Option<Arc<Claims>>,
+    /// When the proof ends, in seconds since 1970: the connection ends with it.
+    pub ends_at: Option<u64>,
 }
 
 impl Identity {
+    /// Somebody who has proved this name, for as long as the connection lasts.
+    pub fn named(user_name: Arc<str>) -> Self {
+        Self { user_name: Some(user_name), ..Self::default() }
+    }
+
     /// The same with everything else that rules ask about.
     pub(crate) fn who(self, client_id: &str, address: Option<IpAddr>, listener: &Arc<str>) -> Who {
         let (client_id, listener) = (client_id.into(), listener.clone());
-        Who { client_id, user_name: self.user_name, address, listener }
+        Who { client_id, user_name: self.user_name, address, listener, claims: self.claims }
     }
 }
 
@@ -99,11 +112,13 @@ pub enum Denial {
     BadUserNameOrPassword,
     /// No user name was given where one is needed.
     NotAuthorized,
-    /// The certificate belongs to another client identifier than the CONNECT names.
+    /// The certificate or the token belongs to another client identifier than the CONNECT names.
     ForeignClientId,
+    /// The token is not taken.
+    BadToken(TokenFault),
     /// The client names a method of enhanced authentication that is not offered here.
     UnknownMethod,
-    /// Too many verifications wait already: the client may try again.
+    /// Too many verifications wait already, or the keys for a token cannot be had: the client may try again.
     ServerBusy,
 }
 
@@ -111,7 +126,7 @@ impl Denial {
     /// What the CONNACK says; for 3.1 and 3.1.1 the codec finds the nearest return code.
     pub fn reason(self) -> ReasonCode {
         match self {
-            Self::BadUserNameOrPassword => ReasonCode::BadUserNameOrPassword,
+            Self::BadUserNameOrPassword | Self::BadToken(_) => ReasonCode::BadUserNameOrPassword,
             Self::NotAuthorized => ReasonCode::NotAuthorized,
             Self::ForeignClientId => ReasonCode::ClientIdNotValid,
             Self::UnknownMethod => ReasonCode::BadAuthenticationMethod,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::form::ClientIdPattern;
 use super::key::Reload;
 use super::room::room;
 use super::setting::Choice;
@@ -40,6 +41,18 @@ room! {
         /// Who may come with the client identifier of a session: `user` is the user whose session it is, `anyone` is
         /// whoever may connect. It counts only where there are rules.
         client_id_of: ClientIdOf = ClientIdOf::User;
+
+        /// Which client identifiers a client may have: one that fits one of these. `%u` is the user name that it has
+        /// proved, and fits nothing where it has proved none; `*` is any characters. A client with another is refused (0x85;
+        /// 2 in MQTT 3.1.1). One that has none is assigned one as ever. If nothing is set, every identifier may be had.
+        client_id: Vec<ClientIdPattern> = Vec::new(), example("%u-*");
+
+        /// Which characters a client identifier may have: `any`; `level` are those of one level of a topic, without `+`,
+        /// `#`, `/` and control characters; `plain` are letters and digits of ASCII and `.`, `_`, `:`, `-`.
+        client_id_characters: Characters = Characters::Any;
+
+        /// The longest client identifier, if limits.topic_bytes_max is not smaller.
+        client_id_longest: u16 = 65_535, within(1, 65_535), unit("bytes");
     }
 }
 
@@ -77,6 +90,22 @@ pub enum ClientIdOf {
     User,
     /// Whoever may connect.
     Anyone,
+}
+
+/// Which characters a client identifier may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Characters {
+    /// Every one that MQTT allows.
+    Any,
+    /// Those of one level of a topic.
+    Level,
+    /// Letters and digits, and a few others.
+    Plain,
+}
+
+impl Choice for Characters {
+    const WORDS: &'static [&'static str] = &["any", "level", "plain"];
+    const VALUES: &'static [Self] = &[Self::Any, Self::Level, Self::Plain];
 }
 
 impl Choice for DeniedPublish {

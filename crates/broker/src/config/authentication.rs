@@ -9,10 +9,11 @@ use super::setting::{Auto, Choice, Given, Setting, Value, quoted};
 room! {
     /// Who may connect, and what it may cost to find out.
     pub struct Authentication("authentication") {
-        /// Who may connect at a listener that does not say it itself: `password_file` is who is in the password file,
-        /// `certificate` who has a certificate that says who it is (listener.identity), `anonymous` everybody. Several in []
-        /// are asked in their order, and the first for which what a client gives is of its kind decides: docs/access.md
-        /// shows it. `auto` is `password_file` if there is one, else `anonymous`.
+        /// Who may connect at a listener that does not say it itself: `token` is who has a good token ([[token]]),
+        /// `password_file` who is in the password file, `certificate` who has a certificate that says who it is
+        /// (listener.identity), `anonymous` everybody. Several in [] are asked in their order, and the first for which what a
+        /// client gives is of its kind decides: docs/access.md shows it. `auto` is `token` if there is a [[token]], then
+        /// `password_file` if there is one; without either it is `anonymous`.
         method: Auto<Methods> = Auto::Auto;
 
         /// The file with the names and the hashed passwords. `whimbrel passwd` writes it; files of Mosquitto
@@ -22,7 +23,7 @@ room! {
         password_file: Option<PathBuf> = None, flag("password-file"), example("passwords"),
             reload(Reload::Reread);
 
-        /// Passwords that are verified at the same time. Each occupies a thread for tens of milliseconds and,
+        /// Passwords that are verified at the same time, and tokens besides them. Each occupies a thread for tens of milliseconds and,
         /// with argon2id, the memory that its line of the password file names (19 MiB for lines of `whimbrel
         /// passwd`). `auto` is half of the cores, at least one.
         verifications_at_once_max: Auto<u16> = Auto::Auto, within(1, 1_024), unit("verifications");
@@ -50,11 +51,13 @@ pub enum Method {
     Certificate,
     /// Only a name with its password as the password file has them.
     PasswordFile,
+    /// Who has a token of an identity provider.
+    Token,
 }
 
 impl Choice for Method {
-    const WORDS: &'static [&'static str] = &["anonymous", "certificate", "password_file"];
-    const VALUES: &'static [Self] = &[Self::Anonymous, Self::Certificate, Self::PasswordFile];
+    const WORDS: &'static [&'static str] = &["anonymous", "certificate", "password_file", "token"];
+    const VALUES: &'static [Self] = &[Self::Anonymous, Self::Certificate, Self::PasswordFile, Self::Token];
 }
 
 /// How a listener finds out who may connect: at least one way, the one that is asked first in front.
@@ -97,8 +100,9 @@ impl Methods {
 
 impl Method {
     /// Whether nothing reaches another method that stands behind this one.
-    fn takes_all_of(self, _behind: Method) -> bool {
-        self == Self::Anonymous
+    fn takes_all_of(self, behind: Method) -> bool {
+        // A token comes as a password.
+        self == Self::Anonymous || (self, behind) == (Self::PasswordFile, Self::Token)
     }
 
     /// The word in the file.
@@ -154,12 +158,12 @@ impl Setting for Methods {
 
 impl Authentication {
     /// What a listener does that does not say it itself.
-    pub fn methods(&self) -> Methods {
+    pub fn methods(&self, has_tokens: bool) -> Methods {
         self.method.clone().or_else(|| {
-            Methods::from(match self.password_file {
-                Some(_) => Method::PasswordFile,
-                None => Method::Anonymous,
-            })
+            let passwords = self.password_file.as_ref().map(|_| Method::PasswordFile);
+            let known: Vec<Method> =
+                has_tokens.then_some(Method::Token).into_iter().chain(passwords).collect();
+            if known.is_empty() { Method::Anonymous.into() } else { Methods(known) }
         })
     }
 }

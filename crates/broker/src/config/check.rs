@@ -7,7 +7,7 @@ use super::listener::{ClientCertificates, Identity, IdentityAs, Listener, Protoc
 use super::problem::{Fault, Problem};
 use super::reader::Places;
 use super::setting::Auto;
-use super::{Config, LISTENER, transport};
+use super::{Config, LISTENER, token, transport};
 
 /// Everything that is wrong between keys. Keys whose own value was refused are left out.
 pub(super) fn check(config: &Config, places: &Places) -> Vec<Problem> {
@@ -34,7 +34,9 @@ pub(super) fn check(config: &Config, places: &Places) -> Vec<Problem> {
     if authentication_good {
         problems.extend(no_password_file(config, places));
         problems.extend(chains(config, places));
+        problems.extend(no_tokens(config, places));
     }
+    problems.extend(token::check(&config.tokens, places));
     problems.extend(link_soft_above_hard(config, places));
     problems.extend(rules_twice(config, places));
     problems
@@ -70,6 +72,20 @@ fn no_password_file(config: &Config, places: &Places) -> Option<Problem> {
         false => ("authentication", 0, "method"),
     };
     Some(problem(places, section, number, name, Fault::NoPasswordFile))
+}
+
+/// Told once, where it was asked for.
+fn no_tokens(config: &Config, places: &Places) -> Option<Problem> {
+    if !config.tokens.is_empty() {
+        return None;
+    }
+    let asking = |(_, listener): &(usize, &Listener)| config.methods(listener).has(Method::Token);
+    let (number, _) = (1..).zip(&config.listeners).find(asking)?;
+    let (section, number, name) = match places.is_given(LISTENER, number, "authentication") {
+        true => (LISTENER, number, "authentication"),
+        false => ("authentication", 0, "method"),
+    };
+    Some(problem(places, section, number, name, Fault::NoTokens))
 }
 
 /// What is wrong with the order of the methods, and with one that finds nothing to look at.

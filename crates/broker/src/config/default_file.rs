@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Key, LISTENER, sections};
+use super::{Key, LISTENER, TOKEN, sections};
 
 const HEAD: &str = "\
 # The configuration of Whimbrel, with every key at its default.
@@ -21,6 +21,7 @@ pub fn default_file() -> String {
         comment(&mut out, section.doc());
         let _ = match section.name {
             LISTENER => writeln!(out, "[[{LISTENER}]]"),
+            TOKEN => writeln!(out, "# [[{TOKEN}]]"),
             name => writeln!(out, "[{name}]"),
         };
         for key in section.keys {
@@ -35,6 +36,8 @@ fn write_key(out: &mut String, key: &Key) {
     comment(out, key.doc());
     comment(out, std::iter::once(format!("Allowed is {}.", key.allowed()).as_str()));
     let _ = match (key.default(), key.example) {
+        // Without a table of this kind there is none; with one that says nothing, a broken one.
+        (Some(default), _) if key.section == TOKEN => writeln!(out, "# {} = {default}", key.name),
         (Some(default), _) => writeln!(out, "{} = {default}", key.name),
         (None, example) => writeln!(out, "# {} = \"{}\"", key.name, example.unwrap_or_default()),
     };

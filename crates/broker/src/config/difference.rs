@@ -2,7 +2,7 @@
 
 use super::key::Key;
 use super::room::{Entry, Room};
-use super::{Config, LISTENER, Listener};
+use super::{Config, LISTENER, Listener, TOKEN, Token};
 
 /// A key that has another value in another configuration.
 #[derive(Debug)]
@@ -26,8 +26,13 @@ impl Config {
             listener(&mut found, number, of(self).as_ref(), of(after).as_ref());
         }
         room(&mut found, &self.authentication, &after.authentication);
+        for number in 1..=self.tokens.len().max(after.tokens.len()) {
+            let of = |config: &Config| config.tokens.get(number - 1).cloned();
+            token(&mut found, number, of(self), of(after));
+        }
         room(&mut found, &self.access, &after.access);
         room(&mut found, &self.guard, &after.guard);
+        room(&mut found, &self.quota, &after.quota);
         room(&mut found, &self.limits, &after.limits);
         room(&mut found, &self.session, &after.session);
         room(&mut found, &self.store, &after.store);
@@ -43,6 +48,15 @@ fn room<R: Room>(found: &mut Vec<Difference>, before: &R, after: &R) {
     for entry in R::ENTRIES {
         let value = |room: &R| (entry.show)(room);
         compare(found, entry, entry.key.path(), value(before), value(after));
+    }
+}
+
+/// One that there is in one of the two only differs from one that says nothing.
+fn token(found: &mut Vec<Difference>, number: usize, before: Option<Token>, after: Option<Token>) {
+    let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
+    for entry in Token::ENTRIES {
+        let path = format!("{TOKEN}[{number}].{}", entry.key.name);
+        compare(found, entry, path, (entry.show)(&before), (entry.show)(&after));
     }
 }
 

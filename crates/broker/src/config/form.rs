@@ -22,6 +22,37 @@ pub(super) trait Form: FromStr + Display {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageOrigin(String);
 
+/// Which client identifiers may be had: `%u` is the user name, `*` any characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientIdPattern(String);
+
+impl ClientIdPattern {
+    /// As it is written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ClientIdPattern {
+    type Err = Formless;
+
+    fn from_str(text: &str) -> Result<Self, Formless> {
+        let placeholders = text.matches('%').count() == text.matches("%u").count();
+        if placeholders && !text.is_empty() { Ok(Self(text.to_owned())) } else { Err(Formless) }
+    }
+}
+
+impl Display for ClientIdPattern {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl Form for ClientIdPattern {
+    const WORDS: &'static str = "a pattern such as \"%u-*\", in which % stands before u alone";
+    const EXAMPLE: &'static str = "%u-*";
+}
+
 /// The path of a URL: it begins with a slash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UrlPath(String);

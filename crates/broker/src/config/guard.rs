@@ -6,7 +6,7 @@ use super::key::Reload;
 use super::room::room;
 
 room! {
-    /// What somebody meets who tries passwords. Three budgets of wrong ones are counted: of a user name at an address, of
+    /// What somebody meets who tries passwords, or comes and falls over and over. Three budgets of wrong ones are counted: of a user name at an address, of
     /// an address, and of a user name wherever it is tried. Each comes back one by one. A login that finds one empty is
     /// refused without a look at its password, in the same words and as late as any wrong one. IPv6 addresses count by
     /// their first 64 bits. docs/guard.md says who can keep whom out, and who cannot.
@@ -42,6 +42,22 @@ room! {
         /// How long after its CONNECT a client is told that its password is wrong: longer than a look at the password
         /// takes, so that nobody learns whether it was looked at.
         refusal_millis: u32 = 1_000, within(0, 30_000), unit("milliseconds"), reload(Reload::Live);
+
+        /// Connections that a client may lose within falls_window_secs, each by a break, a violation, silence or another
+        /// connection with its client identifier; who announces the end, or is sent away by an administrator, loses none.
+        /// A client that has lost so many is held off (0x9F; 3 in MQTT 3.1.1). It is the client identifier of its user that
+        /// is held off; where nobody proves a name, that of its address. At 0 nobody is.
+        falls: u32 = 60, within(0, 1_000_000), unit("connections"), reload(Reload::Live);
+
+        /// The time for that.
+        falls_window_secs: u32 = 60, within(1, 86_400), unit("seconds"), reload(Reload::Live);
+
+        /// How long a client is held off then.
+        hold_secs: u32 = 60, within(1, 604_800), unit("seconds"), reload(Reload::Live);
+
+        /// Bans by `whimbrel ctl ban add`. Each costs some hundred bytes, and each of a network a comparison at every
+        /// CONNECT.
+        bans_max: u32 = 10_000, within(1, 1_000_000), unit("bans");
 
         /// Users at addresses that are remembered for their wrong passwords; and as many addresses, as many users, and as
         /// many addresses from which a user has come in. Each costs 16 bytes, once the first of its kind is there. If they

@@ -97,8 +97,8 @@ impl Key {
             flag: None,
             environment_short: None,
             example: None,
-            // Listeners are opened, changed and closed by a reload.
-            reload: if matches!(section.as_bytes(), b"listener") { Reload::Live } else { Reload::Restart },
+            // What there can be several of comes, changes and goes by a reload.
+            reload: if super::is_numbered(section) { Reload::Live } else { Reload::Restart },
             doc,
             default,
         }
@@ -139,13 +139,14 @@ impl Key {
         format!("{}.{}", self.section, self.name)
     }
 
-    /// The environment variable that sets the key. `number` counts the listeners from 1 and is used for
+    /// The environment variable that sets the key. `number` counts listeners or tokens from 1 and is used for
     /// nothing else.
     pub fn environment(&self, number: impl fmt::Display) -> String {
         let name = self.name.to_ascii_uppercase();
-        match self.section {
-            super::LISTENER => format!("WHIMBREL_LISTENER_{number}_{name}"),
-            section => format!("WHIMBREL_{}_{name}", section.to_ascii_uppercase()),
+        let section = self.section.to_ascii_uppercase();
+        match super::is_numbered(self.section) {
+            true => format!("WHIMBREL_{section}_{number}_{name}"),
+            false => format!("WHIMBREL_{section}_{name}"),
         }
     }
 

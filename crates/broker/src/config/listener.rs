@@ -156,6 +156,14 @@ room! {
         /// store.durability says.
         durability: Auto<Durability> = Auto::Auto;
 
+        /// Messages in a second of one connection here; beyond, it is read from more slowly. At 0 as many as it likes. `auto`
+        /// is what quota.messages_per_sec says.
+        messages_per_sec: Auto<u32> = Auto::Auto, within(0, 100_000_000), unit("messages");
+
+        /// Bytes in a second of one connection here, of everything that it sends. At 0 as many as it likes. `auto` is what
+        /// quota.bytes_per_sec says.
+        bytes_per_sec: Auto<u32> = Auto::Auto, within(0, 4_294_967_295), unit("bytes");
+
         /// Lets a listener start that other machines can reach and that asks nobody for a password. Everybody
         /// who reaches the address can then read and write every topic. The flag sets it for every listener.
         danger_allow_anonymous_on_network: bool = false, flag("danger-allow-anonymous-on-network");

@@ -19,6 +19,7 @@ mod limits;
 mod listener;
 mod log;
 mod problem;
+mod quota;
 mod reader;
 mod reference;
 mod room;
@@ -30,34 +31,43 @@ mod suggestion;
 mod sys;
 #[cfg(test)]
 mod tests;
+mod token;
 mod transport;
 mod worker;
 
-pub use access::{Access, ClientIdOf, DeniedPublish, DeniedWill, PartialSubscriptions};
+pub use access::{Access, Characters, ClientIdOf, DeniedPublish, DeniedWill, PartialSubscriptions};
 pub use address::{Address, NotAnAddress};
 pub use authentication::{Authentication, Method, Methods};
 pub use control::Control;
 pub use default_file::default_file;
 pub use difference::Difference;
-pub use form::{FileMode, Formless, MqttVersion, PageOrigin, UrlPath};
+pub use form::{ClientIdPattern, FileMode, Formless, MqttVersion, PageOrigin, UrlPath};
 pub use guard::Guard;
 pub use key::{Key, Kind, Reload};
 pub use limits::Limits;
 pub use listener::{ClientCertificates, Identity, IdentityAs, Listener, Protocol, TlsVersion};
 pub use log::{Format, Level, Levels, Log};
 pub use problem::{Fault, Problem, Problems};
+pub use quota::Quota;
 pub use reference::reference;
 pub use session::{QueueFull, Session, SharedStrategy};
 pub use setting::Auto;
 pub use source::{File, Flag, Origin, Sources};
 pub use store::{DiskFull, Durability, Store};
 pub use sys::Sys;
+pub use token::{Algorithm, KeysUrl, Token};
 pub use worker::Worker;
 
 use room::Room;
 
-/// The section that there can be several of.
+/// The sections that there can be several of.
 pub(crate) const LISTENER: &str = "listener";
+pub(crate) const TOKEN: &str = "token";
+
+/// Whether there can be several of a section: then its tables are numbered from 1.
+const fn is_numbered(section: &str) -> bool {
+    matches!(section.as_bytes(), b"listener" | b"token")
+}
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,10 +76,14 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// Who may connect.
     pub authentication: Authentication,
+    /// Whose tokens let somebody in.
+    pub tokens: Vec<Token>,
     /// Who may publish and subscribe to what.
     pub access: Access,
     /// What somebody meets who tries passwords.
     pub guard: Guard,
+    /// How much clients and users may send.
+    pub quota: Quota,
     /// Bounds on what clients can make the broker hold.
     pub limits: Limits,
     /// What the broker offers to its clients.
@@ -106,7 +120,8 @@ impl Config {
 
     /// How a listener finds out who may connect.
     pub fn methods(&self, listener: &Listener) -> Methods {
-        let methods = listener.authentication.clone().or_else(|| self.authentication.methods());
+        let by_all = || self.authentication.methods(!self.tokens.is_empty());
+        let methods = listener.authentication.clone().or_else(by_all);
         let named = listener.identity != Identity::None && listener.identity_as == IdentityAs::UserName;
         if named { methods.after(Method::Certificate) } else { methods }
     }
@@ -129,8 +144,10 @@ impl Default for Config {
         Self {
             listeners: vec![Listener::default()],
             authentication: Authentication::default(),
+            tokens: Vec::new(),
             access: Access::default(),
             guard: Guard::default(),
+            quota: Quota::default(),
             limits: Limits::default(),
             session: Session::default(),
             store: Store::default(),
@@ -160,12 +177,14 @@ impl Section {
 }
 
 /// Every section, in the order of the file and of the reference.
-fn sections() -> [Section; 11] {
+fn sections() -> [Section; 13] {
     [
         Section::of::<Listener>(),
         Section::of::<Authentication>(),
+        Section::of::<Token>(),
         Section::of::<Access>(),
         Section::of::<Guard>(),
+        Section::of::<Quota>(),
         Section::of::<Limits>(),
         Section::of::<Session>(),
         Section::of::<Store>(),

@@ -15,7 +15,7 @@ use super::room::{Entry, Room};
 use super::setting::{Given, Value, quoted};
 use super::source::{File, Flag, Origin, Sources, shortened};
 use super::suggestion::nearest;
-use super::{Config, LISTENER, keys, sections};
+use super::{Config, LISTENER, is_numbered, keys, sections};
 
 /// What was found while reading.
 pub(super) struct Findings {
@@ -35,7 +35,7 @@ struct Place {
     good: bool,
 }
 
-/// The number of a section that there is once only. Listeners are numbered from 1.
+/// The number of a section that there is once only. Others are numbered from 1.
 const ONLY: usize = 0;
 
 struct Reader<'a> {
@@ -56,8 +56,10 @@ pub(super) fn read(sources: &Sources) -> (Config, Findings) {
     let config = Config {
         listeners: reader.listeners(&document),
         authentication: reader.room(&document),
+        tokens: reader.rooms(&document),
         access: reader.room(&document),
         guard: reader.room(&document),
+        quota: reader.room(&document),
         limits: reader.room(&document),
         session: reader.room(&document),
         store: reader.room(&document),
@@ -140,10 +142,16 @@ impl<'a> Reader<'a> {
         room
     }
 
-    /// The listeners of the file, as the environment changes them and adds to them, unless flags name others.
+    /// A section that there can be several of: those of the file, as the environment changes them and adds to them.
+    fn rooms<R: Room>(&mut self, document: &DeTable<'_>) -> Vec<R> {
+        let mut rooms = self.rooms_of_file(document);
+        self.rooms_of_environment(&mut rooms);
+        rooms
+    }
+
+    /// The listeners of file and environment, unless flags name others; one, if there are none.
     fn listeners(&mut self, document: &DeTable<'_>) -> Vec<Listener> {
-        let mut listeners = self.listeners_of_file(document);
-        self.listeners_of_environment(&mut listeners);
+        let mut listeners: Vec<Listener> = self.rooms(document);
         let (addresses, others): (Vec<&Flag>, Vec<&Flag>) =
             self.flags(LISTENER).partition(|flag| flag.key.name == "address");
         if !addresses.is_empty() {
@@ -166,49 +174,51 @@ impl<'a> Reader<'a> {
         listeners
     }
 
-    fn listeners_of_file(&mut self, document: &DeTable<'_>) -> Vec<Listener> {
-        let mut listeners = Vec::new();
-        let Some(value) = document.get(LISTENER) else { return listeners };
+    fn rooms_of_file<R: Room>(&mut self, document: &DeTable<'_>) -> Vec<R> {
+        let mut rooms = Vec::new();
+        let section = R::SECTION;
+        let Some(value) = document.get(section) else { return rooms };
         let DeValue::Array(array) = value.get_ref() else {
-            self.problem_at(&value.span(), Some(LISTENER.to_owned()), Fault::NotTables);
-            return listeners;
+            self.problem_at(&value.span(), Some(section.to_owned()), Fault::NotTables { section });
+            return rooms;
         };
         for (number, element) in (1..).zip(array.iter()) {
-            let mut listener = Listener::default();
+            let mut room = R::default();
             match element.get_ref() {
                 DeValue::Table(table) => {
                     if let Some(file) = &self.sources.file {
-                        self.places.put(LISTENER, number, "", file.place(&element.span()), true);
+                        self.places.put(section, number, "", file.place(&element.span()), true);
                     }
-                    self.table(&mut listener, number, table);
+                    self.table(&mut room, number, table);
                 }
-                _ => self.problem_at(&element.span(), Some(LISTENER.to_owned()), Fault::NotTables),
+                _ => self.problem_at(&element.span(), Some(section.to_owned()), Fault::NotTables { section }),
             }
-            listeners.push(listener);
+            rooms.push(room);
         }
-        listeners
+        rooms
     }
 
-    fn listeners_of_environment(&mut self, listeners: &mut Vec<Listener>) {
-        let of_file = listeners.len();
+    fn rooms_of_environment<R: Room>(&mut self, rooms: &mut Vec<R>) {
+        let section = R::SECTION;
+        let of_file = rooms.len();
         let mut numbered = BTreeMap::new();
         for name in self.sources.environment.keys().filter(|name| self.sources.variable(name).is_some()) {
-            if let Some((number, _)) = listener_variable(name) {
+            if let Some((number, _)) = numbered_variable(name, section) {
                 numbered.entry(number).or_insert(name);
             }
         }
         for (number, name) in numbered {
-            if number > listeners.len() + 1 {
-                let fault = Fault::UnknownListener { listeners: of_file };
+            if number > rooms.len() + 1 {
+                let fault = Fault::UnknownNumber { section, known: of_file };
                 self.problem(Origin::Environment(name.clone()), None, fault);
                 return;
             }
-            if number > listeners.len() {
-                listeners.push(Listener::default());
-                self.places.put(LISTENER, number, "", Origin::Environment(name.clone()), true);
+            if number > rooms.len() {
+                rooms.push(R::default());
+                self.places.put(section, number, "", Origin::Environment(name.clone()), true);
             }
-            if let Some(listener) = listeners.get_mut(number - 1) {
-                self.environment(listener, number);
+            if let Some(room) = rooms.get_mut(number - 1) {
+                self.environment(room, number);
             }
         }
     }
@@ -292,7 +302,7 @@ impl<'a> Reader<'a> {
             if rest.starts_with("SERVICE_") || rest.starts_with("PORT") || is_variable(name) {
                 continue;
             }
-            let number = listener_variable(name).map_or(1, |(number, _)| number);
+            let number = number_in(name).max(1);
             let names: Vec<String> = keys().map(|key| key.environment(number)).collect();
             let meant = nearest(name, names.iter().map(String::as_str)).map(str::to_owned);
             self.problem(Origin::Environment(name.clone()), None, Fault::UnknownVariable { meant });
@@ -327,16 +337,26 @@ fn after_section<'a>(variable: &'a str, section: &str) -> Option<&'a str> {
     rest.strip_prefix(&section.to_ascii_uppercase())?.strip_prefix('_')
 }
 
-/// The number of the listener and the rest of the name, for `WHIMBREL_LISTENER_1_ADDRESS`.
-fn listener_variable(name: &str) -> Option<(usize, &str)> {
-    let (number, rest) = after_section(name, LISTENER)?.split_once('_')?;
+/// The number of one of several and the rest of the name, for `WHIMBREL_LISTENER_1_ADDRESS`.
+fn numbered_variable<'a>(name: &'a str, section: &str) -> Option<(usize, &'a str)> {
+    let (number, rest) = after_section(name, section)?.split_once('_')?;
     let number = number.parse().ok().filter(|parsed: &usize| *parsed > 0 && parsed.to_string() == number)?;
     Some((number, rest))
 }
 
+/// The number in the name of a variable; 0 where it has none.
+fn number_in(name: &str) -> usize {
+    let numbered =
+        sections().into_iter().filter(|section| is_numbered(section.name)).map(|section| section.name);
+    numbered
+        .filter_map(|section| numbered_variable(name, section))
+        .map(|(number, _)| number)
+        .next()
+        .unwrap_or(0)
+}
+
 /// Whether a key has this variable.
 fn is_variable(name: &str) -> bool {
-    let number = listener_variable(name).map_or(0, |(number, _)| number);
-    let of_listener = |key: &Key| key.section == LISTENER;
-    keys().any(|key| key.environment(number) == name && (number > 0 || !of_listener(key)))
+    let number = number_in(name);
+    keys().any(|key| key.environment(number) == name && (number > 0 || !is_numbered(key.section)))
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Key, LISTENER, sections};
+use super::{Key, is_numbered, sections};
 
 const HEAD: &str = "\
 <!-- Made by `whimbrel config reference`; change the tables of keys in crates/broker/src/config instead. -->
@@ -25,7 +25,7 @@ whimbrel serve --config whimbrel.toml
   is none.
 * An empty variable counts as not set.
 * The variables of a listener carry its number: `WHIMBREL_LISTENER_1_ADDRESS` is the address of the first. The
-  number after the last adds a listener.
+  number after the last adds a listener. Those of `[[token]]` do the same.
 * A relative path in the file counts from the folder of the file; elsewhere, from the folder in which the
   broker runs.
 * A changed value counts after a restart, if its key does not say that it is read at a reload. `whimbrel ctl reload`
@@ -38,7 +38,7 @@ pub fn reference() -> String {
     let mut out = HEAD.to_owned();
     for section in sections() {
         let title = match section.name {
-            LISTENER => format!("[[{LISTENER}]]"),
+            name if is_numbered(name) => format!("[[{name}]]"),
             name => format!("[{name}]"),
         };
         let _ = writeln!(out, "\n## `{title}`\n");

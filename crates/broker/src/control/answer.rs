@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BackedUp, Client, ClientSummary, Decided, Kicked, LogLevel, Refusal, Reloaded, Status, Subscriptions,
+    BackedUp, BanChanged, Bans, Client, ClientSummary, Decided, Kicked, LogLevel, Refusal, Reloaded, Status,
+    Subscriptions,
 };
 
 /// An answer: an object with one member, named after what it is.
@@ -29,6 +30,10 @@ pub enum Answer {
     Decided(Decided),
     /// To `kick`.
     Kicked(Kicked),
+    /// To `ban_add` and `ban_remove`.
+    BanChanged(BanChanged),
+    /// To `bans`.
+    Bans(Bans),
     /// To `reload`.
     Reloaded(Reloaded),
     /// To `log`.

@@ -9,6 +9,7 @@
 
 mod answer;
 mod backup;
+mod ban;
 mod client;
 mod clients;
 mod kick;
@@ -32,7 +33,7 @@ use whimbrel_engine::{Engine, Turn, proto::Millis};
 
 use crate::{
     access::Keeper,
-    auth::PasswordFile,
+    auth::{PasswordFile, Tokens},
     config::{Config, Levels, Problems},
     listeners::Listeners,
     store::StoreView,
@@ -41,6 +42,7 @@ use crate::{
 
 pub use answer::Answer;
 pub use backup::BackedUp;
+pub use ban::{BanChanged, Bans, HeldOff};
 pub use client::{Client, Connection, SUBSCRIPTIONS_MAX, Subscription, Subscriptions, Will};
 pub use clients::{ClientSummary, Clients, Query};
 pub use kick::Kicked;
@@ -118,6 +120,7 @@ struct Inner {
     shared: Arc<Shared>,
     host: Arc<dyn Host>,
     passwords: Option<Arc<PasswordFile>>,
+    tokens: Arc<Tokens>,
     rules: Option<Arc<Keeper>>,
     store: Option<StoreView>,
     listeners: Arc<Listeners>,
@@ -145,6 +148,7 @@ pub(crate) struct Parts {
     pub(crate) config: Config,
     pub(crate) listeners: Arc<Listeners>,
     pub(crate) passwords: Option<Arc<PasswordFile>>,
+    pub(crate) tokens: Arc<Tokens>,
     pub(crate) rules: Option<Arc<Keeper>>,
     pub(crate) warnings: Vec<String>,
     /// Those of the workers.
@@ -154,12 +158,13 @@ pub(crate) struct Parts {
 
 impl Control {
     pub(crate) fn new(shared: &Arc<Shared>, host: Arc<dyn Host>, parts: Parts) -> Self {
-        let Parts { config, listeners, passwords, rules, warnings, gates, store } = parts;
+        let Parts { config, listeners, passwords, tokens, rules, warnings, gates, store } = parts;
         let log_levels = config.log.level.clone();
         Self(Arc::new(Inner {
             shared: shared.clone(),
             host,
             passwords,
+            tokens,
             rules,
             store,
             listeners,

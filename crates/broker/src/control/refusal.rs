@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bans::Banned;
+
 /// A request that is not fulfilled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(tag = "code", rename_all = "snake_case")]
@@ -30,6 +32,30 @@ pub enum Refusal {
         client_id: String,
         /// How long it was waited for.
         secs: u64,
+    },
+    /// What is to be banned is neither an address nor a network.
+    #[error("{text:?} is no IP address or network, such as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32")]
+    NoNetwork {
+        /// What was given.
+        text: String,
+    },
+    /// The words that say why somebody is banned are too many.
+    #[error("why somebody is banned has at most {bytes_max} bytes")]
+    BanTooLong {
+        /// So many bytes they may have.
+        bytes_max: usize,
+    },
+    /// There are as many bans as there may be.
+    #[error("there are {bans_max} bans already (guard.bans_max); take some back")]
+    TooManyBans {
+        /// So many there may be.
+        bans_max: usize,
+    },
+    /// There is no such ban.
+    #[error("{of} is not banned")]
+    NotBanned {
+        /// Who is not.
+        of: Banned,
     },
     /// Nobody has named a file of rules: everybody may do everything.
     #[error("there are no rules of access: everybody may do everything")]

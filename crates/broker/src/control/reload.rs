@@ -15,7 +15,7 @@ use crate::{
     auth::{Counts, FaultAt, PasswordFile, PasswordFileError},
     broker::Error,
     certificates,
-    config::{Config, Difference, Durability, Guard, LISTENER, Origin, Problem, Reload},
+    config::{Config, Difference, Durability, Guard, LISTENER, Listener, Origin, Problem, Reload, TOKEN},
     mapping,
 };
 
@@ -33,6 +33,9 @@ pub struct Reloaded {
     /// Subscriptions that they have ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscriptions_ended: Option<usize>,
+    /// The issuers whose tokens are good now, where there are any and all of them were taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<usize>,
     /// Listeners of which certificates, keys, CAs or revocation lists are others from now on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<String>,
@@ -160,6 +163,8 @@ impl Control {
             }
         };
         let before = self.0.loaded.lock().config.clone();
+        // First: a listener may ask for tokens that were not asked for before.
+        let tokens_taken = self.reload_tokens(&before, &after, reloaded);
         let taken = self.reload_listeners(&before, &after, reloaded);
         for difference in before.differences(&after) {
             if difference.key.section == LISTENER {
@@ -167,6 +172,12 @@ impl Control {
                     reloaded.changed.push(difference.into());
                 }
                 continue; // What is wrong with them was told.
+            }
+            if difference.key.section == TOKEN {
+                if tokens_taken {
+                    reloaded.changed.push(difference.into());
+                }
+                continue;
             }
             match self.take(&difference, &after) {
                 Ok(true) => reloaded.changed.push(difference.into()),
@@ -179,13 +190,49 @@ impl Control {
         }
     }
 
+    /// Reads the keys of the issuers again and takes other issuers in; false if all stay as they were.
+    fn reload_tokens(&self, before: &Config, after: &Config, reloaded: &mut Reloaded) -> bool {
+        if before.tokens.is_empty() && after.tokens.is_empty() {
+            return true;
+        }
+        let file = || self.0.host.config_file().map(|file| absolute(&file));
+        if mapping::tokens_grant(after) && !self.engine().has_rules() {
+            let message = "what tokens grant counts after a restart, since there were neither rules nor such tokens at the \
+                           start; all issuers stay as they were"
+                .to_owned();
+            reloaded.faults.push(Fault {
+                file: file(),
+                key: Some(TOKEN.to_owned()),
+                message,
+                ..Fault::default()
+            });
+            return false;
+        }
+        match self.0.tokens.replace(mapping::tokens(after)) {
+            Ok(issuers) => {
+                reloaded.tokens = Some(issuers);
+                self.0.loaded.lock().config.tokens = after.tokens.clone();
+                true
+            }
+            Err(error) => {
+                let key = Some(format!("{TOKEN}[{}].{}", error.number, error.key));
+                let message = format!("{}; all issuers stay as they were", error.message);
+                let (file, line) = (error.path.as_deref().map(absolute).or_else(file), error.line());
+                reloaded.faults.push(Fault { file, line, key, message, ..Fault::default() });
+                false
+            }
+        }
+    }
+
     /// Opens, closes and changes listeners; false if all stay as they were.
     fn reload_listeners(&self, before: &Config, after: &Config, reloaded: &mut Reloaded) -> bool {
-        if before.listeners == after.listeners {
+        let asks_as_before = |listener: &Listener| before.methods(listener) == after.methods(listener);
+        if before.listeners == after.listeners && after.listeners.iter().all(asks_as_before) {
             return true;
         }
         // What else is new in the configuration is not in force yet.
-        let mixed = Config { listeners: after.listeners.clone(), ..before.clone() };
+        let tokens = self.0.loaded.lock().config.tokens.clone();
+        let mixed = Config { listeners: after.listeners.clone(), tokens, ..before.clone() };
         let fault = |message: String| Fault {
             file: self.0.host.config_file().map(|file| absolute(&file)),
             message: format!("{message}; all listeners stay as they were"),
@@ -228,6 +275,12 @@ impl Control {
         if difference.key.reload != Reload::Live {
             return Ok(false);
         }
+        if difference.key.section == "quota" {
+            let mut loaded = self.0.loaded.lock();
+            loaded.config.quota = after.quota.clone();
+            self.0.shared.guards.quotas.set(mapping::quota(&loaded.config));
+            return Ok(true);
+        }
         if difference.key.section == "guard" {
             self.take_guard(&after.guard);
             return Ok(true);
@@ -245,10 +298,11 @@ impl Control {
     /// Wrong passwords are counted by these budgets from now on; what was counted stays.
     fn take_guard(&self, after: &Guard) {
         let mut loaded = self.0.loaded.lock();
-        // The size of its tables is for the next start.
-        let entries_max = loaded.config.guard.entries_max;
-        loaded.config.guard = Guard { entries_max, ..after.clone() };
-        self.0.shared.guard.set(mapping::guard(&loaded.config));
+        // The sizes of its tables are for the next start.
+        let Guard { entries_max, bans_max, .. } = loaded.config.guard;
+        loaded.config.guard = Guard { entries_max, bans_max, ..after.clone() };
+        self.0.shared.guards.logins.set(mapping::guard(&loaded.config));
+        self.0.shared.guards.flapping.set(mapping::flapping(&loaded.config));
     }
 }
 
@@ -384,6 +438,9 @@ impl Reloaded {
         }
         if let (Some(rules), Some(ended)) = (self.rules, self.subscriptions_ended) {
             tracing::info!("{asked_by}: {rules} rules are in force now; {ended} subscriptions ended");
+        }
+        if let Some(issuers) = self.tokens {
+            tracing::info!("{asked_by}: the tokens of {issuers} issuers are good now");
         }
         for listener in &self.certificates {
             tracing::info!("{asked_by}: listener {listener} has other certificates now");

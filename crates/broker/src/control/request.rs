@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Query};
+use crate::bans::Banned;
 
 /// A request: `{"ask":"status"}`, `{"ask":"kick","client_id":"pump-7"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,24 @@ pub enum Request {
         #[serde(default)]
         session: bool,
     },
+    /// Keeps somebody out. One answer, `ban_changed`, when the disk has it.
+    BanAdd {
+        /// Whom.
+        of: Banned,
+        /// For so long; until it is taken back if absent.
+        #[serde(default)]
+        secs: Option<u64>,
+        /// Why, for whoever is banned.
+        #[serde(default)]
+        why: Option<String>,
+    },
+    /// Takes a ban back. One answer, `ban_changed`.
+    BanRemove {
+        /// Of whom.
+        of: Banned,
+    },
+    /// Everybody who is kept out. One answer, `bans`.
+    Bans,
     /// Whether a client may do something, and which rule says so. One answer, `decided`.
     Why {
         /// Its identifier.

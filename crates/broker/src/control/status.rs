@@ -313,7 +313,7 @@ impl Control {
     }
 
     fn logins(&self) -> Logins {
-        let figures = self.0.shared.guard.figures(self.moment().mono.0);
+        let figures = self.0.shared.guards.logins.figures(self.moment().mono.0);
         let tries = |at: usize| {
             let of = |counts: [usize; 3]| counts.get(at).copied().unwrap_or_default();
             Tries {

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use whimbrel_net::{Network, Networks};
 
-use table::Table;
+pub(crate) use table::Table;
 
 /// Logins of one user at one address that may be under way at once where it has come in before: a fleet that shares a name
 /// comes back at once.
@@ -134,7 +134,7 @@ struct State {
 
 impl Budget {
     /// How many tries are left to whoever owes until `until`.
-    fn left(self, until: u64, now: u64) -> u32 {
+    pub(crate) fn left(self, until: u64, now: u64) -> u32 {
         let whole = u64::from(self.tries).saturating_mul(self.forgiven_millis);
         let left = whole.saturating_sub(until.saturating_sub(now)) / self.forgiven_millis.max(1);
         u32::try_from(left).unwrap_or(u32::MAX)
@@ -285,7 +285,7 @@ impl Empty {
 }
 
 /// What counts as one address: all that a customer of a provider has.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(six) => IpAddr::V6(Ipv6Addr::from_bits(six.to_bits() & !u128::from(u64::MAX))),
         four => four,

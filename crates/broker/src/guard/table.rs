@@ -16,7 +16,7 @@ struct Place {
 }
 
 /// Moments by key. A moment that has passed is worth as much as none.
-pub(super) struct Table {
+pub(crate) struct Table {
     /// Allocated at the first entry: a broker that never needs it pays nothing.
     places: Vec<Place>,
     sets: usize,
@@ -24,23 +24,23 @@ pub(super) struct Table {
 
 impl Table {
     /// Room for about so many keys; at least for eight.
-    pub(super) fn new(entries_max: usize) -> Self {
+    pub(crate) fn new(entries_max: usize) -> Self {
         Table { places: Vec::new(), sets: entries_max.div_ceil(WAYS).max(1) }
     }
 
     /// The moment that was put for a key, if it still has its place.
-    pub(super) fn find(&self, key: u64) -> Option<u64> {
+    pub(crate) fn find(&self, key: u64) -> Option<u64> {
         self.set(key)?.iter().find(|place| place.key == key).map(|place| place.moment)
     }
 
     /// The same, or the latest moment that a key without a place can have had.
-    pub(super) fn latest_possible(&self, key: u64) -> u64 {
+    pub(crate) fn latest_possible(&self, key: u64) -> u64 {
         let earliest = || self.set(key)?.iter().map(|place| place.moment).min();
         self.find(key).or_else(earliest).unwrap_or(0)
     }
 
     /// Puts the moment of a key.
-    pub(super) fn put(&mut self, key: u64, moment: u64) {
+    pub(crate) fn put(&mut self, key: u64, moment: u64) {
         if self.places.is_empty() {
             self.places = vec![Place::default(); self.sets * WAYS];
         }
@@ -57,12 +57,12 @@ impl Table {
     }
 
     /// How many keys have a moment that is later than this.
-    pub(super) fn later_than(&self, moment: u64) -> usize {
+    pub(crate) fn later_than(&self, moment: u64) -> usize {
         self.places.iter().filter(|place| place.moment > moment).count()
     }
 
     /// How many keys there is room for.
-    pub(super) fn capacity(&self) -> usize {
+    pub(crate) fn capacity(&self) -> usize {
         self.sets * WAYS
     }
 

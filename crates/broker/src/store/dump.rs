@@ -143,6 +143,9 @@ pub(super) fn kind_of(record: &Record<'_>) -> &'static str {
         Record::Open { .. } => "open",
         Record::Released { .. } => "released",
         Record::WillGone { .. } => "will_gone",
+        Record::Note { .. } => "note",
+        Record::NoteGone { .. } => "note_gone",
+        Record::User { .. } => "user",
         _ => UNKNOWN,
     }
 }
@@ -246,6 +249,9 @@ impl Fields {
                 self.put("session", *key).put("packet_id", packet_id.value())
             }
             Record::WillGone { key } => self.put("session", *key),
+            Record::Note { name, value } => self.put("name", *name).payload(value),
+            Record::NoteGone { name } => self.put("name", *name),
+            Record::User { key, user } => self.put("session", *key).put("user", *user),
             _ => self,
         };
     }

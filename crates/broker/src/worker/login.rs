@@ -147,7 +147,7 @@ impl Turn {
     /// Asks whether somebody looks at this user's password now.
     pub(super) fn admit(self, bench: &mut Bench, door: &Door, address: Peer, user: &str) -> Admitted {
         let now = bench.turn.now.mono;
-        match bench.shared.guard.admit(user, address.ip(), now.0) {
+        match bench.shared.guards.logins.admit(user, address.ip(), now.0) {
             Admission::Heard(hearing) => Admitted::Heard(hearing),
             Admission::Unheard(empty) => {
                 let then = unheard(bench, door, address, user, empty);
@@ -179,7 +179,7 @@ fn unheard(bench: &mut Bench, door: &Door, address: Peer, user: &str, empty: Emp
         let (user, listener, who) = (Words(user), &door.name, empty.in_words());
         tracing::warn!(%user, %address, %listener, "too many wrong passwords: {who} is not heard for a while");
     });
-    sleep(bench.shared.guard.unheard_until(now.0).saturating_sub(now.0))
+    sleep(bench.shared.guards.logins.unheard_until(now.0).saturating_sub(now.0))
 }
 
 /// The verdict has come.

@@ -7,6 +7,7 @@
 //! deadlines, [`flusher`] writes what a turn has appended, [`releaser`] lets go what has waited for the disk, [`telling`] keeps the log readable.
 
 mod accept;
+mod admission;
 mod exchange;
 mod flusher;
 mod gate;
@@ -44,7 +45,11 @@ use whimbrel_net::{Peer, Stream, quic::QuicArrival, tls::Identity, ws::UpgradeRu
 
 use crate::{
     auth::Authenticator,
+    bans::{Bans, flapping::Flapping},
+    config::Config,
     guard::Guard,
+    mapping, names,
+    quota::Quotas,
     rates::{Rates, TooFast},
     store::{Bell, Bells, SYNCED, WRITTEN},
 };
@@ -92,6 +97,8 @@ pub(crate) struct Door {
     /// The versions of MQTT that are spoken; all of them if it is empty.
     pub versions: Vec<Version>,
     pub rates: Rates,
+    /// What it says of messages and bytes in a second instead of the settings for all.
+    pub quota: [Option<u32>; 2],
 }
 
 impl Door {
@@ -162,13 +169,34 @@ pub(crate) struct Shared {
     /// Counts changes of whom listeners trust, and listeners that are closed: connections are then judged anew.
     pub trust_changes: AtomicU32,
     pub sys_interval_secs: u64,
-    /// Counts wrong passwords.
-    pub guard: Arc<Guard>,
+    pub guards: Guards,
     /// Bytes that clients hold of packets that have not arrived whole and of topic aliases; those of connections whose
     /// CONNECT was not accepted yet, which may be a quarter of it; and how many they may be.
     input_bytes: AtomicUsize,
     stranger_bytes: AtomicUsize,
     input_bytes_max: usize,
+}
+
+/// Who is kept out.
+pub(crate) struct Guards {
+    /// Counts wrong passwords.
+    pub logins: Arc<Guard>,
+    pub bans: Bans,
+    pub flapping: Flapping,
+    pub names: names::Rules,
+    pub quotas: Arc<Quotas>,
+}
+
+impl Guards {
+    pub(crate) fn new(config: &Config) -> Self {
+        Guards {
+            logins: Arc::new(Guard::new(mapping::guard(config), config.guard.entries_max as usize)),
+            bans: Bans::new(config.guard.bans_max as usize),
+            flapping: Flapping::new(mapping::flapping(config)),
+            names: mapping::names(config),
+            quotas: Quotas::new(mapping::quota(config)),
+        }
+    }
 }
 
 /// What [`Shared`] is bounded by; each is explained there.
@@ -184,7 +212,7 @@ impl Shared {
         engine: Engine,
         started: Instant,
         bells: Arc<Bells>,
-        guard: Guard,
+        guards: Guards,
         bounds: Bounds,
     ) -> Arc<Self> {
         let Bounds { connections_max, waiting_room, sys_interval_secs, input_bytes_max } = bounds;
@@ -200,7 +228,7 @@ impl Shared {
             stopping_told: watch::Sender::new(false),
             trust_changes: AtomicU32::new(0),
             sys_interval_secs,
-            guard: Arc::new(guard),
+            guards,
             input_bytes: AtomicUsize::new(0),
             stranger_bytes: AtomicUsize::new(0),
             input_bytes_max,

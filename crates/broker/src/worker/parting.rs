@@ -29,6 +29,7 @@ impl Task {
         if !broken && self.conversation.owes(&engine) {
             return; // What it is promised is on its way to the disk; we are woken when it has left.
         }
+        self.count_fall(bench);
         self.phase = Phase::Ending;
         if let Socket::Wrapped(wrapped) = &mut self.socket
             && !broken
@@ -55,6 +56,7 @@ impl Task {
             let client = self.conversation.attached().map(|attached| attached.session().client_id());
             tracing::debug!(address = %self.address, client, "closed: {violation}");
         }
+        self.count_fall(bench);
         // The session is let go of first: a client that sees the close finds nothing of this connection any more, and
         // who takes the session over does not wait until the client has read its last packet.
         if !self.conversation.end(&engine, &mut bench.turn) {

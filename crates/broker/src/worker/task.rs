@@ -23,6 +23,7 @@ use whimbrel_net::Peer;
 
 use super::{
     Bench, Place, READ_BYTES, Shared,
+    admission::{Known, Visitor},
     exchange::Authenticating,
     keeper::Peg,
     link::SocketWire,
@@ -69,8 +70,8 @@ pub(super) struct Task {
     tail: Tail,
     /// Whether it is counted with the clients whose CONNECT was accepted.
     accounted_as_known: bool,
-    /// Present while CONNECT waits for it.
-    login: Option<Box<Login>>,
+    /// Present from CONNECT on.
+    pub(super) visitor: Option<Box<Visitor>>,
     /// Present where CONNECT named a method of enhanced authentication that is offered.
     pub(super) authenticating: Option<Box<Authenticating>>,
     pub(super) phase: Phase,
@@ -96,7 +97,7 @@ impl Task {
             wire,
             tail: Tail::default(),
             accounted_as_known: false,
-            login: None,
+            visitor: None,
             authenticating: None,
             phase: Phase::Talking,
             stood_back: false,
@@ -146,6 +147,7 @@ impl Task {
             }
             self.judge(bench);
             self.conversation.handle_timeout(&shared.engine, &mut bench.turn, &wire);
+            self.look_for_ban(bench);
         } else if self.conversation.standing() == Standing::Working {
             let (engine, wire) = (bench.shared.engine.clone(), self.dyn_wire());
             self.conversation.proceed(&engine, &mut bench.turn, &wire);
@@ -164,11 +166,12 @@ impl Task {
                     Poll::Ready(stays) => open = stays,
                     Poll::Pending => break,
                 },
+                Standing::Reading if self.rests_until(bench.turn.now.mono) != Millis::NEVER => break,
                 Standing::Reading if reads == READS_PER_TURN || read_bytes >= READ_BYTES => {
                     let_others_run(context);
                     break;
                 }
-                Standing::Reading => match self.read(bench, context) {
+                Standing::Reading => match self.read_and_charge(bench, context) {
                     Poll::Ready(Ok(bytes)) => {
                         self.account_tail(bench);
                         reads += 1;
@@ -191,6 +194,7 @@ impl Task {
             let_others_run(context); // The hold has ended, and nobody else would have us read again.
         }
         let due = self.slow_packet_due(bench.turn.now.mono).min(self.conversation.deadline());
+        let due = due.min(self.rests_until(bench.turn.now.mono));
         self.set_deadline(bench, due);
         if !open {
             self.hear_the_end(bench, context, broken);
@@ -290,6 +294,14 @@ impl Task {
         self.forget_account(&shared);
     }
 
+    /// The same as [`Self::read`], and what was sent counts for the quotas, where there are any.
+    fn read_and_charge(&mut self, bench: &mut Bench, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let before = Task::sent_so_far(bench);
+        let read = self.read(bench, context);
+        self.charge(bench, before);
+        read
+    }
+
     /// Reads once, or handles what was read before, and gives a measure of bytes: 0 at the end of the stream.
     fn read(&mut self, bench: &mut Bench, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let Bench { shared, turn, read, .. } = bench;
@@ -334,6 +346,10 @@ impl Task {
                 return Poll::Ready(true);
             }
             let claim = Claim { client_id: question.client_id, user_name: question.user_name.clone() };
+            if let Some(kept_out) = self.is_address_banned(bench) {
+                self.keep_out(bench, &claim, &kept_out);
+                return Poll::Ready(true);
+            }
             if let Some(method) = question.method {
                 self.begin_exchange(bench, claim, *method);
                 return Poll::Ready(true);
@@ -341,10 +357,14 @@ impl Task {
             let (user_name, password) = (question.user_name, question.password);
             let password = password.map(|password| Secret::new(password.into_vec()));
             let now = bench.turn.now.mono;
-            self.login = Some(Box::new(match self.vouched(&claim) {
+            let login = match self.vouched(&claim) {
                 Err(denial) => Login::judged(claim, Verdict::Deny(denial)),
-                Ok(certificate) => Login::new(claim, Credentials { user_name, password, certificate }, now),
-            }));
+                Ok(certificate) => {
+                    let client_id = claim.client_id.clone();
+                    Login::new(claim, Credentials { user_name, password, client_id, certificate }, now)
+                }
+            };
+            self.visitor = Some(Box::new(Visitor::Coming(Box::new(login))));
         }
         if self.authenticating.is_some() {
             if self.advance_exchange(bench, context).is_ready() {
@@ -354,13 +374,13 @@ impl Task {
             self.account_tail(bench);
             return stays;
         }
-        let Some(login) = &mut self.login else { return Poll::Pending };
+        let Some(Visitor::Coming(login)) = self.visitor.as_deref_mut() else { return Poll::Pending };
         let Poll::Ready(verdict) = login.poll(bench, &self.place.door, self.address, context) else {
             let stays = self.listen(bench, context);
             self.account_tail(bench);
             return stays;
         };
-        if let Some(login) = self.login.take() {
+        if let Some(Visitor::Coming(login)) = self.visitor.take().map(|visitor| *visitor) {
             self.hear(bench, &login.claim, verdict);
         }
         Poll::Ready(true)
@@ -397,7 +417,7 @@ impl Task {
                 Ok(()) if !self.tail.bytes().is_empty() => return Poll::Pending,
                 Ok(()) | Err(_) => {
                     // The authenticator sees by this that nobody waits.
-                    (self.login, self.authenticating) = (None, None);
+                    (self.visitor, self.authenticating) = (None, None);
                     return Poll::Ready(false);
                 }
             }
@@ -426,7 +446,24 @@ impl Task {
             Verdict::Allow(identity) => {
                 let user = identity.user_name.as_deref().map(Words).map(display);
                 tracing::debug!(%client, user, %address, %listener, "a client may connect");
-                let who = identity.who(&claim.client_id, address.ip(), listener);
+                if let Some(kept_out) = self.is_kept_out(bench, claim, identity.user_name.as_deref()) {
+                    self.keep_out(bench, claim, &kept_out);
+                    return Err(kept_out.reason);
+                }
+                let (user, judged) = (identity.user_name.clone(), bench.shared.trust_changes.load(Relaxed));
+                let share = match self.enter_quotas(bench, claim, user.as_ref()) {
+                    Ok(share) => share,
+                    Err(kept_out) => {
+                        self.keep_out(bench, claim, &kept_out);
+                        return Err(kept_out.reason);
+                    }
+                };
+                let known = Known { user, judged, share, rests_until: Millis(0) };
+                self.visitor = Some(Box::new(Visitor::Known(known)));
+                // A new proof says anew when it ends; one that does not end leaves no end of the one before.
+                let ends_at = identity.ends_at.map_or(Millis::NEVER, |at| bench.turn.now.mono_at(at));
+                self.conversation.ends_at(ends_at);
+                let who = identity.who(&claim.client_id, address.ip(), &self.place.door.name);
                 self.conversation.identify(&bench.shared.engine, who);
                 Ok(())
             }

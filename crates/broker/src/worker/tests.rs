@@ -19,14 +19,12 @@ use whimbrel_engine::{
 };
 
 use super::{
-    Arrival, Bench, Bounds, Door, Gate, Guest, Handle, Shared, TcpOptions, keeper::Wires, start,
+    Arrival, Bench, Bounds, Door, Gate, Guards, Guest, Handle, Shared, TcpOptions, keeper::Wires, start,
     telling::Telling,
 };
 use crate::{
     auth::{Answer, Authenticator, Credentials, Identity, Verdict},
     config::Config,
-    guard::Guard,
-    mapping,
     rates::Rates,
     store::SYNCED,
 };
@@ -76,6 +74,7 @@ impl House {
             versions: Vec::new(),
             tcp: TcpOptions { keep_alive: Duration::from_secs(300), user_timeout: None },
             rates: Rates::default(),
+            quota: [None, None],
         });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         House { shared, worker, listener, door, questions }
@@ -111,10 +110,10 @@ fn shared() -> Arc<Shared> {
 }
 
 fn shared_by(engine: Engine) -> Arc<Shared> {
-    let guard = Guard::new(mapping::guard(&Config::default()), 64);
+    let guards = Guards::new(&Config::default());
     let bounds =
         Bounds { connections_max: 10, waiting_room: 4, sys_interval_secs: 10, input_bytes_max: 1 << 20 };
-    Shared::new(engine, Instant::now(), Arc::default(), guard, bounds)
+    Shared::new(engine, Instant::now(), Arc::default(), guards, bounds)
 }
 
 fn bench(shared: Arc<Shared>) -> Bench {
@@ -132,7 +131,7 @@ fn bench(shared: Arc<Shared>) -> Bench {
 }
 
 fn allow(reply: oneshot::Sender<Verdict>) {
-    reply.send(Verdict::Allow(Identity { user_name: None })).expect("the client waits");
+    reply.send(Verdict::Allow(Identity::default())).expect("the client waits");
 }
 
 #[test]

@@ -221,6 +221,29 @@ fn a_connect_that_announces_hundreds_of_megabytes_is_closed_at_once() {
     running.connect(v5("honest")).ping();
 }
 
+/// What follows a request is seen however long the request is, also where it ends just where a read does.
+#[test]
+fn bytes_behind_a_request_are_refused_wherever_it_ends() {
+    let running = start_with(|config| {
+        config.listeners = vec![Listener { protocol: Protocol::Ws, ..loopback() }];
+    });
+    for length in [1_000, 1_023, 1_024, 1_025, 2_048, 3_072] {
+        for (behind, status) in [(b"".as_slice(), "101"), (b"\x82\x80\0\0\0\0", "400"), (b"G", "400")] {
+            let front = b"GET /mqtt HTTP/1.1\r\nPad: ";
+            let rest = &REQUEST[b"GET /mqtt HTTP/1.1".len()..];
+            let pad = "x".repeat(length - front.len() - rest.len());
+            let request = [front, pad.as_bytes(), rest, behind].concat();
+            assert_eq!(request.len(), length + behind.len());
+            let mut stream = TcpStream::connect(running.addresses[0]).unwrap();
+            stream.set_read_timeout(Some(DEADLINE)).unwrap();
+            stream.write_all(&request).unwrap();
+            let mut answer = [0; 12];
+            stream.read_exact(&mut answer).unwrap();
+            assert_eq!(&answer[9..], status.as_bytes(), "{length} bytes and {behind:?}");
+        }
+    }
+}
+
 /// The table of attacks names tests that there are.
 #[test]
 fn every_attack_of_the_page_has_a_test_that_is_there() {

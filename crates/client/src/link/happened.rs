@@ -21,7 +21,7 @@ pub(super) enum Happened {
     Delivery { token: Token, reason: ReasonCode, reason_string: Option<String> },
     Answered { packet_id: PacketId, granted: Granted },
     Pong,
-    Auth,
+    Auth { reason: ReasonCode, data: Option<Vec<u8>> },
     Disconnected(ServerReason),
     Stray { kind: PacketType, packet_id: PacketId },
 }
@@ -34,6 +34,7 @@ pub(super) struct Accepted {
     assigned_client_id: Option<String>,
     session_expiry_secs: Option<u32>,
     response_information: Option<String>,
+    authentication_data: Option<Vec<u8>>,
     reason_string: Option<String>,
     user_properties: Vec<(String, String)>,
 }
@@ -53,6 +54,7 @@ impl From<MachineEvent<'_>> for Happened {
                     assigned_client_id: told.assigned_client_id.map(str::to_owned),
                     session_expiry_secs: told.session_expiry_secs,
                     response_information: told.response_information.map(str::to_owned),
+                    authentication_data: told.authentication_data.map(<[u8]>::to_vec),
                     reason_string: told.reason_string.map(str::to_owned),
                     user_properties: owned_pairs(told.user_properties),
                 })
@@ -73,7 +75,9 @@ impl From<MachineEvent<'_>> for Happened {
                 granted: granted(unsuback.reasons.iter().collect(), unsuback.reason_string),
             },
             MachineEvent::Pong => Happened::Pong,
-            MachineEvent::Auth(_) => Happened::Auth,
+            MachineEvent::Auth(auth) => {
+                Happened::Auth { reason: auth.reason, data: auth.authentication_data.map(<[u8]>::to_vec) }
+            }
             MachineEvent::Disconnected(disconnect) => Happened::Disconnected(farewell(&disconnect)),
             MachineEvent::Stray { kind, packet_id } => Happened::Stray { kind, packet_id },
         }
@@ -100,7 +104,10 @@ impl Link<'_> {
     /// Tells whom it concerns.
     pub(super) fn act(&mut self, happened: Happened) -> Result<(), ConnectionError> {
         match happened {
-            Happened::Connected(accepted) => self.connected(accepted),
+            Happened::Connected(accepted) => {
+                self.check_server(accepted.authentication_data.as_deref())?;
+                self.connected(accepted);
+            }
             Happened::Refused(said) => return Err(ConnectionError::Refused(said)),
             Happened::Message(received, ack) => self.work.inbox.push_message(received, ack),
             Happened::Delivery { token, reason, reason_string } => {
@@ -113,7 +120,7 @@ impl Link<'_> {
             }
             Happened::Answered { packet_id, granted } => self.answered(packet_id, granted),
             Happened::Pong => self.pong(),
-            Happened::Auth => return Err(ConnectionError::AuthenticationExchange),
+            Happened::Auth { reason, data } => self.auth(reason, data.as_deref())?,
             Happened::Disconnected(said) => return Err(ConnectionError::Disconnected(said)),
             Happened::Stray { kind, packet_id } => {
                 tracing::debug!(?kind, %packet_id, "an acknowledgement for nothing");

@@ -64,6 +64,10 @@ impl Link<'_> {
     }
 
     fn request(&mut self, request: Request) {
+        let request = match request {
+            Request::Reauthenticate(reply) => return self.reauthenticate(reply),
+            other => other,
+        };
         let now = self.work.clock.now();
         let sent = match &request {
             Request::Subscribe(subscription, _) | Request::Resubscribe(subscription) => {
@@ -90,6 +94,7 @@ impl Link<'_> {
                 }
                 return;
             }
+            Request::Reauthenticate(_) => return,
         };
         match sent {
             Ok(packet_id) => self.waiting.requests.push_back((packet_id, request)),
@@ -114,7 +119,7 @@ impl Link<'_> {
                 let refused = subscription.filters.into_iter().map(|(filter, _)| (filter, reason)).collect();
                 self.work.inbox.push_change(Event::Resubscribed { refused });
             }
-            Request::Ping(_) => {}
+            Request::Ping(_) | Request::Reauthenticate(_) => {}
         }
     }
 
@@ -137,7 +142,7 @@ impl Link<'_> {
                 self.work.subscriptions.remove(filters.iter().map(String::as_str));
                 let _ = reply.send(Ok(granted));
             }
-            Some((_, Request::Ping(_))) | None => {}
+            Some((_, Request::Ping(_) | Request::Reauthenticate(_))) | None => {}
         }
     }
 

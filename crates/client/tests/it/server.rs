@@ -14,7 +14,7 @@ use whimbrel_proto::{
         Ack, ConnAck, Disconnect, Packet, PacketId, PacketType, Publish, Reasons, Split, SubAck, UnsubAck,
         UserProperties, split,
     },
-    server::{self, Connection, Limits, negotiate},
+    server::{self, Connection, Limits, Negotiated, negotiate},
 };
 
 /// How long anything may take that is expected: long enough for a slow machine, and a failure where nothing comes.
@@ -57,6 +57,8 @@ impl Server {
             limits,
             version: Version::V5,
             input: Vec::new(),
+            negotiated: None,
+            first: None,
         }
     }
 
@@ -81,6 +83,7 @@ pub(crate) enum Seen {
     Subscribe(PacketId, Vec<String>),
     Unsubscribe(PacketId, Vec<String>),
     Ping,
+    Auth(Vec<u8>),
     Disconnect { reason: ReasonCode, session_expiry_secs: Option<u32> },
     Closed,
 }
@@ -92,9 +95,39 @@ pub(crate) struct Peer {
     limits: Limits,
     version: Version,
     input: Vec<u8>,
+    /// Of a CONNECT with an authentication method, until it is accepted; and the method's first data.
+    negotiated: Option<Negotiated>,
+    pub(crate) first: Option<Vec<u8>>,
 }
 
 impl Peer {
+    /// AUTH that asks for more.
+    pub(crate) async fn challenge(&mut self, data: &str) {
+        let mut bytes = Vec::new();
+        let auth = self.connection.challenge(Some(data.as_bytes())).expect("it is the server's turn");
+        auth.encode(Version::V5, &mut bytes);
+        self.send_bytes(&bytes).await;
+    }
+
+    /// CONNACK of a method that has succeeded, or has not even been asked for.
+    pub(crate) async fn accept_proved(&mut self, data: Option<&str>) {
+        let mut negotiated = self.negotiated.take().expect("CONNECT with a method");
+        let method = negotiated.authentication.take().expect("CONNECT with a method").method;
+        self.connection.accept(&negotiated, Millis(0));
+        let mut connack = ConnAck::default();
+        connack.properties.authentication_method = Some(&method);
+        connack.properties.authentication_data = data.map(str::as_bytes);
+        self.send(Packet::ConnAck(connack)).await;
+    }
+
+    /// AUTH that says that a re-authentication has succeeded.
+    pub(crate) async fn succeed(&mut self, data: &str) {
+        let mut bytes = Vec::new();
+        let auth = self.connection.reauthenticated(Some(data.as_bytes())).expect("it is the server's turn");
+        auth.encode(Version::V5, &mut bytes);
+        self.send_bytes(&bytes).await;
+    }
+
     /// The next packet of the client, which has to come.
     pub(crate) async fn next(&mut self) -> Seen {
         soon(self.next_unhurried()).await
@@ -141,6 +174,8 @@ impl Peer {
         let seen = match event {
             server::Event::Connect(connect) => {
                 negotiated = Some(negotiate(&connect, &self.limits).expect("nothing is refused here"));
+                self.first = connect.properties.authentication_data.map(<[u8]>::to_vec);
+                assert!(self.first.is_none() || (connect.user_name, connect.password) == (None, None));
                 Seen::Connect {
                     version: connect.version,
                     client_id: connect.client_id.to_owned(),
@@ -167,7 +202,7 @@ impl Peer {
                 Seen::Unsubscribe(unsubscribe.packet_id, filters(unsubscribe.filters.iter().collect()))
             }
             server::Event::Ping => Seen::Ping,
-            server::Event::Auth => panic!("AUTH without a method in CONNECT"),
+            server::Event::Auth => Seen::Auth(Vec::new()),
             server::Event::Disconnect(disconnect) => Seen::Disconnect {
                 reason: disconnect.reason,
                 session_expiry_secs: disconnect.session_expiry_secs,
@@ -175,9 +210,16 @@ impl Peer {
         };
         if let Some(negotiated) = negotiated {
             self.version = negotiated.version;
-            self.connection.accept(&negotiated, Millis(0));
+            if negotiated.authentication.is_some() {
+                self.negotiated = Some(negotiated);
+            } else {
+                self.connection.accept(&negotiated, Millis(0));
+            }
         }
-        seen
+        match self.connection.said() {
+            Some(said) => Seen::Auth(said.data.unwrap_or_default().into()),
+            None => seen,
+        }
     }
 
     pub(crate) async fn send(&mut self, packet: Packet<'_>) {

@@ -198,6 +198,9 @@ pub(super) struct FoldSession {
     /// Deliveries that the client has and whose PUBREL is due.
     pub received: BTreeSet<u64>,
     pub open: BTreeSet<PacketId>,
+    /// The user who has it, if one has been proved; and the place of the record.
+    pub user: Option<Box<str>>,
+    pub user_place: u64,
     /// It is over; what is left is its will, which is due.
     pub ended: bool,
 }
@@ -221,6 +224,8 @@ pub struct Fold {
     pub(super) retained: BTreeMap<Box<str>, (u64, u64)>,
     pub(super) groups: BTreeMap<GroupName, BTreeMap<u64, Owed>>,
     open: Numbered<Open>,
+    /// By name: what it says, and the place of the record.
+    pub(super) notes: BTreeMap<Box<str>, (Box<[u8]>, u64)>,
     /// The latest time that any record tells.
     pub(super) wall_secs: u64,
     /// The highest key of a session.
@@ -310,6 +315,16 @@ impl Fold {
                 self.known(*key).open.remove(packet_id);
             }
             Record::WillGone { key } => self.end_will(*key),
+            Record::Note { name, value } => {
+                self.notes.insert((*name).into(), ((*value).into(), position));
+            }
+            Record::NoteGone { name } => {
+                self.notes.remove(*name);
+            }
+            Record::User { key, user } => {
+                let session = self.known(*key);
+                (session.user, session.user_place) = (user.map(Box::from), position);
+            }
         }
     }
 

@@ -31,6 +31,8 @@ pub struct Reclaim {
     below: u64,
     sessions: Vec<Arc<Session>>,
     groups: Vec<Arc<Group>>,
+    /// Notes have not all been looked at.
+    has_notes: bool,
     retained: Cursor,
     away: Moved,
     /// Records that were written anew, and their bytes.
@@ -64,7 +66,7 @@ impl Engine {
         let (mut sessions, groups) = (self.sessions.all(), self.all_groups());
         sessions.append(&mut self.ends.restored());
         let (retained, away) = (Cursor::default(), Moved::default());
-        Reclaim { below, sessions, groups, retained, away, moved: 0, bytes: 0 }
+        Reclaim { below, sessions, groups, has_notes: true, retained, away, moved: 0, bytes: 0 }
     }
 
     /// One step: one session, one group, or some retained messages.
@@ -84,6 +86,12 @@ impl Engine {
         }
         if let Some(group) = reclaim.groups.pop() {
             reclaim.moved += self.reclaim_group(turn, &group, reclaim.below);
+            return Reclaimed::More;
+        }
+        if reclaim.has_notes {
+            let (moved, done) = self.reclaim_notes(turn, reclaim.below);
+            reclaim.moved += moved;
+            reclaim.has_notes = !done;
             return Reclaimed::More;
         }
         let Reclaim { below, retained, moved, .. } = reclaim;

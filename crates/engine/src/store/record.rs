@@ -147,6 +147,12 @@ pub enum Record<'a> {
     Released { key: u64, packet_id: PacketId },
     /// A session has no will any more.
     WillGone { key: u64 },
+    /// What the program around the engine keeps by this name; replaces what it said before.
+    Note { name: &'a str, value: &'a [u8] },
+    /// There is no note of this name any more.
+    NoteGone { name: &'a str },
+    /// The user who has a session, if one has been proved; replaces what was said before.
+    User { key: u64, user: Option<&'a str> },
 }
 
 /// What a record is called, for dumps.
@@ -293,7 +299,19 @@ impl Record<'_> {
             Record::WillGone { key } => {
                 to.kind(20).u64(*key);
             }
+            Record::Note { .. } | Record::NoteGone { .. } | Record::User { .. } => self.encode_note(&mut to),
         }
+    }
+
+    fn encode_note(&self, to: &mut Writer<'_>) {
+        match self {
+            Record::Note { name, value } => to.kind(21).text(name).bytes(value),
+            Record::NoteGone { name } => to.kind(22).text(name),
+            Record::User { key, user } => {
+                to.kind(23).u64(*key).flag(user.is_some()).text(user.unwrap_or_default())
+            }
+            _ => to,
+        };
     }
 
     fn encode_message(&self, to: &mut Writer<'_>) {
@@ -413,6 +431,10 @@ mod tests {
             subscribe(QoS::AtMostOnce, Some(QoS::ExactlyOnce)),
             subscribe(QoS::ExactlyOnce, Some(QoS::AtMostOnce)),
             subscribe(QoS::ExactlyOnce, None),
+            Record::Note { name: "ban/client/é", value: b"{}" },
+            Record::NoteGone { name: "ban/client/é" },
+            Record::User { key: 1, user: Some("anna") },
+            Record::User { key: 1, user: None },
         ]
     }
 

@@ -105,6 +105,9 @@ impl Fold {
         let now = Now { wall_secs: now.wall_secs.max(self.wall_secs), ..now };
         engine.keys.fetch_max(self.key, SeqCst);
         engine.end_given_back(&self.drop_given_back());
+        for (name, (value, place)) in std::mem::take(&mut self.notes) {
+            engine.restore_note(name, value, place);
+        }
         let folded = std::mem::take(&mut self.messages);
         let store = &engine.store;
         let mut messages =

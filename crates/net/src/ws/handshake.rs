@@ -1,8 +1,8 @@
 //! How a connection becomes a WebSocket, on both sides: the head of the request and its answer over the stream.
 
-use std::{error::Error, io, net::IpAddr};
+use std::{error::Error, future::poll_fn, io, net::IpAddr, pin::Pin, task::Poll};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 
 use super::{
     WebSocket,
@@ -38,8 +38,7 @@ pub struct Accepted {
 pub async fn accept(mut stream: Stream, rules: &UpgradeRules, peer: Option<IpAddr>) -> io::Result<Accepted> {
     let judged = match read_head(&mut stream, rules.head_bytes_max).await? {
         // Who does not wait for the answer does not know whether frames are read here at all, or another request is.
-        Arrived::Head { head, behind } if !behind.is_empty() => {
-            drop(head);
+        Arrived::Head { behind, .. } if !behind.is_empty() || has_more(&mut stream).await => {
             Err(Refused::malformed("something follows the request before it was answered"))
         }
         Arrived::Head { head, .. } => rules.judge(&head, peer),
@@ -126,6 +125,18 @@ async fn read_head(stream: &mut Stream, bytes_max: usize) -> io::Result<Arrived>
             return Ok(Arrived::TooMuch);
         }
     }
+}
+
+/// Whether there is more already, for which nobody waits: a head may end just where a read does.
+async fn has_more(stream: &mut Stream) -> bool {
+    let mut byte = [0];
+    let mut buffer = ReadBuf::new(&mut byte);
+    poll_fn(|context| {
+        // What is wrong with the stream shows again at the next read.
+        let _ = Pin::new(&mut *stream).poll_read(context, &mut buffer);
+        Poll::Ready(!buffer.filled().is_empty())
+    })
+    .await
 }
 
 /// Takes what still comes: closing a socket with unread bytes would take the answer back.

@@ -133,7 +133,7 @@ async fn a_peer_that_pings_and_never_reads_is_owed_one_answer() {
         client.write_all(&frame(0x82, b"end")).await.unwrap();
         client
     });
-    let mut got = [0; 3];
+    let (mut got, mut server) = ([0; 3], tokio::io::BufReader::new(&mut server));
     tokio::time::timeout(WITHIN, server.read_exact(&mut got)).await.unwrap().unwrap();
     assert_eq!(&got, b"end", "5 MB of pings cost no more than their reading");
     drop(flood.await.unwrap());

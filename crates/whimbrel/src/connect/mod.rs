@@ -14,8 +14,8 @@ mod values;
 use std::path::PathBuf;
 
 use whimbrel_client::{
-    Address, ConnectionError, Farewell, Message, Options, QoS, Scheme, Version, Will, check_topic_filter,
-    check_topic_name, tls::Sessions,
+    Address, ConnectionError, Farewell, Message, Options, QoS, Scheme, ScramHash, Version, Will,
+    check_topic_filter, check_topic_name, tls::Sessions,
 };
 
 pub(crate) use end::End;
@@ -90,6 +90,11 @@ pub(crate) struct ConnectArgs {
     /// A file whose first line is the password
     #[arg(long, value_name = "FILE", help_heading = "Identity", value_hint = clap::ValueHint::FilePath)]
     password_file: Option<PathBuf>,
+    /// Prove the password instead of sending it: scram-sha-256 or scram-sha-512 (5.0)
+    ///
+    /// The server proves in turn that it knows the user; one that does not is not believed.
+    #[arg(long, value_name = "METHOD", value_parser = parse_auth, help_heading = "Identity")]
+    auth: Option<ScramHash>,
     /// The client identifier; without it the server chooses one, or before 5.0 chance does
     #[arg(short, long, value_name = "ID", allow_hyphen_values = true, help_heading = "Identity")]
     id: Option<String>,
@@ -197,6 +202,7 @@ impl ConnectArgs {
         options.credentials.user_name =
             self.username.clone().or_else(|| self.url.as_ref().and_then(|url| url.user.clone()));
         options.credentials.password = self.password()?;
+        options.scram = self.scram(version, &options, &properties)?;
         options.will = self.will(&properties)?;
         options.properties = properties.connect.clone();
         let mut farewell = properties.farewell.clone();
@@ -236,6 +242,26 @@ impl ConnectArgs {
         if version == Version::V5 { Ok(String::new()) } else { Ok(chance_id()) }
     }
 
+    fn scram(
+        &self,
+        version: Version,
+        options: &Options,
+        properties: &Said,
+    ) -> Result<Option<ScramHash>, String> {
+        let Some(hash) = self.auth else { return Ok(None) };
+        let said = &properties.connect;
+        if version != Version::V5 {
+            Err("--auth needs protocol version 5: leave -V out".to_owned())
+        } else if said.authentication_method.is_some() || said.authentication_data.is_some() {
+            Err("the authentication method is given twice: by --auth and by -D".to_owned())
+        } else if options.credentials.user_name.is_none() || options.credentials.password.is_none() {
+            Err("--auth needs a user name (-u) and a password (--password-file or WHIMBREL_PASSWORD)"
+                .to_owned())
+        } else {
+            Ok(Some(hash))
+        }
+    }
+
     fn password(&self) -> Result<Option<Vec<u8>>, String> {
         let url = self.url.as_ref().and_then(|url| url.password.clone());
         password::find(self.password.as_deref(), self.password_file.as_deref(), url)
@@ -253,6 +279,11 @@ impl ConnectArgs {
         };
         Ok(Some(Will { message, delay_secs: properties.will_delay_secs.unwrap_or(0) }))
     }
+}
+
+fn parse_auth(text: &str) -> Result<ScramHash, String> {
+    let hash = ScramHash::of_method(&text.to_ascii_uppercase());
+    hash.ok_or_else(|| "the methods are scram-sha-256 and scram-sha-512".to_owned())
 }
 
 /// Says what is wrong with a topic name, before anything is sent.

@@ -1,6 +1,7 @@
 //! `whimbrel ctl`: asks a running broker on this machine through its control socket and tells what it answers. Not the
 //! door itself, which is the broker's.
 
+mod ban;
 mod client;
 mod clients;
 mod door;
@@ -105,6 +106,11 @@ enum Command {
         /// End its session too, with its subscriptions and its queue; it need not be connected for that
         #[arg(long)]
         session: bool,
+    },
+    /// Keep somebody out, let it come again, or list who is kept out
+    Ban {
+        #[command(subcommand)]
+        command: ban::Command,
     },
     /// Tell whether a client may publish or subscribe to something, and which rule in which line says so
     ///
@@ -268,6 +274,7 @@ async fn said(args: Args) -> Result<Said, Failure> {
             };
             Ok(Said::text(if json { line(&kicked)? } else { words }))
         }
+        Command::Ban { command } => ban::run(&mut door, command, json, paint).await,
         Command::Why { client_id, action, topic, qos, retain } => {
             why::ask(&mut door, Request::Why { client_id, action: action.into(), topic, qos, retain }, json)
                 .await
@@ -301,13 +308,15 @@ async fn said(args: Args) -> Result<Said, Failure> {
             };
             Ok(Said::text(if json { line(&copied)? } else { backup_text(&copied) }))
         }
-        Command::Stop => {
-            let Answer::Stopping {} = door.ask(&Request::Stop).await? else { return Err(door.foreign()) };
-            door.wait_for_end().await?;
-            let words = || "the broker has ended\n".to_owned();
-            Ok(Said::text(if json { line(&json!({ "stopped": true }))? } else { words() }))
-        }
+        Command::Stop => stop(door, json).await,
     }
+}
+
+async fn stop(mut door: Door, json: bool) -> Result<Said, Failure> {
+    let Answer::Stopping {} = door.ask(&Request::Stop).await? else { return Err(door.foreign()) };
+    door.wait_for_end().await?;
+    let words = || "the broker has ended\n".to_owned();
+    Ok(Said::text(if json { line(&json!({ "stopped": true }))? } else { words() }))
 }
 
 /// An object as a line of JSON.

@@ -18,6 +18,9 @@ pub(super) fn text(reloaded: &Reloaded, paint: Paint) -> String {
     if let (Some(rules), Some(ended)) = (reloaded.rules, reloaded.subscriptions_ended) {
         let _ = writeln!(out, "{rules} rules are in force; {ended} subscriptions ended");
     }
+    if let Some(issuers) = reloaded.tokens {
+        let _ = writeln!(out, "the tokens of {issuers} issuers are good");
+    }
     for listener in &reloaded.certificates {
         let _ = writeln!(out, "listener {} has other certificates", shown(listener));
     }
@@ -66,6 +69,7 @@ mod tests {
             users: Some(2),
             rules: Some(3),
             subscriptions_ended: Some(1),
+            tokens: Some(2),
             certificates: vec!["door".to_owned()],
             opened: vec!["garden".to_owned()],
             closed: vec!["cellar".to_owned()],
@@ -73,7 +77,7 @@ mod tests {
             needs_restart: vec![change("worker.threads", "4")],
             faults: Vec::new(),
         };
-        let head = "the log is open anew\nthe password file has 2 users\n3 rules are in force; 1 subscriptions ended\nlistener door has other certificates\nlistener garden is open\nlistener cellar is closed\nlog.level: 1 → \"debug\", from now on\n\
+        let head = "the log is open anew\nthe password file has 2 users\n3 rules are in force; 1 subscriptions ended\nthe tokens of 2 issuers are good\nlistener door has other certificates\nlistener garden is open\nlistener cellar is closed\nlog.level: 1 → \"debug\", from now on\n\
                     worker.threads: 1 → 4, after a restart\n";
         assert_eq!(text(&reloaded, Paint::NONE), head);
         reloaded.faults = vec![Fault {

@@ -51,7 +51,9 @@ fn every_key_that_bounds_something_has_a_test() {
     // How long a password is remembered is tested where the time is passed in, with the store of them in the broker.
     // That publishers wait while too much waits for the disk, and what of long queues is on disk alone, is tested in the
     // engine, with a journal.
+    // How many bans there are, which no client makes, is tested with the control door.
     let elsewhere = [
+        "guard.bans_max",
         "session.qos_max",
         "authentication.remembered_secs_max",
         "store.staged_bytes_max",

@@ -57,7 +57,7 @@ impl Scram {
         match (proved, self.verifier.still(claimed)) {
             (Ok(proof), Some(user_name)) => {
                 self.verifier.count_accepted();
-                Step::Allow(Identity { user_name: Some(user_name) }, Some(proof.into_bytes()))
+                Step::Allow(Identity::named(user_name), Some(proof.into_bytes()))
             }
             (Err(fault), _) if fault != Fault::Proof => self.refuse(fault),
             _ => Step::Deny(self.verifier.refuse(Denial::BadUserNameOrPassword)),

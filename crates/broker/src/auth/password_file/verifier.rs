@@ -130,11 +130,8 @@ impl Verifier {
     /// Says no, and counts it.
     pub(super) fn deny(&self, denial: Denial) -> Verdict {
         let counter = match denial {
-            Denial::BadUserNameOrPassword
-            | Denial::NotAuthorized
-            | Denial::ForeignClientId
-            | Denial::UnknownMethod => &self.counters.denied,
             Denial::ServerBusy => &self.counters.busy,
+            _ => &self.counters.denied,
         };
         counter.fetch_add(1, Ordering::Relaxed);
         Verdict::Deny(denial)
@@ -200,7 +197,7 @@ impl Verifier {
 
     fn allow(&self, user_name: &Arc<str>) -> Verdict {
         self.counters.accepted.fetch_add(1, Ordering::Relaxed);
-        Verdict::Allow(Identity { user_name: Some(Arc::clone(user_name)) })
+        Verdict::Allow(Identity::named(Arc::clone(user_name)))
     }
 }
 

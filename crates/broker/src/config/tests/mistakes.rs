@@ -191,12 +191,75 @@ fn a_way_to_find_out_who_may_connect_that_is_never_asked_is_refused() {
         file("[[listener]]\nauthentication = [\"password\"]\n"),
         &[
             "whimbrel.toml:2:18: listener.authentication: [\"password\"] is not allowed here; allowed is \"auto\" or \
-           \"anonymous\" or \"certificate\" or \"password_file\", or several in []",
+           \"anonymous\" or \"certificate\" or \"password_file\" or \"token\", or several in []",
         ],
     );
     check(
         file("[[listener]]\nauthentication = []\n"),
         &["whimbrel.toml:2:18: listener.authentication: [] is not"],
+    );
+}
+
+#[test]
+fn tokens_without_keys_or_with_algorithms_that_their_keys_cannot_have_are_refused() {
+    let refused = |text: &str, expect: &str| check(file(&format!("[[token]]\n{text}\n")), &[expect]);
+    refused(
+        "issuer = 'a'",
+        "whimbrel.toml:1:1: token.jwks_url: nothing says by which keys the tokens are verified",
+    );
+    refused(
+        "keys_file = 'a'\nsecret_file = 'b'",
+        "whimbrel.toml:3:15: token.secret_file: this counts only if the keys do not come from somewhere else",
+    );
+    refused(
+        "keys_file = 'a'\nalgorithms = ['RS256', 'HS256']",
+        "whimbrel.toml:3:14: token.algorithms: HS256 needs a secret (secret_file), and public keys are named here",
+    );
+    refused(
+        "secret_file = 'a'\nalgorithms = 'ES256'",
+        "whimbrel.toml:3:14: token.algorithms: ES256 needs a public key, and secret_file names a secret",
+    );
+    for wrong in ["none", "ES512", "ES256K", "rs256", "A128GCM"] {
+        let told = format!(
+            "whimbrel.toml:3:14: token.algorithms: '{wrong}' is not allowed here; allowed is \"RS256\""
+        );
+        refused(&format!("keys_file = 'a'\nalgorithms = '{wrong}'"), &told);
+    }
+    refused(
+        "keys_file = 'a'\njwks_pause_secs = 1",
+        "whimbrel.toml:3:19: token.jwks_pause_secs: this counts only if",
+    );
+    refused(
+        "jwks_url = 'http://id.example/'",
+        "whimbrel.toml:2:12: token.jwks_url: 'http://id.example/' is not allowed",
+    );
+    refused(
+        "keys_file = 'a'\n[[token]]\nkeys_file = 'b'",
+        "whimbrel.toml:3:1: token.issuer: another [[token]] is about this issuer already",
+    );
+    check(
+        file("[[listener]]\nauthentication = ['token']\n"),
+        &[
+            "whimbrel.toml:2:18: listener.authentication: clients must give a token, but nothing says whose are good",
+        ],
+    );
+    check(
+        file(
+            "[authentication]\nmethod = ['password_file', 'token']\npassword_file = 'p'\n[[token]]\nkeys_file = 'a'\n",
+        ),
+        &[
+            "whimbrel.toml:2:10: authentication.method: token is never asked, since password_file stands in front of it",
+        ],
+    );
+    check(
+        file("[token]\nkeys_file = 'a'\n"),
+        &["whimbrel.toml:1:1: token: there can be several tokens; write [[token]]"],
+    );
+    check(
+        environment(&[("WHIMBREL_TOKEN_2_KEYS_FILE", "a")]),
+        &[
+            "environment WHIMBREL_TOKEN_2_KEYS_FILE: there is no such token; there are 0 before the environment",
+        ],
     );
 }
 

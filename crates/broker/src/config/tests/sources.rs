@@ -40,7 +40,7 @@ fn in_file(key: &Key, word: &str) -> String {
         _ => format!("\"{word}\""),
     };
     match key.section {
-        "listener" => format!("[[listener]]\n{} = {word}\n", key.name),
+        "listener" | "token" => format!("[[{}]]\n{} = {word}\n", key.section, key.name),
         section => format!("[{section}]\n{} = {word}\n", key.name),
     }
 }
@@ -81,6 +81,13 @@ fn beside(key: &Key) -> Vec<(String, &'static str)> {
         "listener.path" | "listener.origins" | "listener.upgrade_bytes_max" | "listener.proxy_trusted" => {
             vec![("WHIMBREL_LISTENER_1_PROTOCOL".to_owned(), "ws")]
         }
+        "token.jwks_url" | "token.keys_file" | "token.secret_file" => Vec::new(),
+        "token.jwks_ca" | "token.jwks_refresh_secs" | "token.jwks_pause_secs" | "token.jwks_keep_secs" => {
+            vec![("WHIMBREL_TOKEN_1_JWKS_URL".to_owned(), "https://id.example/")]
+        }
+        path if path.starts_with("token.") => {
+            vec![("WHIMBREL_TOKEN_1_KEYS_FILE".to_owned(), "issuer.pem")]
+        }
         "listener.proxy_protocol" => vec![("WHIMBREL_LISTENER_1_PROXY_TRUSTED".to_owned(), "10.0.0.1")],
         "listener.source_burst_max" => vec![("WHIMBREL_LISTENER_1_SOURCE_RATE_MAX".to_owned(), "7")],
         "listener.unix_mode" => vec![("WHIMBREL_LISTENER_1_ADDRESS".to_owned(), "unix:/run/w.sock")],
@@ -115,7 +122,7 @@ fn every_key_of_the_table_changes_the_configuration_from_every_source() {
 
         let differences = base.differences(&by_file);
         let paths: Vec<&str> = differences.iter().map(|one| one.path.as_str()).collect();
-        let path = key.path().replace("listener.", "listener[1].");
+        let path = key.path().replace("listener.", "listener[1].").replace("token.", "token[1].");
         assert!(paths.contains(&path.as_str()), "{path} differs: {paths:?}");
         assert!(!only_key || paths.len() == 1, "and nothing else differs: {paths:?}");
 
@@ -135,6 +142,8 @@ fn both_bounds_of_every_number_are_allowed_and_nothing_beyond() {
         let beside = match key.name {
             "link_soft_bytes" => "\nlink_hard_bytes = 1073741824",
             "link_hard_bytes" => "\nlink_soft_bytes = 1024",
+            name if name.starts_with("jwks_") => "\njwks_url = 'https://id.example'",
+            "clock_skew_secs" => "\nkeys_file = 'issuer.pem'",
             "source_burst_max" => "\nsource_rate_max = 7",
             "upgrade_bytes_max" => "\nprotocol = 'ws'",
             "handshake_timeout_secs" => "\nprotocol = 'mqtts'\ncertificate = 'a'\nkey = 'b'",
@@ -312,6 +321,18 @@ fn several_ways_to_find_out_who_may_connect_keep_their_order() {
         with_names(&format!("{last}\nidentity_as = 'user_name'")),
         "password_file, certificate, anonymous"
     );
+}
+
+#[test]
+fn tokens_are_asked_before_passwords_where_nobody_says_otherwise() {
+    let methods = |text: &str| {
+        let config = load(file(text)).expect("it is allowed");
+        config.methods(&config.listeners[0]).to_string()
+    };
+    assert_eq!(methods("[[token]]\nkeys_file = 'a'\n"), "token");
+    let both = "[authentication]\npassword_file = 'p'\n[[token]]\nkeys_file = 'a'\n";
+    assert_eq!(methods(both), "token, password_file");
+    assert_eq!(methods(&format!("[[listener]]\nauthentication = 'password_file'\n{both}")), "password_file");
 }
 
 #[test]

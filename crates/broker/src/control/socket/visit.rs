@@ -91,6 +91,9 @@ impl Visit {
             Request::Kick { client_id, session } => {
                 told(control.kick(&client_id, session), Answer::Kicked).await
             }
+            Request::BanAdd { of, secs, why } => told(control.ban(of, secs, why), Answer::BanChanged).await,
+            Request::BanRemove { of } => told(control.unban(of), Answer::BanChanged).await,
+            Request::Bans => Answer::Bans(control.bans().await),
             Request::Why { client_id, action, topic, qos, retain } => {
                 told(control.why(&client_id, action, &topic, (qos, retain)), Answer::Decided).await
             }

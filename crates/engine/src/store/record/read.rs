@@ -100,6 +100,15 @@ impl<'a> Record<'a> {
             }
             19 => Record::Released { key: from.count()?, packet_id: from.packet_id()? },
             20 => Record::WillGone { key: from.count()? },
+            21 => Record::Note { name: from.text()?, value: from.bytes()? },
+            22 => Record::NoteGone { name: from.text()? },
+            23 => {
+                let (key, has_user, user) = (from.count()?, from.flag()?, from.text()?);
+                if !has_user && !user.is_empty() {
+                    return None;
+                }
+                Record::User { key, user: has_user.then_some(user) }
+            }
             _ => return None,
         };
         from.0.is_empty().then_some(record)

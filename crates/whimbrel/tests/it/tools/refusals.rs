@@ -34,6 +34,38 @@ fn a_password_comes_from_the_command_line_a_file_the_environment_or_a_url() {
 }
 
 #[test]
+fn a_password_is_proved_by_scram_instead_of_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, password) = (folder.path().join("users"), folder.path().join("password"));
+    std::fs::write(&password, "open sesame\n").unwrap();
+    let (file, password) = (file.to_str().unwrap(), password.to_str().unwrap());
+    for (user, scram) in [("anna", "--scram"), ("ben", "--scram=sha-512"), ("carl", "")] {
+        let flags: Vec<&str> = ["passwd", file, user, "--password-file", password, scram]
+            .into_iter()
+            .filter(|flag| !flag.is_empty())
+            .collect();
+        assert_eq!(Tool::bare(&flags).run(b"").code, 0);
+    }
+    let broker = Broker::start_with(&["--password-file", file]);
+    let with = |user: &str, password: &str, method: &str| {
+        broker.publish(&["-t", "t", "-m", "x", "-u", user, "-P", password, "--auth", method])
+    };
+    with("anna", "open sesame", "scram-sha-256").expect("");
+    with("ben", "open sesame", "SCRAM-SHA-512").expect("");
+    let refused = "the server refused the connection";
+    with("anna", "wrong", "scram-sha-256").expect_failure(134, refused);
+    with("anna", "open sesame", "scram-sha-512").expect_failure(134, refused);
+    with("carl", "open sesame", "scram-sha-256").expect_failure(134, refused);
+    broker
+        .subscribe(&["-t", "t", "-E", "-u", "anna", "-P", "open sesame", "--auth", "scram-sha-256"])
+        .expect("");
+    let misused = |flags: &[&str]| broker.publish(&[&["-t", "t", "-m", "x"], flags].concat()).code;
+    assert_eq!(misused(&["-u", "anna", "-P", "x", "--auth", "scram-sha-1"]), 2);
+    assert_eq!(misused(&["-u", "anna", "-P", "x", "--auth", "scram-sha-256", "-V", "311"]), 2);
+    assert_eq!(misused(&["-u", "anna", "--auth", "scram-sha-256"]), 2);
+}
+
+#[test]
 fn a_refused_connection_has_the_code_of_its_version() {
     let (_folder, broker) = guarded();
     let user = ["-u", "bob", "-P", "wrong"];
