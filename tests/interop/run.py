@@ -30,6 +30,7 @@ import quic_cases  # noqa: E402
 import scram_cases  # noqa: E402
 import second_address_cases  # noqa: E402
 import tls_cases  # noqa: E402
+import token_cases  # noqa: E402
 import tools_cases  # noqa: E402
 import websocket_cases  # noqa: E402
 from broker import Broker, mosquitto, whimbrel  # noqa: E402
@@ -44,6 +45,7 @@ GROUPS = [
     access_cases.GROUP,
     second_address_cases.GROUP,
     tls_cases.GROUP,
+    token_cases.GROUP,
     websocket_cases.GROUP,
     quic_cases.GROUP,
     inherited_cases.GROUP,
@@ -92,6 +94,7 @@ def main() -> int:
         print("no broker: build whimbrel, or name a broker with --broker")
         return 1
     with tempfile.TemporaryDirectory(prefix="whimbrel-interop-") as folder:
+        tempfile.tempdir = folder  # What a case does not clear away goes with the rest.
         house = House(None, binary and binary.resolve(), prepared, Path(folder))
         command = arguments.broker or whimbrel(house.whimbrel)
         if arguments.broker == "mosquitto":

@@ -59,13 +59,7 @@ impl Broker {
         let child =
             Command::new("sh").args(["-c", &command]).stdin(Stdio::null()).stdout(Stdio::null()).spawn();
         let broker = Broker { command, port, child: child.map_err(|error| format!("sh: {error}"))? };
-        let deadline = Instant::now() + START_TIMEOUT;
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            if Instant::now() > deadline {
-                return Err(format!("the broker does not listen after {START_TIMEOUT:?}"));
-            }
-            std::thread::sleep(BETWEEN_LOOKS);
-        }
+        wait_for(port)?;
         Ok(broker)
     }
 
@@ -103,10 +97,23 @@ impl Drop for Broker {
     }
 }
 
+/// Waits until somebody listens there.
+pub(super) fn wait_for(port: u16) -> Result<(), String> {
+    let deadline = Instant::now() + START_TIMEOUT;
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        if Instant::now() > deadline {
+            return Err(format!("nobody listens at {port} after {START_TIMEOUT:?}"));
+        }
+        std::thread::sleep(BETWEEN_LOOKS);
+    }
+    Ok(())
+}
+
 impl Storm<'_> {
     fn row(&self) -> Result<String, String> {
         let (plain, tls) = (free_port()?, free_port()?);
         let mut broker = Broker::start(self.command(plain, tls)?, plain)?;
+        wait_for(tls)?;
         // Others cannot outlive a broker that is killed: they come once it is there again.
         let mut others = None;
         if !self.is_restart {

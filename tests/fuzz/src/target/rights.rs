@@ -74,6 +74,7 @@ mod draw {
             user_name: user.map(Arc::from),
             address: address.parse().ok(),
             listener: listener.into(),
+            claims: None,
         })
     }
 }

@@ -65,6 +65,7 @@ fn same(rules: &Arc<Rules>, other: &Read, written: &str) {
             user_name: user.map(Arc::from),
             address: "10.1.2.3".parse().ok(),
             listener: "house".into(),
+            claims: None,
         });
         let unlike = |known: &Arc<Rules>| Rights::of_unknown(known, client);
         for (one, two) in
