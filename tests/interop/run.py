@@ -92,6 +92,7 @@ def main() -> int:
         print("no broker: build whimbrel, or name a broker with --broker")
         return 1
     with tempfile.TemporaryDirectory(prefix="whimbrel-interop-") as folder:
+        tempfile.tempdir = folder  # What a case does not clear away goes with the rest.
         house = House(None, binary and binary.resolve(), prepared, Path(folder))
         command = arguments.broker or whimbrel(house.whimbrel)
         if arguments.broker == "mosquitto":

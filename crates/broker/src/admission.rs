@@ -46,8 +46,9 @@ const INCREASE: f64 = 4.0;
 /// How long one takes, in microseconds, until that has been measured.
 const EACH_START: f64 = 2_000.0;
 
-/// Whoever takes longer than this waits for the network and costs nobody anything: it is not counted any more.
-const COUNTED: Micros = SECOND;
+/// Whoever takes longer than this waits for the network, or says nothing on purpose, and costs nobody anything: it is not
+/// counted any more, or a few hundred who begin and say nothing more would keep everybody out.
+const COUNTED: Micros = 100 * MILLI;
 
 /// Those in line whatever the time they would take, and at most.
 const LINE_MIN: usize = 16;

@@ -14,6 +14,8 @@ use std::{
 use parking_lot::Mutex;
 use tokio::{runtime::Handle, sync::oneshot, task::JoinHandle};
 
+use whimbrel_net::Inherited;
+
 use crate::{
     authenticators::Authenticators,
     broker::Error,
@@ -180,9 +182,11 @@ impl Listeners {
                     if let (Address::Unix(path), true) =
                         (&listener.address, listener.unix_mode != before.listener.unix_mode)
                     {
-                        // The file is ours; if somebody has put another in its place, nothing is to be changed.
-                        let mode = fs::Permissions::from_mode(listener.unix_mode.bits());
-                        let _ = fs::set_permissions(path, mode);
+                        // What was passed to this process is not ours to change.
+                        if let Ok(None) = Inherited::of_this_process().unix(path) {
+                            let mode = fs::Permissions::from_mode(listener.unix_mode.bits());
+                            let _ = fs::set_permissions(path, mode);
+                        }
                     }
                     if lets_others_in(&before, &listener, &methods) {
                         self.disconnect(&before);

@@ -79,6 +79,11 @@ struct Sources {
 }
 
 impl Rates {
+    /// Whether anybody is counted.
+    pub(crate) fn count(&self) -> bool {
+        self.listener.is_some() || self.sources.is_some()
+    }
+
     /// Rates for all connections, and for those of one source; `None` sets none.
     pub(crate) fn new(listener: Option<Pace>, source: Option<Pace>) -> Rates {
         let sources = || Sources {

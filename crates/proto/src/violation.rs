@@ -197,7 +197,7 @@ impl fmt::Display for Violation {
             Violation::NotAuthenticated(kind) => {
                 return write!(f, "{kind:?} may not be sent before the authentication has succeeded");
             }
-            Violation::AuthTimeout => "the re-authentication was not gone on with in time",
+            Violation::AuthTimeout => "the authentication was not gone on with in time",
             Violation::PayloadNotUtf8 => "the payload is not the UTF-8 that its format indicator promises",
             Violation::QosNotSupported => "the QoS is above the maximum of this server",
             Violation::RetainNotSupported => "retained messages are not available on this server",

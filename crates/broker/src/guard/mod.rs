@@ -24,8 +24,8 @@ use whimbrel_net::{Network, Networks};
 
 pub(crate) use table::Table;
 
-/// Logins of one user at one address that may be under way at once where it has come in before: a fleet that shares a name
-/// comes back at once.
+/// Logins of one user at one address that may be under way at once where it has come in before and owes nothing: a fleet that
+/// shares a name comes back at once.
 const KNOWN_AT_ONCE: u32 = 64;
 
 /// A refusal is not put off for longer than this, however long the last real one took.
@@ -100,6 +100,8 @@ pub(crate) struct Figures {
 struct Keys {
     /// Of the user at the address.
     pair: u64,
+    /// Whether the user has come in there lately.
+    known: bool,
     /// In the order of [`Figures`]; none where it is not counted.
     counted: [Option<u64>; 3],
 }
@@ -140,10 +142,21 @@ impl Budget {
         u32::try_from(left).unwrap_or(u32::MAX)
     }
 
+    /// The latest moment until which anybody owes: who has spent all owes no more for what was under way.
+    fn latest(self, now: u64) -> u64 {
+        now.saturating_add(u64::from(self.tries).saturating_mul(self.forgiven_millis))
+    }
+
     /// From when on a key that owes until then is not heard.
     fn empty_from(self, now: u64) -> u64 {
         now.saturating_add(u64::from(self.tries.saturating_sub(1)).saturating_mul(self.forgiven_millis))
     }
+}
+
+/// Until when a key owes. Of whom nothing is remembered the worst is assumed that there may have been; not of a user where
+/// it has come in: there no flood of strangers counts.
+fn owes_until(known: bool, debts: &Table, key: u64) -> u64 {
+    if known { debts.find(key).unwrap_or(0) } else { debts.latest_possible(key) }
 }
 
 impl Settings {
@@ -179,7 +192,7 @@ impl Guard {
             address.filter(|address| !known && !state.shared_addresses.contain(*address)).and(network);
         let of_address = alone.map(|alone| self.hasher.hash_one((1_u8, alone)).max(1));
         let of_user = (!known).then(|| self.hasher.hash_one((2_u8, user)).max(1));
-        let mut keys = Keys { pair, counted: [Some(pair), of_address, of_user] };
+        let mut keys = Keys { pair, known, counted: [Some(pair), of_address, of_user] };
         let mut waits = false;
         let each = keys.counted.iter_mut().zip(state.settings.budgets()).zip(&state.debts).zip(Empty::ALL);
         for (((counted, budget), debts), empty) in each {
@@ -187,11 +200,11 @@ impl Guard {
                 *counted = None;
                 continue;
             };
-            let left = budget.left(debts.latest_possible(key), now);
+            let left = budget.left(owes_until(known, debts, key), now);
             if left == 0 {
                 return Admission::Unheard(empty);
             }
-            let at_once = if known { left.max(KNOWN_AT_ONCE) } else { left };
+            let at_once = if known && left == budget.tries { left.max(KNOWN_AT_ONCE) } else { left };
             waits |= state.pending.get(&key).is_some_and(|pending| *pending >= at_once);
         }
         if waits {
@@ -238,8 +251,8 @@ impl Guard {
                 _ => drop(pending.remove(&key)),
             }
             if outcome == Outcome::Wrong && budget.tries > 0 {
-                let until = debts.latest_possible(key).max(now);
-                debts.put(key, until.saturating_add(budget.forgiven_millis));
+                let until = owes_until(keys.known, debts, key).max(now);
+                debts.put(key, until.saturating_add(budget.forgiven_millis).min(budget.latest(now)));
             }
         }
         if outcome == Outcome::Right && settings.known_millis > 0 {

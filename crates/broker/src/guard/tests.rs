@@ -196,6 +196,33 @@ fn a_fleet_that_shares_a_name_and_an_address_waits_for_a_moment_and_comes_in() {
 }
 
 #[test]
+fn a_fleet_with_a_wrong_password_owes_no_more_than_its_budget() {
+    let guard = guard();
+    comes_in(&guard, "fleet", address(1), 0);
+    let under_way: Vec<_> = (0..64).map(|_| heard(&guard, "fleet", address(1), 1)).collect();
+    for hearing in under_way {
+        hearing.tell(Outcome::Wrong, 1);
+    }
+    assert_eq!(guess(&guard, "fleet", address(1), 59 * SECOND), Err(Empty::UserAtAddress));
+    // One is forgiven in a minute, and whoever owes anything is heard one by one.
+    let one = heard(&guard, "fleet", address(1), 61 * SECOND);
+    assert!(matches!(guard.admit("fleet", address(1), 61 * SECOND), Admission::Wait));
+    one.tell(Outcome::Right, 61 * SECOND);
+    comes_in(&guard, "fleet", address(1), 62 * SECOND);
+}
+
+#[test]
+fn a_flood_of_other_names_keeps_nobody_out_who_has_been_in() {
+    let guard = Arc::new(Guard::new(settings(), 64));
+    comes_in(&guard, "anna", address(1), 0);
+    for number in 0..100_000 {
+        let _ = guess(&guard, &format!("user-{number}"), address(1_000 + number), 1);
+    }
+    assert!(guess(&guard, "ben", address(2), 1).is_err(), "strangers suffer");
+    comes_in(&guard, "anna", address(1), 2);
+}
+
+#[test]
 fn who_goes_before_the_answer_has_had_its_guess() {
     let guard = guard();
     (0..5).for_each(|_| drop(heard(&guard, "anna", address(1), 0)));

@@ -31,14 +31,15 @@ pub(crate) enum Entry {
 }
 
 impl Entry {
-    async fn accept(&self) -> io::Result<(Arrival, Peer)> {
+    async fn accept(&self, counts: bool) -> io::Result<(Arrival, Peer)> {
         match self {
             Entry::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
                 Ok((Arrival::Tcp(stream.into_std()?), address.into()))
             }
             Entry::Quic(listener) => {
-                let arrival = listener.accept().await?;
+                // Where somebody is to be counted by the address, it has to be its own.
+                let arrival = listener.accept(counts).await?;
                 let peer = arrival.peer().map(Peer::Socket).ok_or(io::ErrorKind::NotConnected)?;
                 Ok((Arrival::Quic(arrival), peer))
             }
@@ -90,7 +91,9 @@ pub(crate) async fn accept(
     let mut resting = false;
     let mut told: Option<Instant> = None;
     loop {
-        match listener.accept().await {
+        tokio::task::consume_budget().await; // A flood at one listener is no reason not to look at the others.
+        let counts = doorway.door().counts_addresses();
+        match listener.accept(counts).await {
             Ok((stream, peer)) => {
                 let door = doorway.door();
                 resting = false;
@@ -130,12 +133,12 @@ fn may_enter(door: &Door, peer: Peer, shared: &Shared) -> Result<(), Count> {
         return Err(Count::ConnectionsLimit);
     }
     let now = shared.micros();
-    door.rates.arrive(now).map_err(count_of)?;
-    match peer.ip() {
-        // A proxy comes as often as its clients do; theirs are counted once they are known.
-        Some(source) if !door.is_proxy(source) => door.rates.arrive_from(source, now).map_err(count_of),
-        _ => Ok(()),
+    // A proxy comes as often as its clients do; theirs are counted once they are known. The address first: who comes too often
+    // takes nobody else's place.
+    if let Some(source) = peer.ip().filter(|source| !door.is_proxy(*source)) {
+        door.rates.arrive_from(source, now).map_err(count_of)?;
     }
+    door.rates.arrive(now).map_err(count_of)
 }
 
 /// What was reached.

@@ -75,15 +75,22 @@ impl Task {
         if let Stage::Idle = authenticating.stage {
             return Poll::Ready(());
         }
-        let step = ready!(authenticating.poll(bench, door, self.address, context));
+        let polled = authenticating.poll(bench, door, self.address, context);
+        if polled.is_pending() && authenticating.is_put_off() {
+            self.holds_nobody_up();
+        }
+        let step = ready!(polled);
         self.take(bench, step);
         Poll::Ready(())
     }
 
     fn take(&mut self, bench: &mut Bench, step: Step) {
         let Some(mut authenticating) = self.authenticating.take() else { return };
-        let reply = match authenticating.bind(step) {
-            Step::Continue(data) => Reply::Continue(Some(data.into())),
+        let reply = match step {
+            Step::Continue(data) => {
+                self.holds_nobody_up(); // It is the client's turn.
+                Reply::Continue(Some(data.into()))
+            }
             Step::Allow(identity, data) => {
                 authenticating.exchange = None;
                 if !std::mem::replace(&mut authenticating.is_in, true) {
@@ -133,7 +140,8 @@ impl Authenticating {
                 }
                 Stage::Asked { step, hearing } => {
                     let step = ready!(Pin::new(step).poll(context));
-                    judged(bench, hearing.take(), step.unwrap_or(Step::Deny(Denial::ServerBusy)))
+                    let hearing = hearing.take();
+                    judged(bench, hearing, self.bind(step.unwrap_or(Step::Deny(Denial::ServerBusy))))
                 }
                 Stage::Judged { then, .. } => {
                     if let Some(then) = then {
@@ -146,6 +154,15 @@ impl Authenticating {
                 }
             };
             self.stage = next;
+        }
+    }
+
+    /// Whether nothing is done for it now but to let time pass.
+    fn is_put_off(&self) -> bool {
+        match &self.stage {
+            Stage::Waiting { turn, .. } => turn.is_put_off(),
+            Stage::Judged { then, .. } => then.is_some(),
+            Stage::Idle | Stage::Asked { .. } => false,
         }
     }
 
@@ -170,7 +187,7 @@ impl Authenticating {
             }
         }
         match exchange.hear(data.as_deref()) {
-            Said::Now(step) => judged(bench, hearing, step),
+            Said::Now(step) => judged(bench, hearing, self.bind(step)),
             Said::Later(step) => Stage::Asked { step, hearing },
         }
     }

@@ -82,6 +82,8 @@ pub(super) async fn enter(
 ) {
     let mut stopping = shared.stopping_told.subscribe();
     let door = place.door.clone();
+    // Before the handshake: what changes meanwhile counts for this one too.
+    let judge = door.tls.as_ref().map(|tls| (tls.acceptor.clone(), tls.acceptor.trust_changes()));
     let shaking = timeout(door.handshake_within, shake(arrival, peer, &door, &shared, &crossing));
     let shaken = tokio::select! {
         shaken = shaking => shaken,
@@ -96,8 +98,7 @@ pub(super) async fn enter(
         Ok(Some(_)) if door.closed.load(Relaxed) => {} // The listener was closed meanwhile.
         Ok(Some(Shaken { stream, identity, peer, pass })) => {
             let wire = SocketWire::owned(peer);
-            let acceptor = door.tls.as_ref().map(|tls| tls.acceptor.clone());
-            let socket = Socket::Wrapped(Box::new(Wrapped::new(stream, identity, acceptor, pass)));
+            let socket = Socket::Wrapped(Box::new(Wrapped::new(stream, identity, judge, pass)));
             tokio::spawn(Task::new(&shared, socket, wire, peer, place));
         }
         Err(failed) => tell(&door, peer, &failed),

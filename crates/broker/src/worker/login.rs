@@ -111,6 +111,15 @@ impl Login {
         }
     }
 
+    /// Whether nothing is done for it now but to let time pass.
+    pub(super) fn is_put_off(&self) -> bool {
+        match &self.state {
+            State::Waiting { turn, .. } => turn.is_put_off(),
+            State::Told { then, .. } => then.is_some(),
+            State::Asked { .. } | State::Over => false,
+        }
+    }
+
     /// Has it judged, if it is heard.
     fn begin(&mut self, bench: &mut Bench, door: &Door, address: Peer) -> State {
         let State::Waiting { credentials, turn } = std::mem::replace(&mut self.state, State::Over) else {
@@ -142,6 +151,11 @@ impl Turn {
     /// Ready when it is to ask whether it is heard.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         self.pause.as_mut().map_or(Poll::Ready(()), |pause| pause.as_mut().poll(context))
+    }
+
+    /// Whether it has asked and was told to wait.
+    pub(super) fn is_put_off(&self) -> bool {
+        self.pause.is_some()
     }
 
     /// Asks whether somebody looks at this user's password now.

@@ -69,7 +69,7 @@ pub(crate) use telling::Words;
 const READ_BYTES: usize = 64 << 10;
 
 /// Turns that others get after the last connection has ended.
-const LAST_TURNS: usize = 3;
+const LAST_TURNS: usize = 100;
 
 /// A listener as its connections know it.
 pub(crate) struct Door {
@@ -105,6 +105,11 @@ impl Door {
     /// Whether MQTT is all that is spoken.
     fn is_plain(&self) -> bool {
         self.tls.is_none() && self.upgrade.is_none() && self.proxy.is_none()
+    }
+
+    /// Whether connections are counted, by all together or by address.
+    fn counts_addresses(&self) -> bool {
+        self.rates.count()
     }
 
     fn speaks(&self, version: Version) -> bool {

@@ -113,8 +113,9 @@ impl Task {
             // A task keeps its waker for life, so it is named once.
             self.wire.register(context);
             self.peg = Some(bench.wires.add(self.wire.clone()));
-            if self.place.door.closed.load(Relaxed) {
-                self.wire.wake(); // Whoever was there when it was closed was told before us.
+            let anew = matches!(&self.socket, Socket::Wrapped(wrapped) if wrapped.is_to_be_judged());
+            if self.place.door.closed.load(Relaxed) || anew {
+                self.wire.wake(); // Whoever was there when it was closed, or changed, was told before us.
             }
         }
         if let Phase::Talking = self.phase {
@@ -337,16 +338,19 @@ impl Task {
         if let Some(question) = self.conversation.question() {
             if !self.place.door.speaks(self.conversation.version()) {
                 let reason = ReasonCode::UnsupportedProtocolVersion;
+                self.holds_nobody_up();
                 self.conversation.turn_away(&bench.turn, reason, VERSION_HINT);
                 return Poll::Ready(true);
             }
             if bench.gate.is_busy() && bench.shared.engine.session(&question.client_id).is_none() {
                 bench.turn.count(Count::TurnedAway, 1);
+                self.holds_nobody_up();
                 self.conversation.turn_away(&bench.turn, ReasonCode::ServerBusy, BUSY_HINT);
                 return Poll::Ready(true);
             }
             let claim = Claim { client_id: question.client_id, user_name: question.user_name.clone() };
             if let Some(kept_out) = self.is_address_banned(bench) {
+                self.holds_nobody_up();
                 self.keep_out(bench, &claim, &kept_out);
                 return Poll::Ready(true);
             }
@@ -376,6 +380,9 @@ impl Task {
         }
         let Some(Visitor::Coming(login)) = self.visitor.as_deref_mut() else { return Poll::Pending };
         let Poll::Ready(verdict) = login.poll(bench, &self.place.door, self.address, context) else {
+            if login.is_put_off() {
+                self.holds_nobody_up();
+            }
             let stays = self.listen(bench, context);
             self.account_tail(bench);
             return stays;
@@ -431,6 +438,13 @@ impl Task {
         self.conversation.answer(&engine, &mut bench.turn, verdict, &wire);
     }
 
+    /// Somebody else may begin: this one is answered, or is let wait on purpose.
+    pub(super) fn holds_nobody_up(&mut self) {
+        if let Socket::Wrapped(wrapped) = &mut self.socket {
+            wrapped.is_answered();
+        }
+    }
+
     /// Tells the log and, of whoever is let in, the conversation who it is.
     pub(super) fn note(
         &mut self,
@@ -438,9 +452,7 @@ impl Task {
         claim: &Claim,
         verdict: Verdict,
     ) -> Result<(), ReasonCode> {
-        if let Socket::Wrapped(wrapped) = &mut self.socket {
-            wrapped.is_answered();
-        }
+        self.holds_nobody_up();
         let (client, address, listener) = (Words(&claim.client_id), self.address, &self.place.door.name);
         match verdict {
             Verdict::Allow(identity) => {

@@ -69,14 +69,15 @@ impl Wrapped {
     pub(super) fn new(
         stream: Stream,
         identity: Option<Arc<str>>,
-        acceptor: Option<Arc<Acceptor>>,
+        judge: Option<(Arc<Acceptor>, u32)>,
         pass: Option<Pass>,
     ) -> Wrapped {
-        let judge = acceptor.map(|acceptor| {
-            let seen = acceptor.trust_changes();
-            (acceptor, seen)
-        });
         Wrapped { stream, sending: Vec::new(), sent: 0, end: End::Open, identity, judge, pass }
+    }
+
+    /// Whether whom to trust has changed since the client was let in.
+    pub(super) fn is_to_be_judged(&self) -> bool {
+        self.judge.as_ref().is_some_and(|(acceptor, seen)| acceptor.trust_changes() != *seen)
     }
 
     pub(super) fn poll_read(

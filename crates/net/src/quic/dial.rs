@@ -8,9 +8,9 @@ use std::{
 
 use quinn::{ClientConfig, Endpoint, crypto::rustls::QuicClientConfig};
 
+use super::client_transport;
 use super::lost::lost;
 use super::stream::QuicStream;
-use super::transport;
 use crate::{Stream, tls::Connector};
 
 /// Connects to a server at this address, whose certificate has to be for `host` unless the connector says otherwise.
@@ -19,7 +19,7 @@ pub(crate) async fn connect(connector: &Connector, host: &str, address: SocketAd
         io::Error::new(io::ErrorKind::InvalidInput, "QUIC needs TLS 1.3, which is shut out here")
     })?;
     let mut config = ClientConfig::new(Arc::new(crypto));
-    config.transport_config(transport(0));
+    config.transport_config(client_transport());
     let any = match address {
         SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
         SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),

@@ -16,9 +16,12 @@ use quinn::{Endpoint, EndpointConfig, Incoming, ServerConfig, TokioRuntime};
 use tokio::{sync::oneshot, time::timeout};
 
 use super::lost::lost;
+use super::server_transport;
 use super::stream::QuicStream;
-use super::transport;
-use crate::{Stream, tls::Acceptor};
+use crate::{
+    Stream,
+    tls::{Acceptor, forget_refused},
+};
 
 /// The buffer that the system is asked for, in bytes, for what has come and was not heard yet: all connections share it.
 pub const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
@@ -31,7 +34,7 @@ const WAITING_MAX: usize = 1_024;
 const WAITING_BYTES: u64 = 8 << 10;
 const WAITING_BYTES_ALL: u64 = 4 << 20;
 /// How long the last connections of a listener that is closed may take to say their farewells.
-const LAST_WORDS: Duration = Duration::from_secs(3);
+const LAST_WORDS: Duration = Duration::from_secs(30);
 
 /// A UDP socket at which QUIC connections are accepted, until it is dropped.
 pub struct QuicListener {
@@ -86,16 +89,18 @@ impl QuicListener {
         Ok(QuicListener { endpoint, shaking: Arc::default(), _stop: stop })
     }
 
-    /// The next who wants to connect. Whoever has to show its address first is sent back here.
+    /// The next who wants to connect. Whoever has to show its address first is sent back here: where there is a crowd, or
+    /// `proved` asks it of everybody.
     ///
     /// # Errors
     /// The socket is closed.
-    pub async fn accept(&self) -> io::Result<QuicArrival> {
+    pub async fn accept(&self, proved: bool) -> io::Result<QuicArrival> {
         loop {
+            tokio::task::consume_budget().await;
             let Some(incoming) = self.endpoint.accept().await else {
                 return Err(io::Error::new(io::ErrorKind::NotConnected, "the socket is closed"));
             };
-            let crowded = self.shaking.load(Relaxed) >= UNPROVED_MAX;
+            let crowded = proved || self.shaking.load(Relaxed) >= UNPROVED_MAX;
             let incoming = match crowded && !incoming.remote_address_validated() {
                 false => incoming,
                 true => match incoming.retry() {
@@ -128,6 +133,7 @@ impl QuicArrival {
     /// The two do not agree, or the other end goes; the error says why.
     pub async fn accept(mut self, acceptor: &Acceptor) -> io::Result<Stream> {
         let config = acceptor.quic()?;
+        forget_refused(); // What somebody else's certificate was refused for is not this one's affair.
         let incoming = self.incoming.take().ok_or(io::ErrorKind::NotConnected)?;
         let connecting = incoming.accept_with(config).map_err(|error| lost(&error))?;
         let connection = connecting.await.map_err(|error| lost(&error))?;
@@ -143,11 +149,12 @@ impl Drop for QuicArrival {
 }
 
 impl Acceptor {
-    /// What a QUIC connection needs of what is in force: a peer may open one stream.
+    /// What a QUIC connection needs of what is in force.
     fn quic(&self) -> io::Result<Arc<ServerConfig>> {
-        let crypto = self.loaded().for_quic()?;
-        let mut config = ServerConfig::with_crypto(crypto);
-        config.transport_config(transport(1));
-        Ok(Arc::new(config))
+        self.loaded().for_quic(|crypto| {
+            let mut config = ServerConfig::with_crypto(crypto);
+            config.transport_config(server_transport());
+            config
+        })
     }
 }

@@ -15,7 +15,7 @@ const ALERTS_FROM: u64 = 0x100;
 pub(super) fn lost(error: &ConnectionError) -> io::Error {
     let (kind, words) = match error {
         ConnectionError::TransportError(fault) => {
-            let refused = alert(fault.code.into()).and_then(|_| explain_refused());
+            let refused = alert(fault.code.into()).filter(is_of_certificate).and_then(|_| explain_refused());
             let words = refused.unwrap_or_else(|| match alert(fault.code.into()) {
                 Some(AlertDescription::NoApplicationProtocol) => {
                     "the two ends share no application protocol (ALPN): another protocol is spoken on this port"
@@ -53,6 +53,22 @@ pub(super) fn lost(error: &ConnectionError) -> io::Error {
         }
     };
     io::Error::new(kind, words)
+}
+
+/// Whether it may be about a certificate.
+fn is_of_certificate(alert: &AlertDescription) -> bool {
+    use AlertDescription as Alert;
+    matches!(
+        alert,
+        Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+            | Alert::DecryptError
+    )
 }
 
 fn alert(code: u64) -> Option<AlertDescription> {

@@ -20,9 +20,23 @@ pub use stream::QuicStream;
 /// What one side takes before it has been read, and holds before it has arrived: what a connection may cost at most.
 const WINDOW_BYTES: u32 = 256 << 10;
 
-/// Both sides ask for the path to be tried with larger packets, and for nothing else that costs anything when idle. How
-/// long a silent peer is waited for is a question of the protocol inside, which has a keep-alive of its own.
-fn transport(streams: u32) -> Arc<TransportConfig> {
+/// How often a listener asks whether a silent peer is there, as TCP's keep-alive does, and how long it waits for any sign.
+const ASKS_EVERY: Duration = Duration::from_secs(300);
+const WAITS_FOR: VarInt = VarInt::from_u32(900_000);
+
+/// A peer may open one stream. Who has vanished without a word is found, also where the protocol inside has no keep-alive.
+fn server_transport() -> Arc<TransportConfig> {
+    let mut transport = transport(1);
+    transport.keep_alive_interval(Some(ASKS_EVERY)).max_idle_timeout(Some(WAITS_FOR.into()));
+    Arc::new(transport)
+}
+
+/// A client leaves it to the protocol inside to find out whether its server is there.
+fn client_transport() -> Arc<TransportConfig> {
+    Arc::new(transport(0))
+}
+
+fn transport(streams: u32) -> TransportConfig {
     let mut transport = TransportConfig::default();
     transport
         .max_concurrent_bidi_streams(VarInt::from_u32(streams))
@@ -33,5 +47,5 @@ fn transport(streams: u32) -> Arc<TransportConfig> {
         .send_window(WINDOW_BYTES.into())
         .initial_rtt(Duration::from_millis(100))
         .max_idle_timeout(None);
-    Arc::new(transport)
+    transport
 }

@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use quinn::{Connection, Endpoint, RecvStream, SendStream, VarInt};
+use quinn::{Connection, Endpoint, RecvStream, SendStream, VarInt, WriteError};
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -96,7 +96,14 @@ impl AsyncRead for QuicStream {
 
 impl AsyncWrite for QuicStream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().sending).poll_write(context, bytes).map_err(write_failed)
+        let this = self.get_mut();
+        Pin::new(&mut this.sending).poll_write(context, bytes).map_err(|error| {
+            if let WriteError::Stopped(_) = error {
+                // Who wants to hear nothing has nothing to say either: that would be half a connection.
+                this.connection.close(DONE, b"");
+            }
+            write_failed(error)
+        })
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

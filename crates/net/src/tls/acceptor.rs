@@ -4,7 +4,7 @@ use std::{
     fmt, io,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU32, Ordering::Relaxed},
     },
     time::{SystemTime, UNIX_EPOCH},
@@ -97,6 +97,7 @@ pub struct Loaded {
     config: Arc<ServerConfig>,
     clients: Option<Arc<dyn ClientCertVerifier>>,
     tickets: Arc<dyn ProducesTickets>,
+    quic: OnceLock<Arc<quinn::ServerConfig>>,
     /// The content of the certificates and keys, and of what says whom to trust.
     identity: Vec<[u8; 32]>,
     trust: Vec<[u8; 32]>,
@@ -223,10 +224,17 @@ impl Stream {
 }
 
 impl Loaded {
-    /// The same for QUIC, which brings its own records.
-    pub(crate) fn for_quic(&self) -> io::Result<Arc<QuicServerConfig>> {
-        let config = QuicServerConfig::try_from(self.config.clone());
-        config.map(Arc::new).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
+    /// The same for QUIC, which brings its own records; made once.
+    pub(crate) fn for_quic(
+        &self,
+        make: impl FnOnce(Arc<QuicServerConfig>) -> quinn::ServerConfig,
+    ) -> io::Result<Arc<quinn::ServerConfig>> {
+        if let Some(made) = self.quic.get() {
+            return Ok(made.clone());
+        }
+        let crypto = QuicServerConfig::try_from(self.config.clone());
+        let crypto = crypto.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        Ok(self.quic.get_or_init(|| Arc::new(make(Arc::new(crypto)))).clone())
     }
 }
 
@@ -272,7 +280,8 @@ fn load(settings: &AcceptorSettings, before: Option<&Loaded>) -> Result<Loaded, 
     config.ticketer = tickets.clone();
     // A client resumes one connection at a time.
     config.send_tls13_tickets = 1;
-    Ok(Loaded { config: Arc::new(config), clients, tickets, identity, trust, warnings })
+    let quic = OnceLock::new();
+    Ok(Loaded { config: Arc::new(config), clients, tickets, quic, identity, trust, warnings })
 }
 
 fn client_verifier(

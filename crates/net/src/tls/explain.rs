@@ -59,6 +59,11 @@ pub(crate) fn explain_refused() -> Option<String> {
     Some(certificate(&fault, Some(refused)))
 }
 
+/// Forgets the certificate that this thread has refused last.
+pub(crate) fn forget_refused() {
+    let _ = Refused::take();
+}
+
 fn certificate(fault: &CertificateError, refused: Option<Refused>) -> String {
     let is_server = refused.as_ref().is_none_or(|refused| refused.is_server);
     let names = refused.as_ref().and_then(|refused| refused.names.as_ref());

@@ -25,7 +25,7 @@ pub use acceptor::{
 pub use certificate::Identity;
 pub use connector::{Connector, ConnectorSettings};
 pub use explain::explain;
-pub(crate) use explain::{explain_alert, explain_io, explain_refused};
+pub(crate) use explain::{explain_alert, explain_io, explain_refused, forget_refused};
 pub use fault::TlsFault;
 pub(crate) use hello::{LOOK_BYTES, offers_resumption};
 pub use pin::{NotAPin, Pin};

@@ -51,7 +51,12 @@ pub fn farewell(connection: &Connection, reason: ReasonCode, reason_string: Opti
 /// CONNACK has fewer codes than DISCONNECT: what it has no word for is a protocol error.
 fn connack_reason(reason: ReasonCode) -> ReasonCode {
     use crate::codec::{PacketType, Peer};
-    if reason.allowed_in(PacketType::ConnAck, Peer::Server) { reason } else { ReasonCode::ProtocolError }
+    match reason {
+        // Not the client's fault.
+        ReasonCode::ServerShuttingDown | ReasonCode::AdministrativeAction => ReasonCode::ServerUnavailable,
+        _ if reason.allowed_in(PacketType::ConnAck, Peer::Server) => reason,
+        _ => ReasonCode::ProtocolError,
+    }
 }
 
 /// Whether 3.x has a return code that means this.

@@ -261,7 +261,8 @@ impl Connection {
             return Ok(());
         }
         match self.state {
-            State::Awaiting | State::Exchanging => Err(Violation::ConnectTimeout),
+            State::Awaiting => Err(Violation::ConnectTimeout),
+            State::Exchanging => Err(Violation::AuthTimeout),
             _ if self.exchange.as_ref().is_some_and(|exchange| exchange.deadline() <= now) => {
                 Err(Violation::AuthTimeout)
             }

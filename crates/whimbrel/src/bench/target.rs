@@ -37,9 +37,6 @@ impl Target {
             return Err("the bench does not speak QUIC: it knows mqtt://, mqtts://, ws://, wss:// and unix:"
                 .to_owned());
         }
-        if named.scheme() == Scheme::Quic {
-            return Err("bench does not speak QUIC".to_owned());
-        }
         let named = match &broker.ws_path {
             Some(_) if !named.scheme().is_websocket() => {
                 return Err("--ws-path is for brokers that are written ws:// or wss://".to_owned());

@@ -93,18 +93,17 @@ impl Verifier {
     /// The user's verifier for SCRAM, or one that is made up: the same each time, and no password's.
     pub(super) fn claim(&self, user_name: &str, hash: Hash) -> (ScramVerifier, Claimed) {
         let entries = self.entries();
+        // Made up for everybody, also for whom it is not needed: the time would tell who is there.
+        let usual = (whimbrel_scram::ITERATIONS, whimbrel_scram::SALT_BYTES);
+        let (iterations, salt_bytes) = entries.usual_scram(hash).unwrap_or(usual);
+        let made_up = ScramVerifier::made_up(hash, &*self.secret, user_name, salt_bytes, iterations);
         match entries.find(user_name) {
             Some((user_name, Entry { hash: StoredHash::Scram(verifier), fingerprint }))
                 if verifier.hash() == hash =>
             {
                 (verifier.clone(), Claimed(Some((Arc::clone(user_name), *fingerprint))))
             }
-            _ => {
-                let usual = (whimbrel_scram::ITERATIONS, whimbrel_scram::SALT_BYTES);
-                let (iterations, salt_bytes) = entries.usual_scram(hash).unwrap_or(usual);
-                let verifier = ScramVerifier::made_up(hash, &*self.secret, user_name, salt_bytes, iterations);
-                (verifier, Claimed(None))
-            }
+            _ => (made_up, Claimed(None)),
         }
     }
 

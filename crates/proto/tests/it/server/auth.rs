@@ -188,7 +188,7 @@ fn v5_3_1_4_the_time_for_connect_is_that_of_the_whole_exchange() {
     }
     assert!(connection.challenge(None).is_some());
     assert_eq!(connection.handle_timeout(Millis(9_999)), Ok(()));
-    assert_eq!(connection.handle_timeout(Millis(10_000)), Err(Violation::ConnectTimeout));
+    assert_eq!(connection.handle_timeout(Millis(10_000)), Err(Violation::AuthTimeout));
 }
 
 #[test]
