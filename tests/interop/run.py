@@ -27,6 +27,7 @@ import mqttjs_cases  # noqa: E402
 import paho_cases  # noqa: E402
 import password_cases  # noqa: E402
 import quic_cases  # noqa: E402
+import scram_cases  # noqa: E402
 import second_address_cases  # noqa: E402
 import tls_cases  # noqa: E402
 import token_cases  # noqa: E402
@@ -40,6 +41,7 @@ GROUPS = [
     *paho_cases.GROUPS,
     mqttjs_cases.GROUP,
     password_cases.GROUP,
+    scram_cases.GROUP,
     access_cases.GROUP,
     second_address_cases.GROUP,
     tls_cases.GROUP,
