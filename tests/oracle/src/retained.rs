@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     Facts, Finding,
     event::{Arrival, Wish},
-    history::{ClientStory, History, Seq, SessionStory, Step, Story},
+    history::{ClientStory, History, Seq, SessionStory, Story},
     twice::fetches,
 };
 
@@ -135,14 +135,15 @@ fn unserved(
                 story.settled < step.sent && lasts(story, stories) && !topics.is_shaky(story)
             };
             let Some(story) = stories.iter().rfind(is_there) else { continue };
-            // What has taken its place since came at QoS 0 where a later SUBSCRIBE has that [MQTT-3.8.4-8], and may be lost.
-            let at_0 = |step: &&Step| step.wish.as_ref().is_some_and(|wish| wish.qos == 0);
-            let lowered = steps.iter().skip(at + 1).find(at_0).map(|step| step.sent);
-            if lowered.is_some_and(|lowered| stories.iter().any(|other| other.settled > lowered)) {
-                continue;
-            }
-            // Its own may have taken its place [MQTT-3.8.3-3].
-            if wish.no_local && stories.iter().any(|story| story.publisher == number) {
+            // What has taken its place since came by the subscription as a later SUBSCRIBE has it [MQTT-3.8.4-3].
+            let has_replaced = |asked: fn(&Wish) -> bool, by: Option<u32>| {
+                let mut later = steps.iter().skip(at).filter(|step| step.wish.as_ref().is_some_and(asked));
+                let since = later.next().map_or(Seq::MAX, |step| step.sent);
+                let counts = |other: &&&Story| by.is_none_or(|publisher| other.publisher == publisher);
+                stories.iter().filter(counts).any(|other| other.settled > since)
+            };
+            // At QoS 0 it may be lost [MQTT-3.8.4-8]; what is its own does not come with No Local [MQTT-3.8.3-3].
+            if has_replaced(|wish| wish.qos == 0, None) || has_replaced(|wish| wish.no_local, Some(number)) {
                 continue;
             }
             let mut arrivals = history.arrivals(client);
@@ -266,4 +267,52 @@ fn last_value(
         *arrival.topic == *topic && arrival.message.is_none_or(|message| retained.contains(&message))
     };
     history.arrivals(client).rfind(counts).map(|(at, arrival)| (at, arrival.message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Event, Publication, Terms, What};
+
+    fn connected(client: u32) -> [(u32, What); 2] {
+        let terms = Terms { version: 5, clean_start: true, expiry_secs: 600, keep_alive_secs: 0, will: None };
+        [(client, What::Connect(terms)), (client, What::Connected { session_present: false })]
+    }
+
+    fn retained(client: u32, message: u64) -> [(u32, What); 2] {
+        let topic = "a".into();
+        let publication =
+            Publication { message, topic, qos: 1, retain: true, empty: false, expiry_secs: None };
+        [(client, What::Publish(publication)), (client, What::Acknowledged { message, code: 0 })]
+    }
+
+    fn subscribed(client: u32, request: u16, no_local: bool) -> [(u32, What); 2] {
+        let (text, retain_as_published) = ("a".into(), false);
+        let wish = Wish { text, qos: 1, no_local, retain_as_published, retain_handling: 0, id: 0 };
+        [
+            (client, What::Subscribe { request, wishes: vec![wish] }),
+            (client, What::Subscribed { request, codes: vec![1] }),
+        ]
+    }
+
+    fn findings(deeds: &[[(u32, What); 2]]) -> usize {
+        let event = |(at, (client, what)): (u64, (u32, What))| Event { at, client, link: client, what };
+        let events = (0..).zip(deeds.iter().flatten().cloned()).map(event).collect();
+        let facts = Facts::default();
+        check(&History::new(events, &facts), &facts).len()
+    }
+
+    #[test]
+    fn v5_3_8_3_3_its_own_takes_the_place_of_what_is_owed_once_a_subscribe_has_no_local() {
+        let [there, own] = [retained(1, 1), retained(2, 2)];
+        let begun = [connected(1), connected(2), there];
+        let after = |rest: &[[(u32, What); 2]]| findings(&[&begun, rest].concat());
+        let (plain, mute) = (subscribed(2, 1, false), subscribed(2, 2, true));
+        assert_eq!(after(&[mute.clone(), own.clone()]), 0);
+        assert_eq!(after(&[plain.clone(), mute.clone(), own.clone()]), 0);
+        assert_eq!(after(&[plain.clone(), own.clone()]), 1, "it comes by the subscription");
+        assert_eq!(after(&[plain.clone(), own, mute.clone()]), 1, "it came by the subscription as it was");
+        assert_eq!(after(&[plain, mute.clone(), retained(1, 2)]), 1, "it is another's");
+        assert_eq!(after(&[mute]), 1, "nothing has taken its place");
+    }
 }

@@ -8,7 +8,8 @@ use super::{
 
 impl Fold {
     /// What would be restored, one line for each thing; the fold is one that holds all messages. Retained messages that
-    /// expire are left out: what has expired is not recorded as gone.
+    /// expire are left out: what has expired is not recorded as gone. So is what is owed of a message that is not there:
+    /// nobody gets it, and cleaning does not know it.
     #[must_use]
     pub fn account(mut self) -> Vec<String> {
         self.drop_open();
@@ -19,7 +20,7 @@ impl Fold {
                 _ => u64::MAX,
             };
             if expires == u64::MAX {
-                lines.push(format!("retained {topic}: {}", self.tell(*message)));
+                lines.extend(self.tell(*message).map(|message| format!("retained {topic}: {message}")));
             }
         }
         for (key, session) in &self.sessions {
@@ -29,7 +30,8 @@ impl Fold {
         }
         for ((share, filter), queue) in &self.groups {
             for (number, owed) in queue {
-                lines.push(format!("group {share}/{filter}: number {number}: {}", self.tell(owed.message)));
+                let message = self.tell(owed.message);
+                lines.extend(message.map(|told| format!("group {share}/{filter}: number {number}: {told}")));
             }
         }
         lines.sort_unstable();
@@ -41,18 +43,19 @@ impl Fold {
         Record::decode(content.record.as_ref()?)
     }
 
-    fn tell(&self, message: u64) -> String {
+    /// `None` where the message is not there.
+    fn tell(&self, message: u64) -> Option<String> {
         let Some(Record::Message { topic, payload, qos, retain, expires, publisher, .. }) =
             self.record(message)
         else {
-            return format!("message {message}, MISSING");
+            return None;
         };
         let begin = String::from_utf8_lossy(payload.get(..payload.len().min(20)).unwrap_or_default());
         let length = payload.len();
-        format!(
+        Some(format!(
             "message {message} of session {publisher} on {topic}, {qos:?}, retain {retain}, expires {expires}, {length} \
              bytes from {begin:?} on"
-        )
+        ))
     }
 
     fn tell_session(&self, name: &str, session: &FoldSession, lines: &mut Vec<String>) {
@@ -77,11 +80,60 @@ impl Fold {
         for (number, owed) in &session.owed {
             let Owed { message, qos, retain, rare, .. } = owed;
             let (ids, group) = rare.as_ref().map(|rare| (&rare.ids, &rare.group)).unzip();
-            let message = self.tell(*message);
-            lines.push(format!(
-                "{name}: owed {number}: {qos:?}, retain {retain}, {ids:?}, {group:?}: {message}"
-            ));
+            lines.extend(self.tell(*message).map(|message| {
+                format!("{name}: owed {number}: {qos:?}, retain {retain}, {ids:?}, {group:?}: {message}")
+            }));
         }
         lines.push(format!("{name}: received {:?}, open {:?}", session.received, session.open));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use whimbrel_proto::{Millis, codec::QoS};
+
+    use super::super::{Parked, Restored, StoredSession};
+    use super::*;
+    use crate::{Engine, Limits, Now};
+
+    fn fold(records: &[Record<'_>]) -> Fold {
+        let mut fold = Fold::new();
+        for (at, record) in (0..).zip(records) {
+            let mut bytes = Vec::new();
+            record.encode(&mut bytes);
+            fold.take(at, at + 1, &bytes).unwrap();
+        }
+        fold
+    }
+
+    #[test]
+    fn what_is_owed_of_a_message_that_is_not_there_is_neither_restored_nor_accounted_for() {
+        let session = Record::Session(StoredSession {
+            key: 1,
+            client_id: "c",
+            expiry_secs: 60,
+            receive_maximum: 10,
+            absent_since: 1,
+            unsent_from: 0,
+            next_number: 1,
+            will: None,
+        });
+        let (key, qos, retain, closed) = (1, QoS::AtLeastOnce, false, true);
+        let (filter, retain_as_published, fetch) = ("$share/g/t", false, None);
+        let member =
+            Record::Subscribe { key, filter, qos, no_local: false, retain_as_published, id: 0, fetch };
+        let (ids, from, group) = (Vec::new(), None, None);
+        let enqueue = Record::Enqueue { key, number: 0, message: 99, qos, retain, closed, ids, from, group };
+        let parked = Parked { share: "g", filter: "t", number: 0 };
+        let park = Record::Park { parked, message: 98, closed };
+        let retain = Record::Retain { message: 97, topic: "t", closed };
+
+        let cleaned = [session.clone(), member.clone()];
+        let all = [session, member, enqueue, park, retain];
+        assert_eq!(fold(&all).account(), fold(&cleaned).account());
+        let engine = Engine::new(Limits::default(), 1);
+        let restored = fold(&all).restore(&engine, Now { mono: Millis(1_000), wall_secs: 10 });
+        let (sessions, subscriptions, missing) = (1, 1, 3);
+        assert_eq!(restored, Restored { sessions, subscriptions, missing, ..Restored::default() });
     }
 }
