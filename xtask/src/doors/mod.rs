@@ -215,8 +215,10 @@ impl Stage {
                 for turn in 0..2 {
                     let at = (round + turn) % 2;
                     let Some(figure) = self.turn(measure, at)? else { continue };
-                    eprintln!("{} {}: {} {figure:.2}", measure.transport, measure.what, NAMES[at]);
-                    figures[at].push(figure);
+                    if let (Some(name), Some(figures)) = (NAMES.get(at), figures.get_mut(at)) {
+                        eprintln!("{} {}: {name} {figure:.2}", measure.transport, measure.what);
+                        figures.push(figure);
+                    }
                 }
             }
             let [ours, theirs] = figures.map(|figures| cell(&figures));
