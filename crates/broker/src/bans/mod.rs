@@ -1,5 +1,5 @@
 //! Who is not let in whatever it proves: client identifiers, user names and addresses that somebody has banned, each with
-//! an end or without. Not how they are kept, and not who falls over and over ([`flapping`]).
+//! an end or without. Not how they are kept, and not who falls over and over (`flapping`).
 
 pub(crate) mod flapping;
 pub(crate) mod kept;

@@ -9,10 +9,10 @@ use super::setting::{Auto, Choice, Given, Setting, Value, quoted};
 room! {
     /// Who may connect, and what it may cost to find out.
     pub struct Authentication("authentication") {
-        /// Who may connect at a listener that does not say it itself: `token` is who has a good token ([[token]]),
+        /// Who may connect at a listener that does not say it itself: `token` is who has a good token (`[[token]]`),
         /// `password_file` who is in the password file, `certificate` who has a certificate that says who it is
         /// (listener.identity), `anonymous` everybody. Several in [] are asked in their order, and the first for which what a
-        /// client gives is of its kind decides: docs/access.md shows it. `auto` is `token` if there is a [[token]], then
+        /// client gives is of its kind decides: docs/access.md shows it. `auto` is `token` if there is a `[[token]]`, then
         /// `password_file` if there is one; without either it is `anonymous`.
         method: Auto<Methods> = Auto::Auto;
 

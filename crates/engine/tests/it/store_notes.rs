@@ -1,6 +1,6 @@
 //! Notes of the program around the engine: they outlive a crash and cleaning, and cost nothing once they are gone.
 
-use whimbrel_engine::{Limits, store::Reclaimed};
+use whimbrel_engine::{Engine, Limits, store::Reclaimed};
 
 use super::{paper::Paper, store::durable, worker::Worker};
 
@@ -60,9 +60,9 @@ fn notes_are_recorded_anew_where_the_oldest_part_goes() {
 
 #[test]
 fn without_a_journal_a_note_lasts_as_long_as_the_engine() {
-    let mut worker = Worker::new(Limits::default());
-    let Worker { engine, turn, .. } = &mut worker;
-    let end = engine.keep_note(turn, "a", b"1").unwrap();
+    let engine = Engine::new(Limits::default(), 7);
+    let mut turn = engine.turn();
+    let end = engine.keep_note(&mut turn, "a", b"1").unwrap();
     assert!(engine.has_note(end) && !engine.keeps());
-    assert_eq!(names(&worker, "a"), ["a=1"]);
+    assert_eq!(engine.notes("a").len(), 1);
 }
