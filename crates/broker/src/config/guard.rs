@@ -12,7 +12,7 @@ room! {
     /// their first 64 bits. docs/guard.md says who can keep whom out, and who cannot.
     pub struct Guard("guard") {
         /// Wrong passwords of one user name from one address. At 0 they are not counted.
-        tries_user_at_address: u32 = 5, within(0, 1_000_000), unit("passwords"), reload(Reload::Live);
+        tries_user_at_address: u32 = 20, within(0, 1_000_000), unit("passwords"), reload(Reload::Live);
 
         /// After so long one of them is forgiven.
         tries_user_at_address_secs: u32 = 60, within(1, 86_400), unit("seconds"), reload(Reload::Live);
@@ -46,8 +46,9 @@ room! {
         /// Connections that a client may lose within falls_window_secs, each by a break, a violation, silence or another
         /// connection with its client identifier; who announces the end, or is sent away by an administrator, loses none.
         /// A client that has lost so many is held off (0x9F; 3 in MQTT 3.1.1). It is the client identifier of its user that
-        /// is held off; where nobody proves a name, that of its address. At 0 nobody is.
-        falls: u32 = 60, within(0, 1_000_000), unit("connections"), reload(Reload::Live);
+        /// is held off; where nobody proves a name, that of its address. At 0 nobody is: what is too often
+        /// only the operator of a fleet knows; 60 is a device in a loop.
+        falls: u32 = 0, within(0, 1_000_000), unit("connections"), reload(Reload::Live);
 
         /// The time for that.
         falls_window_secs: u32 = 60, within(1, 86_400), unit("seconds"), reload(Reload::Live);
