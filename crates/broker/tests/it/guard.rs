@@ -25,14 +25,14 @@ struct Guarded {
     _file: NamedTempFile,
 }
 
-/// anna and ben have passwords; a refusal comes at once.
+/// anna and ben have passwords; a refusal comes at once, and five are heard of a user at an address.
 fn guarded(change: impl FnOnce(&mut Config)) -> Guarded {
     let mut file = NamedTempFile::new().unwrap();
     let hash = Argon2id::create(b"right", [7; SALT_BYTES]);
     writeln!(file, "anna:{hash}\nben:{hash}").unwrap();
     let running = start_with(|config| {
         config.authentication.password_file = Some(file.path().into());
-        config.guard.refusal_millis = 0;
+        (config.guard.refusal_millis, config.guard.tries_user_at_address) = (0, 5);
         change(config);
     });
     Guarded { running, _file: file }
