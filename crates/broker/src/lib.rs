@@ -47,8 +47,7 @@ pub fn run(config: &config::Config, host: Arc<dyn control::Host>) -> Result<(), 
             return Err(error.into());
         }
     };
-    host.reached(control::Stage::Ready);
-    signals::wait(&broker, signals)?;
+    signals::wait(&broker, signals, || host.reached(control::Stage::Ready))?;
     host.reached(control::Stage::Ending);
     broker.stop();
     // Last: whoever has asked for the end learns by its going that it has come.

@@ -25,13 +25,15 @@ impl Signals {
     }
 }
 
-/// Waits until a signal says that the broker is to end, or somebody at the control door.
-pub(crate) fn wait(broker: &Broker, signals: Signals) -> Result<(), Error> {
+/// Waits until a signal says that the broker is to end, or somebody at the control door. `listens` is called as soon as a
+/// signal is heard.
+pub(crate) fn wait(broker: &Broker, signals: Signals, listens: impl FnOnce()) -> Result<(), Error> {
     let Signals { runtime, mut hang_up } = signals;
     let connected = || broker.engine().connected();
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
+        listens();
         loop {
             tokio::select! {
                 _ = terminate.recv() => break,
