@@ -10,6 +10,7 @@ Blocks of a page that count, by what stands behind their three backticks:
 A page names the programs that it needs in a comment: `<!-- needs: openssl, curl -->`.
 """
 
+import contextlib
 import fnmatch
 import os
 import re
@@ -86,9 +87,10 @@ class Walk:
         except subprocess.TimeoutExpired:
             raise Failed(f"it does not end: {text}") from None
         finally:
-            if group.poll() is None:
+            # What it has left behind in the background goes with it.
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(group.pid, signal.SIGKILL)
-                group.wait()
+            group.wait()
         self.said = said.decode("utf-8", "replace")
         if (group.returncode != 0) != refused:
             raise Failed(f"ended with {group.returncode}: {text}{self.said}")
@@ -131,7 +133,6 @@ def walk(house, page: Path) -> None:
                 raise Failed(f"{page.name}:{line}: {failed}") from None
     finally:
         way.stop()
-        subprocess.run(["pkill", "-9", "-f", str(folder)], check=False)
 
 
 def register(page: Path) -> None:
