@@ -62,7 +62,7 @@ pub struct RulesFile {
 #[non_exhaustive]
 pub enum RulesError {
     /// The system does not give its contents, or they are no text.
-    #[error("the file of rules {} cannot be read: {source}", path.display())]
+    #[error("the file of rules {} cannot be read: {source}; put it there, or correct its name in [access]", path.display())]
     Read {
         /// The file.
         path: PathBuf,

@@ -1,4 +1,4 @@
-//! Who may connect: the question a connection asks once, at CONNECT, and those that answer it.
+//! Who may connect: the question a connection asks at CONNECT, by a method also later, and those that answer it.
 //! Not what a client may then publish or subscribe to.
 //!
 //! An [`Authenticator`] is called on a worker and must return at once. What takes time is answered
